@@ -1,0 +1,6 @@
+//! simile: an embedded vector store in which every search says what it means by "similar".
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
+
+pub mod error;
+
+pub use error::{Damage, Error, ErrorKind, QueryError, Result};

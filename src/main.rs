@@ -1,0 +1,2 @@
+//! The `simile` program: arguments in, exit code out.
+fn main() {}
