@@ -2,5 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 
 pub mod error;
+pub mod query;
+pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
+pub use types::{Record, Value};

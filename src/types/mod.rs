@@ -1,0 +1,21 @@
+//! Level 0: plain data that every other module may name.
+//!
+//! Owns ids, values, records, limits, row sets, the parts of a lens, and the definitions the catalog stores. It
+//! knows no file, no parser and no arithmetic; it imports only [`crate::error`].
+
+pub mod definitions;
+pub mod ids;
+pub mod lens;
+pub mod limits;
+pub mod record;
+pub mod rowset;
+pub mod value;
+
+pub use definitions::{
+    CollectionDef, ElementType, FieldType, LensRecord, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
+};
+pub use ids::{CollectionId, CommitNumber, RecordKey, RowId, SegmentId, ViewId};
+pub use lens::{LensDef, Metric, ProjectionRef, Step};
+pub use record::Record;
+pub use rowset::RowSet;
+pub use value::Value;
