@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod query;
+pub mod text;
 pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
