@@ -3,6 +3,9 @@
 
 pub(crate) mod catalog;
 pub mod error;
+pub(crate) mod exec;
+pub(crate) mod lens;
+pub(crate) mod linalg;
 pub mod query;
 pub mod text;
 pub(crate) mod segment;
