@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 
 pub mod error;
+pub(crate) mod interchange;
 pub mod query;
 pub mod types;
 
