@@ -93,7 +93,11 @@ impl NpyReader {
     pub(crate) fn seek(&mut self, row: u64) -> Result<()> {
         if row >= self.header.rows {
             let rows = self.header.rows;
-            return Err(Error::not_found(format!("{} has rows 0 to {}, no row {row}", self.path.display(), rows.max(1) - 1)));
+            return Err(Error::not_found(format!(
+                "{} has rows 0 to {}, no row {row}",
+                self.path.display(),
+                rows.max(1) - 1
+            )));
         }
         let offset = self.data_offset + row * self.header.columns * self.header.element.size_bytes();
         self.file.seek(SeekFrom::Start(offset)).map_err(|source| Error::io("read", &self.path, source))?;

@@ -66,7 +66,9 @@ impl TextFile {
         let path = self.path;
         let flushed: io::Result<()> = match self.sink {
             Sink::Plain(mut sink) => sink.flush(),
-            Sink::Gzip(sink) => sink.into_inner().map_err(io::IntoInnerError::into_error).and_then(|encoder| encoder.finish()).map(drop),
+            Sink::Gzip(sink) => {
+                sink.into_inner().map_err(io::IntoInnerError::into_error).and_then(|encoder| encoder.finish()).map(drop)
+            }
         };
         flushed.map_err(|source| Error::io("write", &path, source))
     }

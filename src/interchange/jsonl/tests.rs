@@ -30,7 +30,8 @@ fn id_text_and_fields_find_their_places() {
 
 #[test]
 fn lists_of_text_are_filterable_and_the_rest_is_kept() {
-    let record = parse(r#"{"id": "a", "tags": ["x", "y"], "nested": {"b": [1, 2.0]}, "mixed": ["x", 1], "no": []}"#).unwrap();
+    let record =
+        parse(r#"{"id": "a", "tags": ["x", "y"], "nested": {"b": [1, 2.0]}, "mixed": ["x", 1], "no": []}"#).unwrap();
     assert_eq!(record.fields["tags"], Value::TextList(vec!["x".to_string(), "y".to_string()]));
     assert_eq!(record.fields["nested"], Value::Json(r#"{"b":[1,2.0]}"#.to_string()));
     assert_eq!(record.fields["mixed"], Value::Json(r#"["x",1]"#.to_string()));
