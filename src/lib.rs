@@ -6,6 +6,7 @@ pub mod error;
 pub(crate) mod exec;
 pub(crate) mod lens;
 pub(crate) mod linalg;
+pub(crate) mod interchange;
 pub mod query;
 pub mod text;
 pub(crate) mod segment;
