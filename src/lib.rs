@@ -11,6 +11,7 @@ pub mod query;
 pub mod text;
 pub(crate) mod segment;
 pub(crate) mod storage;
+pub mod store;
 pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
