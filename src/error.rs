@@ -175,7 +175,16 @@ struct Inner {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { inner: Box::new(Inner { kind, message: message.into(), path: None, damage: None, query: None, source: None }) }
+        Error {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                path: None,
+                damage: None,
+                query: None,
+                source: None,
+            }),
+        }
     }
 
     /// An error of kind [`ErrorKind::Invalid`].

@@ -2,6 +2,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 
 pub mod error;
+pub(crate) mod exec;
+pub(crate) mod lens;
+pub(crate) mod linalg;
 pub mod query;
 pub mod types;
 
