@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod lens;
 pub(crate) mod linalg;
 pub mod query;
+pub mod text;
 pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
