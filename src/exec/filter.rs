@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::exec::condition;
     use crate::query::ast::{CompareOp, Expr, Literal};
-    use crate::store::column::{CHUNK_ROWS, ColumnChunk};
+    use crate::store::{CHUNK_ROWS, ColumnChunk};
     use crate::types::{FieldType, Value};
     use proptest::prelude::*;
     use std::cmp::Ordering;

@@ -4,7 +4,7 @@
 //! in the names that exist.
 
 use crate::error::QueryError;
-use crate::query::suggest;
+use crate::query::{print_field, print_name, suggest};
 use std::ops::Range;
 
 /// Most names listed in an error; further ones are counted.
@@ -43,13 +43,16 @@ impl<'a> Site<'a> {
         let existing: Vec<&str> = existing.into_iter().collect();
         let mut error = self.error(code, message, span);
         error.found = name.to_string();
-        let nearest = suggest::nearest(name, existing.iter().copied());
+        let nearest = suggest(name, existing.iter().copied());
         if let Some(nearest) = &nearest {
             error = error.hint(format!("did you mean `{nearest}`?"));
         }
         error = error.hint(listed(kind, &existing)).expected(existing.iter().take(LISTED).copied());
         match nearest {
-            Some(nearest) => self.respell(error, &[(span.clone(), nearest.to_string())]),
+            Some(nearest) => {
+                let written = if kind == "field" { print_field(&nearest) } else { print_name(&nearest) };
+                self.respell(error, &[(span.clone(), written)])
+            }
             None => error,
         }
     }
