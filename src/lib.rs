@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub mod learn;
 pub(crate) mod lens;
 pub(crate) mod linalg;
+pub(crate) mod interchange;
 pub mod query;
 pub(crate) mod segment;
 pub(crate) mod storage;

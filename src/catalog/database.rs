@@ -7,7 +7,7 @@ use super::backend::{OnDamage, PageBackend};
 use super::guard::Health;
 use super::head::{self, HeadState};
 use super::transaction::{self, ReadTransaction, WriteTransaction};
-use super::{CATALOG_FILE, CatalogRead, holder};
+use super::{CATALOG_FILE, holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{OpenMode, Storage};
 use crate::types::{CommitNumber, StoreMeta};

@@ -83,11 +83,12 @@ impl Header {
         bytes
     }
 
-    /// Checks that `found`, the first bytes of the file at `path`, is exactly this header.
+    /// Checks that `found`, the first bytes of the file `name` in the store at `root`, is exactly this header.
     ///
     /// # Errors
     /// `Version` for a later layout whose checksum holds, `Corrupt` naming the first byte that differs otherwise.
-    pub fn check(&self, found: &[u8], path: &Path) -> Result<()> {
+    pub fn check(&self, found: &[u8], name: &str, root: &Path) -> Result<()> {
+        let path = &root.join(name);
         let expected = self.encode();
         if found == expected {
             return Ok(());
@@ -103,7 +104,7 @@ impl Header {
             bytes.get(around..end).unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect()
         };
         let what = "the segment's header is not the one the catalog describes".to_string();
-        let file = PathBuf::from(path);
+        let file = PathBuf::from(name);
         let damage = Damage { file, offset: around as u64, what, expected: word(&expected), found: word(found) };
         Err(Error::corrupt(damage).with_path(path))
     }

@@ -131,7 +131,7 @@ impl SegmentReader {
         drop(open_existing(storage, &name, OpenMode::Read, len)?);
         let mapping = storage.map(&name, HEADER_BYTES as u64 + len)?;
         let full_path = storage.root().join(&name);
-        header.check(mapping.get(..HEADER_BYTES).unwrap_or_default(), &full_path)?;
+        header.check(mapping.get(..HEADER_BYTES).unwrap_or_default(), &name, storage.root())?;
         mapping.advise(Advice::Sequential);
         Ok(SegmentReader {
             mapping,

@@ -96,7 +96,7 @@ impl SegmentWriter {
         let failed = |source| Error::io("read", &path, source);
         let mut found = vec![0; HEADER_BYTES];
         file.read_exact_at(&mut found, 0).map_err(failed)?;
-        header.check(&found, &path)?;
+        header.check(&found, &name, storage.root())?;
         let tail_block = len / BLOCK_BYTES;
         let span = block_span(tail_block, len);
         let mut tail = vec![0; (span.end - span.start) as usize];
