@@ -88,3 +88,6 @@ pub fn rescore(
     }
     Ok(hits)
 }
+
+#[cfg(test)]
+mod tests;
