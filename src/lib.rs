@@ -4,10 +4,10 @@
 pub(crate) mod catalog;
 pub mod error;
 pub(crate) mod exec;
+pub(crate) mod interchange;
 pub mod learn;
 pub(crate) mod lens;
 pub(crate) mod linalg;
-pub(crate) mod interchange;
 pub mod query;
 pub(crate) mod segment;
 pub(crate) mod storage;

@@ -59,8 +59,9 @@ impl<'a> Site<'a> {
 
     /// An error for a parameter that nothing was bound to.
     pub(crate) fn unbound(&self, name: &str, span: &Range<usize>) -> QueryError {
-        self.error("resolve::unbound_param", format!("`${name}` has no value"), span)
-            .hint(format!("bind it: `.bind(\"{name}\", ...)` in the library, `--param {name}=TEXT` on the command line"))
+        self.error("resolve::unbound_param", format!("`${name}` has no value"), span).hint(format!(
+            "bind it: `.bind(\"{name}\", ...)` in the library, `--param {name}=TEXT` on the command line"
+        ))
     }
 
     /// An error for what the language knows and this version does not do yet.
