@@ -12,9 +12,6 @@ use crate::{Result, npy};
 /// The teacher reads this many tokens of a text and no more, so a table must not be blamed for the rest.
 pub const TEACHER_TOKENS: usize = 126;
 
-/// A word that the texts have fewer times than this is also a text by itself.
-const RARE: usize = 5;
-
 /// Rows of tokens and what the teacher made of them.
 #[derive(Debug)]
 pub struct Corpus {
@@ -26,16 +23,16 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads pairs of a file of texts and a file of vectors; texts without a known token are left out.
+    /// Reads pairs of a file of texts and a file of vectors of `width` numbers; texts without a known token are left out.
     ///
     /// # Errors
     /// If a file cannot be read, or a pair has different numbers of rows.
-    pub fn read(vocabulary: &Vocabulary<'_>, pairs: &[(PathBuf, PathBuf)], singles: &Matrix) -> Result<Self> {
-        let mut corpus = Corpus { offsets: vec![0], tokens: Vec::new(), targets: Matrix::zeros(0, singles.cols()) };
+    pub fn read(vocabulary: &Vocabulary<'_>, pairs: &[(PathBuf, PathBuf)], width: usize) -> Result<Self> {
+        let mut corpus = Corpus { offsets: vec![0], tokens: Vec::new(), targets: Matrix::zeros(0, width) };
         let mut targets = Vec::new();
         for (texts_path, vectors_path) in pairs {
             let (texts, vectors) = (read_texts(texts_path)?, npy::read(vectors_path)?);
-            if (texts.len(), singles.cols()) != (vectors.rows(), vectors.cols()) {
+            if (texts.len(), width) != (vectors.rows(), vectors.cols()) {
                 let (rows, cols) = (vectors.rows(), vectors.cols());
                 return Err(format!(
                     "{}: {rows} x {cols} vectors for {} texts of {}",
@@ -50,16 +47,7 @@ impl Corpus {
                 corpus.push(ids.into_iter().filter(|&id| id != vocabulary.unknown()), vectors.row(i), &mut targets);
             }
         }
-        // What the texts hardly mention (names, mostly) is learned from the word by itself. Not so pieces of words,
-        // which mean nothing alone, and frequent words, which mean more in company.
-        let counts = corpus.counts(vocabulary.len());
-        let is_whole = |id| is_word_piece(vocabulary, id) && vocabulary.token(id).is_some_and(|t| !t.starts_with("##"));
-        for (id, row) in (0u32..).zip(0..singles.rows()).filter(|(id, _)| is_whole(*id)) {
-            if counts[row] < RARE {
-                corpus.push([id].into_iter(), singles.row(row), &mut targets);
-            }
-        }
-        corpus.targets = Matrix::new(singles.cols(), targets);
+        corpus.targets = Matrix::new(width, targets);
         corpus.targets.normalize_rows();
         Ok(corpus)
     }

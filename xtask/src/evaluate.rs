@@ -32,7 +32,13 @@ impl fmt::Display for Figures {
 pub fn print(table: &Path, sts: &Path, faq: &Path) -> Result<()> {
     let bytes = std::fs::read(table).map_err(|e| format!("{}: {e}", table.display()))?;
     let model = StaticEmbedder::decode(&bytes)?;
-    println!("{}: {} rows, {} bytes  {}", model.name(), model.table().row_count(), bytes.len(), figures(&bytes, sts, faq)?);
+    println!(
+        "{}: {} rows, {} bytes  {}",
+        model.name(),
+        model.table().row_count(),
+        bytes.len(),
+        figures(&bytes, sts, faq)?
+    );
     Ok(())
 }
 

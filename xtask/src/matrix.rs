@@ -111,8 +111,10 @@ impl Matrix {
         let blocks = to.data.par_chunks_mut(BLOCK_ROWS * cols).zip(self.data.par_chunks(BLOCK_ROWS * self.cols));
         blocks.for_each(|(to, block)| {
             let rows = to.len() / cols;
-            let (to, block) =
-                (MatMut::from_row_major_slice_mut(to, rows, cols), MatRef::from_row_major_slice(block, rows, self.cols));
+            let (to, block) = (
+                MatMut::from_row_major_slice_mut(to, rows, cols),
+                MatRef::from_row_major_slice(block, rows, self.cols),
+            );
             matmul(to, Accum::Add, block, other, factor, Par::Seq);
         });
     }

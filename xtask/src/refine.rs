@@ -18,7 +18,7 @@ const BATCH: usize = 1024;
 /// Weight of the pairwise term.
 const PAIRS: f32 = 10.0;
 /// The first step size, as a share of the root mean square of the table's numbers.
-const RATE: f32 = 0.005;
+const RATE: f32 = 0.01;
 /// Steps over which the step size rises to [`RATE`], before it falls linearly to a fiftieth.
 const WARM_UP: usize = 100;
 
@@ -30,7 +30,13 @@ struct Adam {
 }
 
 /// Improves `table` in `epochs` passes over the corpus; `near` are the targets in the table's own space.
-pub fn refine(corpus: &Corpus, near: &Matrix, table: &mut Matrix, epochs: usize, mut report: impl FnMut(usize, &Matrix)) {
+pub fn refine(
+    corpus: &Corpus,
+    near: &Matrix,
+    table: &mut Matrix,
+    epochs: usize,
+    mut report: impl FnMut(usize, &Matrix),
+) {
     let rms = (dot(table.data(), table.data()) / table.data().len() as f32).sqrt();
     let (rows, cols) = (table.rows(), table.cols());
     let mut adam = Adam { first: Matrix::zeros(rows, cols), second: Matrix::zeros(rows, cols), moves: vec![0; rows] };

@@ -1,15 +1,16 @@
 //! The table that is best in the sense of least squares, which is where refinement starts.
 //!
-//! Minimises `|B T - Y|^2 + penalty |T|^2` over tables `T`, with one row of `B` per text: the counts of its tokens
-//! divided by the square root of their number, so that long and short texts weigh the same. Conjugate gradients
-//! (Hestenes and Stiefel 1952) need only products with `B` and its transpose.
+//! Minimises `|B T - Y|^2 + penalty |T - F|^2` over tables `T`, with the first guess `F` and one row of `B` per text:
+//! the counts of its tokens divided by the square root of their number, so that long and short texts weigh the same.
+//! A word that few texts mention stays near the guess; a penalty on `|T|` would shrink the rare words, which say most.
+//! Conjugate gradients (Hestenes and Stiefel 1952) on `T - F` need only products with `B` and its transpose.
 
 use rayon::prelude::*;
 
 use crate::corpus::Corpus;
 use crate::matrix::{Matrix, add};
 
-/// Improves `table` (one row per token) by `steps` conjugate-gradient steps; one right-hand side per column.
+/// Improves the first guess in `table` (one row per token) by `steps` conjugate-gradient steps; one right-hand side per column.
 pub fn solve(corpus: &Corpus, targets: &Matrix, table: &mut Matrix, penalty: f32, steps: usize) {
     let texts_of_tokens = corpus.texts_of_tokens(table.rows());
     let weight: Vec<f32> = (0..corpus.len()).map(|i| 1.0 / (corpus.tokens(i).len() as f32).sqrt()).collect();
@@ -33,7 +34,6 @@ pub fn solve(corpus: &Corpus, targets: &Matrix, table: &mut Matrix, penalty: f32
         row.iter_mut().zip(targets.row(i)).for_each(|(x, y)| *x = y - *x);
     });
     let mut residual = backward(&error);
-    combine(&mut residual, table, &vec![-penalty; table.cols()]);
     drop(error);
     let mut direction = residual.clone();
     let mut squares = column_products(&residual, &residual);

@@ -90,7 +90,8 @@ impl Teacher {
             let found = config.get(name).and_then(serde_json::Value::as_u64);
             found.map(|n| n as usize).ok_or_else(|| format!("{}: no number {name:?}", config_path.display()))
         };
-        let (width, inner, heads) = (number("hidden_size")?, number("intermediate_size")?, number("num_attention_heads")?);
+        let (width, inner, heads) =
+            (number("hidden_size")?, number("intermediate_size")?, number("num_attention_heads")?);
         let weights_path = folder.join("model.safetensors");
         let weights = fs::read(&weights_path).map_err(|e| format!("{}: {e}", weights_path.display()))?;
         let all = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?;

@@ -13,7 +13,7 @@ use crate::{Result, evaluate, npy, refine, ridge};
 
 /// Conjugate-gradient steps of the first fit; refinement does the rest, more steps did not change where it ends.
 const RIDGE_STEPS: usize = 12;
-/// The first fit's penalty on large rows.
+/// The first fit's penalty on leaving the first guess.
 const RIDGE_PENALTY: f32 = 30.0;
 
 /// What `train` wants to know.
@@ -60,13 +60,14 @@ fn parse_pair(text: &str) -> std::result::Result<(PathBuf, PathBuf), String> {
 pub fn train(options: &Options) -> Result<()> {
     let start = Instant::now();
     let say = |what: &str| println!("{:6.1} s  {what}", start.elapsed().as_secs_f64());
-    let text = std::fs::read_to_string(&options.vocabulary).map_err(|e| format!("{}: {e}", options.vocabulary.display()))?;
+    let text =
+        std::fs::read_to_string(&options.vocabulary).map_err(|e| format!("{}: {e}", options.vocabulary.display()))?;
     let vocabulary = Vocabulary::parse(&text)?;
     let singles = npy::read(&options.tokens)?;
     if singles.rows() != vocabulary.len() {
         return Err(format!("{} token vectors for {} tokens", singles.rows(), vocabulary.len()).into());
     }
-    let mut corpus = Corpus::read(&vocabulary, &options.pairs, &singles)?;
+    let mut corpus = Corpus::read(&vocabulary, &options.pairs, singles.cols())?;
     say(&format!("{} texts, {} vocabulary tokens", corpus.len(), vocabulary.len()));
 
     let mean = corpus.targets.mean();
@@ -91,7 +92,8 @@ pub fn train(options: &Options) -> Result<()> {
         match figures {
             Ok((figures, bytes)) => {
                 say(&format!("pass {} of {}  {figures}", epoch + 1, options.epochs));
-                written = std::fs::write(&options.out, bytes).map_err(|e| format!("{}: {e}", options.out.display()).into());
+                written =
+                    std::fs::write(&options.out, bytes).map_err(|e| format!("{}: {e}", options.out.display()).into());
             }
             Err(error) => written = Err(error),
         }
@@ -107,7 +109,7 @@ fn first_guess(mut singles: Matrix, directions: &Matrix) -> Matrix {
     singles.subtract_from_rows(&mean);
     let mut table = singles.times(directions);
     for id in 0..table.rows() {
-        // A third of the least-squares length: rare tokens, which the texts hardly move, must not shout.
+        // About the length that least squares gives to well-known words.
         let weight = 0.3 * (1.0 + id as f32).ln();
         table.row_mut(id).iter_mut().for_each(|x| *x *= weight);
     }

@@ -53,7 +53,8 @@ fn long_texts(senses: &[((String, String), Sense)]) -> Vec<String> {
             text.push_str(". ");
             text.push_str(example);
         }
-        let parent = sense.parents.iter().find_map(|key| by_key.get(key)).filter(|parent| !parent.definition.is_empty());
+        let parent =
+            sense.parents.iter().find_map(|key| by_key.get(key)).filter(|parent| !parent.definition.is_empty());
         if let Some((parent, lemma)) = parent.and_then(|parent| Some((parent, parent.lemmas.first()?))) {
             text.push_str(&format!(". {lemma}: {}", parent.definition));
         }
@@ -103,7 +104,10 @@ fn parse(line: &str) -> Option<(String, Sense)> {
     let quoted = gloss.split('"').skip(1).step_by(2);
     // A last piece without a closing mark is not quoted.
     let examples = quoted.take(gloss.matches('"').count() / 2).filter(|text| text.split_whitespace().count() > 1);
-    Some((fields.first()?.to_string(), Sense { lemmas, definition, examples: examples.map(str::to_string).collect(), parents }))
+    Some((
+        fields.first()?.to_string(),
+        Sense { lemmas, definition, examples: examples.map(str::to_string).collect(), parents },
+    ))
 }
 
 /// A word of the database as people write it: no marker of its place in a sentence, blanks for underscores.
