@@ -3,6 +3,8 @@
 
 pub(crate) mod catalog;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod exec;
 pub(crate) mod interchange;
 pub mod learn;
