@@ -4,14 +4,14 @@
 pub(crate) mod catalog;
 pub mod error;
 pub(crate) mod exec;
+pub(crate) mod interchange;
 pub(crate) mod lens;
 pub(crate) mod linalg;
-pub(crate) mod interchange;
 pub mod query;
-pub mod text;
 pub(crate) mod segment;
 pub(crate) mod storage;
 pub mod store;
+pub mod text;
 pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
