@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 
 mod store;
+mod store_damage;
 mod store_model;
 mod tidy;
