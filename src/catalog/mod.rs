@@ -5,12 +5,16 @@
 
 mod backend;
 pub mod codec;
+#[cfg(test)]
+mod damage_tests;
 mod database;
 mod guard;
 pub mod head;
 mod holder;
 pub mod key;
 pub mod lease;
+#[cfg(test)]
+mod process_tests;
 pub mod sums;
 pub mod tables;
 #[cfg(test)]
