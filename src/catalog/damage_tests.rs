@@ -197,3 +197,34 @@ fn a_handle_survives_damage_that_goes_away() {
         assert!(noticed > 5, "{noticed}");
     }
 }
+
+#[test]
+fn check_names_each_damaged_page_and_goes_on() {
+    let storage = small_store();
+    let open = |storage: &MemoryStorage| {
+        Catalog::open_read(Arc::new(storage.clone()), CatalogOptions::default()).unwrap().integrity().unwrap()
+    };
+    assert_eq!(open(&storage), []);
+    let writer = Catalog::open_write(Arc::new(storage.clone()), CatalogOptions::default()).unwrap();
+    assert_eq!(writer.integrity().unwrap(), [], "as a writer");
+    assert_eq!(open(&storage), [], "beside a writer");
+    drop(writer);
+    // All pages of texts but the last are hit: leaves, whose loss leaves the rest readable.
+    let file = storage.open(CATALOG_FILE, OpenMode::Write).unwrap();
+    let mut page = vec![0; 4_096];
+    let mut hit = Vec::new();
+    for page_idx in used_pages(&storage) {
+        file.read_exact_at(&mut page, page_idx * 4_096).unwrap();
+        let is_leaf_of_texts =
+            page[0] == 1 && page.windows(9).any(|bytes| bytes == b"text 239 " || bytes == b"text 118 ");
+        if is_leaf_of_texts {
+            file.write_all_at(&[page[4_000] ^ 1], page_idx * 4_096 + 4_000).unwrap();
+            hit.push(page_idx * 4_096);
+        }
+    }
+    // The store can still be opened, and the damage is listed page by page, with what it covers.
+    let found = open(&storage);
+    let pages = found.iter().filter(|damage| damage.what.contains("page's checksum"));
+    let pages: Vec<u64> = pages.map(|damage| damage.offset).collect();
+    assert!(pages.len() >= 2 && pages.iter().all(|page| hit.contains(page)), "{pages:?} of {hit:?}");
+}
