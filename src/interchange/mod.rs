@@ -1,0 +1,11 @@
+//! Level 4: files and streams of other programs, in and out.
+//!
+//! Owns the reading of JSONL (plain or gzip) and `.npy`, the writing of both, and the import that carries them into a
+//! store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It knows nothing
+//! of terminals or arguments.
+
+pub(crate) mod input;
+pub(crate) mod jsonl;
+pub(crate) mod npy;
+pub(crate) mod npy_header;
+pub(crate) mod output;
