@@ -9,15 +9,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Opens a file of the user's for reading.
+/// Opens a file of the user's for reading; a folder is refused by name.
 ///
 /// # Errors
-/// `NotFound` when it does not exist, `Io` otherwise.
+/// `NotFound` when it does not exist, `Invalid` when it is a folder, `Io` otherwise.
 pub fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).with_path(path),
+    let file = File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!("no file {}", path.display())).with_path(path),
         _ => Error::io("open", path, source),
-    })
+    })?;
+    let found = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    if found.is_dir() {
+        return Err(Error::invalid(format!("{} is a folder, not a file", path.display())).with_path(path));
+    }
+    Ok(file)
 }
 
 /// Length in bytes of a file of the user's; `None` for pipes and the like.
@@ -56,11 +61,6 @@ pub fn create(path: &Path) -> Result<File> {
 /// `Io` when the operating system refuses.
 pub fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))
-}
-
-/// Whether there is anything at `path`.
-pub fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// This machine's name, for messages; empty where it cannot be told.

@@ -8,11 +8,14 @@
 pub mod checksum;
 pub mod fs;
 pub mod input;
+#[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod memory;
 pub mod mmap;
+#[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod range_lock;
 
 pub use fs::FsStorage;
+#[cfg(test)]
 pub use memory::MemoryStorage;
 pub use mmap::{Advice, Mapping};
 
@@ -127,5 +130,6 @@ pub enum RangeLocks {
     /// The operating system's, on a duplicate of the file's handle.
     System(std::fs::File),
     /// The in-memory storage's.
+    #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
     Memory(range_lock::MemoryLocks),
 }
