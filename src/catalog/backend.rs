@@ -210,7 +210,7 @@ impl PageBackend {
         if offset < PAGE_BYTES {
             return if offset + data.len() as u64 <= PAGE_BYTES { Ok(()) } else { Err(unaligned()) };
         }
-        if offset % PAGE_BYTES != 0 || data.len() as u64 % PAGE_BYTES != 0 {
+        if !offset.is_multiple_of(PAGE_BYTES) || !(data.len() as u64).is_multiple_of(PAGE_BYTES) {
             return Err(unaligned());
         }
         let first_page = offset / PAGE_BYTES;
@@ -283,7 +283,7 @@ impl StorageBackend for PageBackend {
             self.read_data(0, out)?;
             return self.check_header(out);
         }
-        if offset >= PAGE_BYTES && offset % PAGE_BYTES == 0 && end % PAGE_BYTES == 0 {
+        if offset >= PAGE_BYTES && offset.is_multiple_of(PAGE_BYTES) && end.is_multiple_of(PAGE_BYTES) {
             return self.read_pages(offset / PAGE_BYTES, out);
         }
         Err(unaligned())
