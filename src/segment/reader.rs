@@ -90,7 +90,7 @@ impl SegmentReader {
     /// `Corrupt` when the file is missing, too short, or not the segment that `entry` describes; `Limit` for an entry
     /// that claims too much; `Io` otherwise.
     pub fn open(storage: &dyn Storage, view: ViewId, entry: &SegmentEntry, sums: Vec<u64>) -> Result<SegmentReader> {
-        SegmentReader::open_with(storage, view, entry, sums, |block_count| Verified::new(block_count))
+        SegmentReader::open_with(storage, view, entry, sums, Verified::new)
     }
 
     /// Opens the same segment at a later commit, keeping what is known about blocks that were full before.

@@ -167,7 +167,7 @@ impl SegmentWriter {
 
     fn check_rows(&self, elements: usize) -> Result<()> {
         let dimension = self.header.dimension as usize;
-        if elements % dimension != 0 {
+        if !elements.is_multiple_of(dimension) {
             return Err(Error::invalid(format!("{elements} numbers are no whole rows of dimension {dimension}")));
         }
         let last = u64::from(self.header.first_row) + u64::from(self.rows) + (elements / dimension) as u64;

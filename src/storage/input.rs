@@ -4,9 +4,9 @@
 //! writers whose errors name the path.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// Opens a file of the user's for reading; a folder is refused by name.
@@ -23,28 +23,6 @@ pub fn open(path: &Path) -> Result<File> {
         return Err(Error::invalid(format!("{} is a folder, not a file", path.display())).with_path(path));
     }
     Ok(file)
-}
-
-/// Length in bytes of a file of the user's; `None` for pipes and the like.
-pub fn len(file: &File) -> Option<u64> {
-    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
-}
-
-/// Reads a whole file of at most `limit` bytes.
-///
-/// # Errors
-/// `NotFound`, `Io`, or `Limit` when it is larger.
-pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::io("read", path, source))?;
-    if bytes.len() as u64 > limit {
-        let message = format!("{} is larger than {limit} bytes", path.display());
-        return Err(Error::new(ErrorKind::Limit, message).with_path(path));
-    }
-    Ok(bytes)
 }
 
 /// Makes (or empties) a file of the user's for writing.
