@@ -6,7 +6,6 @@
 
 use super::append::ViewState;
 use super::handle::{Shared, WriterTicket};
-use super::names::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
 use super::snapshot::no_such_collection;
 use super::state::CollectionState;
@@ -14,6 +13,7 @@ use super::writer::CollectionWriter;
 use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::query;
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, LensDef, LensRecord, ProjectionDef, StoreMeta, ViewDef, ViewId,
@@ -355,6 +355,11 @@ impl Batch {
     }
 }
 
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    query::check_name(name).map_err(|error| error.with_field(what))
+}
+
 impl Drop for Batch {
     fn drop(&mut self) {
         drop(self.tx.take());
@@ -366,7 +371,8 @@ impl Drop for Batch {
     }
 }
 
-fn check_projection(def: &ProjectionDef) -> Result<()> {
+/// Refuses a projection whose shape or numbers cannot be.
+pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
     check_name("projection", &def.name)?;
     let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
     if def.rows == 0 || def.columns == 0 {
@@ -392,6 +398,9 @@ fn check_projection(def: &ProjectionDef) -> Result<()> {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("after", &self.meta.commit).field("changed", &self.changed).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("after", &self.meta.commit)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
     }
 }
