@@ -67,8 +67,12 @@ fn truncated(before: &[Step]) -> Option<String> {
 fn measured(steps: &[Step], metric: Metric) -> Option<String> {
     let last = steps.last()?;
     match (last, metric) {
-        (_, Metric::Levenshtein) => Some("`levenshtein` compares texts: the steps before it change nothing".to_string()),
-        (Step::Center, Metric::Pearson) => Some("`center` before `score pearson` changes nothing: pearson centers".to_string()),
+        (_, Metric::Levenshtein) => {
+            Some("`levenshtein` compares texts: the steps before it change nothing".to_string())
+        }
+        (Step::Center, Metric::Pearson) => {
+            Some("`center` before `score pearson` changes nothing: pearson centers".to_string())
+        }
         _ => None,
     }
 }
