@@ -23,6 +23,9 @@ mod session;
 mod source;
 mod texts;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use explain::{Explanation, Stage};

@@ -3,4 +3,5 @@
 //! `tidy` reads the sources, `cli` drives the program.
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 
+mod query;
 mod tidy;
