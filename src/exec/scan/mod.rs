@@ -1,11 +1,22 @@
 //! The scan: the best k rows of a view under a prepared lens.
 //!
-//! Owns [`scan`], [`scan_batch`] and [`rescore`]. It knows no records and no names.
+//! Owns [`scan`], [`scan_batch`] and [`rescore`]. One pass over the allowed rows computes one `f32` product each and
+//! keeps the rows that may be among the best (`screen`); those are scored again in `f64` from the raw row
+//! (`finish`), and only these scores are compared and shown. So an answer is the same bits for any number of
+//! threads, for one query or many, filtered or not. It knows no records and no names.
+
+mod finish;
+mod screen;
+#[cfg(test)]
+mod tests;
+
+pub use finish::rescore;
 
 use crate::error::Result;
-use crate::lens::program::Traveller;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
+use crate::linalg::topk::Candidate;
 use crate::types::RowSet;
+use rayon::prelude::*;
 
 /// A row and its score (or distance, where the metric is one).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +37,7 @@ pub struct ScanResult {
 }
 
 /// The best `k` of the rows in `allowed` that have a direction; with a `bound`, of those whose score is at least (whose
-/// distance is at most) `bound`.
+/// distance is at most) `bound`. Uses the current rayon pool.
 ///
 /// # Errors
 /// Rows that cannot be read.
@@ -38,19 +49,14 @@ pub fn scan(
     k: usize,
     bound: Option<f64>,
 ) -> Result<ScanResult> {
-    let rows: Vec<u32> = allowed.and(prepared.directed()).iter().collect();
-    let mut hits = rescore(source, prepared, query, &rows)?;
-    let distance = prepared.chain().metric().is_distance();
-    hits.retain(|hit| bound.is_none_or(|bound| if distance { hit.value <= bound } else { hit.value >= bound }));
-    hits.sort_by(|a, b| {
-        let order = if distance { a.value.total_cmp(&b.value) } else { b.value.total_cmp(&a.value) };
-        order.then(a.row.cmp(&b.row))
-    });
-    hits.truncate(k);
-    Ok(ScanResult { hits, scanned: rows.len() as u64 })
+    let rows = Rows::new(prepared, allowed);
+    let wanted = Wanted { k, bound };
+    let candidates = screen::one(source, prepared, query, &rows.ordinary, &wanted)?;
+    let hits = finish::hits(source, prepared, query, rows.with_extreme(candidates), &wanted)?;
+    Ok(ScanResult { hits, scanned: rows.scanned })
 }
 
-/// [`scan`] for many queries at once, with the same answers bit for bit.
+/// [`scan`] for many queries at once, with the same answers bit for bit: products of tiles of rows with all queries.
 ///
 /// # Errors
 /// Rows that cannot be read.
@@ -62,32 +68,53 @@ pub fn scan_batch(
     k: usize,
     bound: Option<f64>,
 ) -> Result<Vec<ScanResult>> {
-    queries.iter().map(|query| scan(source, prepared, query, allowed, k, bound)).collect()
-}
-
-/// The scores (or distances) of some rows, ascending, as [`scan`] would show them.
-///
-/// # Errors
-/// Rows that cannot be read.
-pub fn rescore(
-    source: &dyn RowSource,
-    prepared: &Prepared,
-    query: &ProcessedQuery,
-    rows: &[u32],
-) -> Result<Vec<Scored>> {
-    let mut hits = Vec::with_capacity(rows.len());
-    let mut traveller = Traveller::default();
-    let mut block = 0;
-    for &row in rows {
-        while source.block_range(block).end <= row {
-            block += 1;
-        }
-        let data = source.block(block)?;
-        let at = (row - source.block_range(block).start) as usize;
-        hits.push(Scored { row, value: prepared.exact(query, data.row(at), &mut traveller) });
+    if let [query] = queries {
+        return Ok(vec![scan(source, prepared, query, allowed, k, bound)?]);
     }
-    Ok(hits)
+    let rows = Rows::new(prepared, allowed);
+    let wanted = Wanted { k, bound };
+    let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
+    candidates
+        .into_par_iter()
+        .zip(queries)
+        .map(|(candidates, query)| {
+            let hits = finish::hits(source, prepared, query, rows.with_extreme(candidates), &wanted)?;
+            Ok(ScanResult { hits, scanned: rows.scanned })
+        })
+        .collect()
 }
 
-#[cfg(test)]
-mod tests;
+/// How many rows are wanted, and from which value on.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    k: usize,
+    bound: Option<f64>,
+}
+
+/// The rows of one scan.
+#[derive(Debug)]
+struct Rows {
+    /// Rows that an `f32` product can speak for.
+    ordinary: RowSet,
+    /// The others: candidates without being looked at.
+    extreme: RowSet,
+    scanned: u64,
+}
+
+impl Rows {
+    fn new(prepared: &Prepared, allowed: &RowSet) -> Self {
+        let directed = allowed.and(prepared.directed());
+        let scanned = directed.len();
+        if prepared.extreme().is_empty() {
+            return Rows { ordinary: directed, extreme: RowSet::new(), scanned };
+        }
+        let extreme = directed.and(prepared.extreme());
+        Rows { ordinary: directed.and_not(&extreme), extreme, scanned }
+    }
+
+    fn with_extreme(&self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let anything = |row| Candidate { row, lower: f64::NEG_INFINITY, upper: f64::INFINITY };
+        candidates.extend(self.extreme.iter().map(anything));
+        candidates
+    }
+}
