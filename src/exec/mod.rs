@@ -21,6 +21,7 @@ mod resolve;
 mod run;
 mod session;
 mod source;
+mod steps;
 mod texts;
 
 #[cfg(test)]

@@ -5,10 +5,6 @@ use crate::exec::{Filter, Lens, Param, Source};
 use crate::lens::Projection;
 use crate::types::{Metric, Value};
 
-fn wide(vector: &[f32]) -> Vec<f64> {
-    vector.iter().map(|&v| f64::from(v)).collect()
-}
-
 fn step(fixture: &Fixture, text: &str) -> ResolvedStep {
     let def = |name: &str| fixture.snapshot().projection(name).unwrap().unwrap();
     match text.split(' ').collect::<Vec<_>>().as_slice() {
