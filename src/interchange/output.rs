@@ -17,6 +17,14 @@ pub(crate) fn create_file(path: &Path) -> Result<File> {
     File::create(path).map_err(|source| Error::io("create", path, source))
 }
 
+/// Makes the folder at `path`, and those above it.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))
+}
+
 /// A text file being written, plain or gzip by its name.
 pub(crate) struct TextFile {
     path: PathBuf,
