@@ -1,0 +1,364 @@
+//! The file under redb, with a checksum for each of its pages.
+//!
+//! `catalog.sums` holds 8 bytes for each 4 KiB page of `catalog.redb`; the first entry, page 0's, is a magic number,
+//! because redb changes its header page in place. Pages are checked as they are read; of the header page only the
+//! geometry is compared, which is constant for us: its slots have checksums of their own, and HEAD and repair cover
+//! the byte that picks one.
+//!
+//! Why no read races with a write: redb is copy-on-write, so a page that a snapshot reaches was written, sums and all,
+//! and synced before the snapshot's commit was published, and is not written again while any process reads that
+//! commit. Sums are therefore read afresh with each page and never kept. Entries of free pages may be stale.
+//! Syncing makes the sums safe first, then the data: a header that names a page is only written after that.
+
+use super::guard::Health;
+use super::{CATALOG_FILE, SUMS_FILE};
+use crate::error::{Damage, Error, Result};
+use crate::storage::checksum::checksum;
+use crate::storage::range_lock::MemoryLocks;
+use crate::storage::{OpenMode, RangeLocks, Storage, StorageFile};
+use redb::backends::FileBackend;
+use redb::{BackendError, StorageBackend};
+use std::io;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Size of a page, redb's and ours.
+pub(super) const PAGE_BYTES: u64 = 4_096;
+const SUM_BYTES: u64 = 8;
+const SUMS_MAGIC: &[u8; 8] = b"SIMSUMS1";
+/// redb's magic number, bytes 0 to 8 of its header.
+const HEADER_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
+/// Bytes 12 to 23 of redb's header: page size 4,096, no region header, 2^20 pages in a region.
+const HEADER_GEOMETRY: [u8; 12] = [0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
+const GEOMETRY_OFFSET: usize = 12;
+
+/// What to do about a page whose checksum does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnDamage {
+    /// Record it and fail the read.
+    Fail,
+    /// Record it and return the bytes: for `check` and salvage, which trust no value without its own checksum.
+    Record,
+}
+
+/// The catalog's two files, as redb sees them.
+#[derive(Debug)]
+pub(super) struct PageBackend {
+    data: Arc<dyn StorageFile>,
+    sums: Arc<dyn StorageFile>,
+    locks: Locks,
+    health: Arc<Health>,
+    on_damage: OnDamage,
+    creating: bool,
+    /// Set after a sum was written and cleared before the sums are synced, so that no written sum is forgotten.
+    sums_dirty: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Locks {
+    /// redb's own file backend, on a duplicate of the file's handle, used for nothing but its byte-range locks.
+    System(FileBackend),
+    Memory(MemoryLocks),
+}
+
+impl PageBackend {
+    /// Makes both files, which must not exist.
+    pub(super) fn create(storage: &dyn Storage, health: Arc<Health>) -> Result<PageBackend> {
+        let sums = storage.open(SUMS_FILE, OpenMode::CreateNew)?;
+        let failed = |source| Error::io("write", &storage.root().join(SUMS_FILE), source);
+        sums.write_all_at(SUMS_MAGIC, 0).map_err(failed)?;
+        let data = storage.open(CATALOG_FILE, OpenMode::CreateNew)?;
+        let mut backend = PageBackend::new(storage, data, sums, health, OnDamage::Fail)?;
+        backend.creating = true;
+        backend.sums_dirty.store(true, Ordering::Release);
+        Ok(backend)
+    }
+
+    /// Opens both files for reading or writing.
+    pub(super) fn open(
+        storage: &dyn Storage,
+        health: Arc<Health>,
+        mode: OpenMode,
+        on_damage: OnDamage,
+    ) -> Result<PageBackend> {
+        let data = storage.open(CATALOG_FILE, mode)?;
+        let sums = storage.open(SUMS_FILE, mode)?;
+        let mut magic = [0; SUMS_MAGIC.len()];
+        let read = sums.read_exact_at(&mut magic, 0);
+        if let Err(source) = read
+            && source.kind() != io::ErrorKind::UnexpectedEof
+        {
+            return Err(Error::io("read", &storage.root().join(SUMS_FILE), source));
+        }
+        if magic != *SUMS_MAGIC {
+            let (expected, found) = (hex(SUMS_MAGIC), hex(&magic));
+            let what = "not a file of page checksums".to_string();
+            let damage = Damage { file: SUMS_FILE.into(), offset: 0, what, expected, found };
+            health.note(damage.clone());
+            if on_damage == OnDamage::Fail {
+                return Err(Error::corrupt(damage).with_path(&storage.root().join(SUMS_FILE)));
+            }
+        }
+        PageBackend::new(storage, data, sums, health, on_damage)
+    }
+
+    fn new(
+        storage: &dyn Storage,
+        data: Arc<dyn StorageFile>,
+        sums: Arc<dyn StorageFile>,
+        health: Arc<Health>,
+        on_damage: OnDamage,
+    ) -> Result<PageBackend> {
+        let path = storage.root().join(CATALOG_FILE);
+        let locks = match data.range_locks().map_err(|source| Error::io("open", &path, source))? {
+            RangeLocks::Memory(locks) => Locks::Memory(locks),
+            RangeLocks::System(file) => {
+                let backend = FileBackend::new(file);
+                let backend = backend.map_err(|source| Error::io("lock", &path, io::Error::other(source)))?;
+                Locks::System(backend)
+            }
+        };
+        Ok(PageBackend { data, sums, locks, health, on_damage, creating: false, sums_dirty: AtomicBool::new(false) })
+    }
+
+    /// Records damage; an error unless damage is only to be recorded.
+    fn damaged(&self, offset: u64, what: &str, expected: String, found: String) -> io::Result<()> {
+        self.health.note(Damage { file: CATALOG_FILE.into(), offset, what: what.to_string(), expected, found });
+        match self.on_damage {
+            OnDamage::Fail => Err(io::Error::new(io::ErrorKind::InvalidData, what.to_string())),
+            OnDamage::Record => Ok(()),
+        }
+    }
+
+    fn read_data(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match self.data.read_exact_at(out, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                let expected = format!("{} bytes", offset.saturating_add(out.len() as u64));
+                let found = format!("{} bytes", self.data.len()?);
+                self.damaged(offset, "the file ends early", expected, found)?;
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    /// Compares the constant bytes of redb's header, as far as `header` (its first bytes) goes.
+    fn check_header(&self, header: &[u8]) -> io::Result<()> {
+        if self.creating {
+            return Ok(());
+        }
+        let constants: [(usize, &[u8]); 2] = [(0, &HEADER_MAGIC), (GEOMETRY_OFFSET, &HEADER_GEOMETRY)];
+        for (start, expected) in constants {
+            let found = header.get(start..).unwrap_or_default();
+            let compared = found.len().min(expected.len());
+            if found[..compared] != expected[..compared] {
+                let found = hex(&found[..compared]);
+                self.damaged(start as u64, "the header's geometry has changed", hex(expected), found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks whole pages, the first of which is `first_page` (not 0), against their sums.
+    fn first_mismatch(&self, first_page: u64, pages: &[u8]) -> io::Result<Option<Mismatch>> {
+        let page_count = pages.len() as u64 / PAGE_BYTES;
+        let mut sums = vec![0; (page_count * SUM_BYTES) as usize];
+        if let Err(error) = self.sums.read_exact_at(&mut sums, first_page * SUM_BYTES) {
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                return Err(error);
+            }
+            // The file of sums has been cut: read as far as it goes, the rest counts as zero.
+            for (page_idx, sum) in sums.chunks_exact_mut(SUM_BYTES as usize).enumerate() {
+                if self.sums.read_exact_at(sum, (first_page + page_idx as u64) * SUM_BYTES).is_err() {
+                    sum.fill(0);
+                }
+            }
+        }
+        let pairs = pages.chunks_exact(PAGE_BYTES as usize).zip(sums.chunks_exact(SUM_BYTES as usize));
+        for (page_idx, (page, sum)) in pairs.enumerate() {
+            let page_number = first_page + page_idx as u64;
+            let (expected, found) =
+                (u64::from_le_bytes(sum.try_into().unwrap_or_default()), checksum(page_number, page));
+            if expected != found {
+                return Ok(Some(Mismatch { page_number, expected, found }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads whole pages and checks them, reading again before a mismatch counts: a device may fail once.
+    fn read_pages(&self, first_page: u64, out: &mut [u8]) -> io::Result<()> {
+        for attempt in 0.. {
+            self.read_data(first_page * PAGE_BYTES, out)?;
+            match self.first_mismatch(first_page, out)? {
+                None => break,
+                Some(_) if attempt < 2 => std::thread::sleep(Duration::from_millis(1)),
+                Some(Mismatch { page_number, expected, found }) => {
+                    let (expected, found) = (format!("{expected:016x}"), format!("{found:016x}"));
+                    self.damaged(page_number * PAGE_BYTES, "a page's checksum does not fit", expected, found)?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_checked(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.data.write_all_at(data, offset)?;
+        if offset < PAGE_BYTES {
+            return if offset + data.len() as u64 <= PAGE_BYTES { Ok(()) } else { Err(unaligned()) };
+        }
+        if offset % PAGE_BYTES != 0 || data.len() as u64 % PAGE_BYTES != 0 {
+            return Err(unaligned());
+        }
+        let first_page = offset / PAGE_BYTES;
+        let pages = (first_page..).zip(data.chunks_exact(PAGE_BYTES as usize));
+        let sums: Vec<u8> = pages.flat_map(|(page_number, page)| checksum(page_number, page).to_le_bytes()).collect();
+        self.sums.write_all_at(&sums, first_page * SUM_BYTES)?;
+        self.sums_dirty.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn sync_both(&self) -> io::Result<()> {
+        if self.sums_dirty.swap(false, Ordering::AcqRel) {
+            self.sums.sync()?;
+        }
+        self.data.sync()
+    }
+
+    /// A failed write or sync is remembered: the writer is poisoned by it.
+    fn note_failure(&self, result: io::Result<()>) -> io::Result<()> {
+        if result.is_err() {
+            self.health.note_write_failed();
+        }
+        result
+    }
+}
+
+struct Mismatch {
+    page_number: u64,
+    expected: u64,
+    found: u64,
+}
+
+fn unaligned() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the catalog is written in whole pages only")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes between two bounds, an open end being the last byte a lock can name.
+fn range(start: Bound<u64>, end: Bound<u64>) -> Range<u64> {
+    let start = match start {
+        Bound::Unbounded => 0,
+        Bound::Included(start) => start,
+        Bound::Excluded(start) => start.saturating_add(1),
+    };
+    let end = match end {
+        Bound::Unbounded => u64::MAX,
+        Bound::Included(end) => end.saturating_add(1),
+        Bound::Excluded(end) => end,
+    };
+    start..end
+}
+
+impl StorageBackend for PageBackend {
+    fn len(&self) -> io::Result<u64> {
+        let len = self.data.len()?;
+        if len == 0 && !self.creating {
+            // redb would make a new, empty catalog of it.
+            self.damaged(0, "the file is empty", "a catalog".to_string(), "0 bytes".to_string())?;
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the catalog is empty"));
+        }
+        Ok(len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let end = offset.saturating_add(out.len() as u64);
+        if offset == 0 && end <= PAGE_BYTES {
+            self.read_data(0, out)?;
+            return self.check_header(out);
+        }
+        if offset >= PAGE_BYTES && offset % PAGE_BYTES == 0 && end % PAGE_BYTES == 0 {
+            return self.read_pages(offset / PAGE_BYTES, out);
+        }
+        Err(unaligned())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.note_failure(self.data.set_len(len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.note_failure(self.sync_both())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.note_failure(self.write_checked(offset, data))
+    }
+
+    fn close(&self) -> io::Result<()> {
+        match &self.locks {
+            Locks::System(backend) => backend.close(),
+            Locks::Memory(locks) => {
+                locks.unlock_all();
+                Ok(())
+            }
+        }
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.try_lock_range(start, end),
+            Locks::Memory(locks) => Ok(locks.try_lock(range(start, end), true)),
+        }
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.try_lock_shared_range(start, end),
+            Locks::Memory(locks) => Ok(locks.try_lock(range(start, end), false)),
+        }
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.lock_range(start, end),
+            Locks::Memory(locks) => {
+                locks.lock(range(start, end), true);
+                Ok(())
+            }
+        }
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.lock_shared_range(start, end),
+            Locks::Memory(locks) => {
+                locks.lock(range(start, end), false);
+                Ok(())
+            }
+        }
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.unlock_range(start, end),
+            Locks::Memory(locks) => {
+                locks.unlock(&range(start, end));
+                Ok(())
+            }
+        }
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        match &self.locks {
+            Locks::System(backend) => backend.query_lock_range(start, end),
+            Locks::Memory(locks) => Ok(locks.is_locked_elsewhere(&range(start, end))),
+        }
+    }
+}

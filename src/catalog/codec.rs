@@ -1,0 +1,216 @@
+//! Values as bytes: bincode with a limit, and a checksum over table, key and value.
+//!
+//! The only code that names bincode, so that it can be replaced in one file. The stored form is the encoded value
+//! followed by 8 bytes of checksum, little-endian. A value under the wrong key, or of the wrong table, does not pass.
+
+use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::storage::checksum::checksum;
+use crate::types::limits::VALUE_BYTES;
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const SUM_BYTES: usize = 8;
+
+fn configuration() -> Configuration<LittleEndian, Varint, Limit<VALUE_BYTES>> {
+    config::standard().with_limit::<VALUE_BYTES>()
+}
+
+/// The stored form of `value` under `key` of `table`.
+///
+/// # Errors
+/// `Limit` when the value encodes to more than [`VALUE_BYTES`].
+pub fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result<Vec<u8>> {
+    let mut bytes = bincode::serde::encode_to_vec(value, configuration()).map_err(|source| {
+        Error::new(ErrorKind::Limit, format!("a value of table {table} cannot be stored: {source}"))
+    })?;
+    if bytes.len() > VALUE_BYTES {
+        let message = format!("a value of table {table} has {} bytes, more than {VALUE_BYTES}", bytes.len());
+        return Err(Error::new(ErrorKind::Limit, message));
+    }
+    let sum = value_sum(table, key, &bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// Reads what [`encode`] wrote under the same `key` of the same `table`.
+///
+/// # Errors
+/// `Corrupt` when the checksum does not fit, or the bytes are not such a value.
+pub fn decode<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Result<V> {
+    let payload = verified(table, key, stored)?;
+    match bincode::serde::decode_from_slice(payload, configuration()) {
+        Ok((value, used)) if used == payload.len() => Ok(value),
+        Ok((_, used)) => {
+            let expected = format!("a value of {used} bytes");
+            Err(damaged(table, key, "a value is longer than it should be", &expected, &format!("{}", payload.len())))
+        }
+        Err(reason) => {
+            Err(damaged(table, key, "a value cannot be decoded", "a value of this table", &reason.to_string()))
+        }
+    }
+}
+
+/// The value's bytes without the checksum, once that has been checked.
+fn verified<'a>(table: &str, key: &[u8], stored: &'a [u8]) -> Result<&'a [u8]> {
+    let Some((payload, sum)) = stored.split_last_chunk::<SUM_BYTES>() else {
+        let found = format!("{} bytes", stored.len());
+        return Err(damaged(table, key, "a value is too short", "at least 8 bytes", &found));
+    };
+    let expected = u64::from_le_bytes(*sum);
+    let found = value_sum(table, key, payload);
+    if expected != found {
+        let (expected, found) = (format!("checksum {expected:016x}"), format!("{found:016x}"));
+        return Err(damaged(table, key, "a value's checksum does not fit", &expected, &found));
+    }
+    Ok(payload)
+}
+
+fn value_sum(table: &str, key: &[u8], payload: &[u8]) -> u64 {
+    checksum(checksum(checksum(0, table.as_bytes()), key), payload)
+}
+
+/// Damage of one value: it has no offset of its own, so the message carries table and key.
+pub(super) fn damaged(table: &str, key: &[u8], what: &str, expected: &str, found: &str) -> Error {
+    Error::corrupt(Damage {
+        file: super::CATALOG_FILE.into(),
+        offset: 0,
+        what: format!("table {table}, key {}: {what}", shown_key(key)),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
+}
+
+/// Damage of a key whose value is sound.
+pub(super) fn damaged_key(table: &str, key: &[u8]) -> Error {
+    damaged(table, key, "the key cannot be decoded", "a key of this table", "other bytes")
+}
+
+fn shown_key(key: &[u8]) -> String {
+    key.iter().take(48).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::definitions::{PinnedStatistic, ViewDef, ViewKind};
+    use crate::types::{
+        CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LensDef, LensRecord, Metric, ProjectionDef,
+        ProjectionRef, SegmentEntry, SegmentId, Step, StoreMeta, ViewId,
+    };
+    use std::collections::BTreeMap;
+
+    fn golden<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: V, expected: &str) {
+        let bytes = encode("t", b"k", &value).unwrap();
+        let payload: String = bytes[..bytes.len() - SUM_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(payload, expected, "the stored form of {value:?} has changed: that is a new format version");
+        assert_eq!(decode::<V>("t", b"k", &bytes).unwrap(), value);
+    }
+
+    #[test]
+    fn golden_definitions() {
+        golden(
+            StoreMeta {
+                format: 1,
+                required_features: 0,
+                commit: CommitNumber(300),
+                generation: 2,
+                next_collection: 3,
+                next_view: 4,
+                next_segment: 5,
+                embedder: Some("e".to_string()),
+            },
+            "0100fb2c0102030405010165",
+        );
+        let view = ViewDef {
+            id: ViewId(1),
+            name: "raw".to_string(),
+            kind: ViewKind::Template("T {text}".to_string()),
+            embedder: None,
+            dimension: Some(384),
+            element: ElementType::F16,
+            rows: 9,
+        };
+        golden(
+            CollectionDef {
+                id: CollectionId(7),
+                name: "notes".to_string(),
+                fields: BTreeMap::from([("year".to_string(), FieldType::Integer)]),
+                rows: 9,
+                live: 8,
+                next_key: 10,
+                views: vec![view],
+            },
+            "07056e6f74657301047965617201\
+             09080a01010372617701085420\
+             7b746578747d0001fb80010109",
+        );
+        golden(
+            SegmentEntry {
+                id: SegmentId(1),
+                first_row: 2,
+                rows: 3,
+                dimension: 4,
+                element: ElementType::F32,
+                tail_sum: 0x0102_0304_0506_0708,
+            },
+            "0102030400fd0807060504030201",
+        );
+    }
+
+    #[test]
+    fn golden_lenses() {
+        golden(
+            ProjectionDef {
+                name: "m".to_string(),
+                rows: 1,
+                columns: 2,
+                query: vec![1.0, -2.0],
+                record: None,
+                origin: "o".to_string(),
+            },
+            "016d0102020000803f000000c000016f",
+        );
+        let pair = ProjectionRef::Pair("a".to_string(), "b".to_string());
+        let steps = vec![Step::CenterCorpus, Step::Truncate(5), Step::Project(pair)];
+        golden(
+            LensRecord {
+                name: "l".to_string(),
+                lens: LensDef { view: "raw".to_string(), steps, metric: Metric::Pearson, csls: None },
+                version: 1,
+                commit: CommitNumber(2),
+                pinned: vec![PinnedStatistic {
+                    collection: CollectionId(1),
+                    step_idx: 0,
+                    mean: vec![0.5],
+                    commit: CommitNumber(2),
+                    records: 3,
+                }],
+            },
+            "016c03726177030107050801016101620200010201010001000000000000e03f0203",
+        );
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let stored = encode("t", b"key", &("text".to_string(), 77_u64)).unwrap();
+        for bit_idx in 0..stored.len() * 8 {
+            let mut damaged = stored.clone();
+            damaged[bit_idx / 8] ^= 1 << (bit_idx % 8);
+            let error = decode::<(String, u64)>("t", b"key", &damaged).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+        assert!(decode::<(String, u64)>("t", b"kez", &stored).is_err());
+        assert!(decode::<(String, u64)>("u", b"key", &stored).is_err());
+        assert!(decode::<String>("t", b"key", &stored).is_err());
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        // A list that claims 2^60 items, under a right checksum.
+        let mut bytes = vec![0xfd];
+        bytes.extend_from_slice(&(1_u64 << 60).to_le_bytes());
+        bytes.extend_from_slice(&value_sum("t", b"k", &bytes).to_le_bytes());
+        assert_eq!(decode::<Vec<u64>>("t", b"k", &bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}

@@ -1,0 +1,34 @@
+//! Level 2: everything transactional, in `catalog.redb` and its page checksums.
+//!
+//! Owns the tables, the codec of their values, transactions and snapshots, HEAD, the writer's lock and leases. It is
+//! the only code that names redb: its errors and panics end here, as [`crate::Error`]. It knows no segment file.
+
+mod backend;
+pub mod codec;
+mod database;
+mod guard;
+pub mod head;
+mod holder;
+pub mod key;
+pub mod lease;
+pub mod sums;
+pub mod tables;
+#[cfg(test)]
+mod tests;
+mod transaction;
+
+pub use database::{Catalog, CatalogOptions};
+pub use key::KeyBytes;
+pub use tables::Table;
+pub use transaction::{CatalogRead, ReadTransaction, WriteTransaction};
+
+/// The catalog's file.
+pub const CATALOG_FILE: &str = "catalog.redb";
+/// The checksums of the catalog's pages.
+pub const SUMS_FILE: &str = "catalog.sums";
+/// The last commit's number.
+pub const HEAD_FILE: &str = "HEAD";
+/// Who holds the writer's lock, for messages only.
+pub const LOCK_FILE: &str = "LOCK";
+/// The folder of leases.
+pub const LEASES_FOLDER: &str = "leases";

@@ -1,0 +1,75 @@
+//! The catalog's tables: their names, keys and values.
+//!
+//! A name, its key encoding and its value's serialized form are part of the disk format. Tables whose values belong to
+//! higher levels are named here and typed there: `const RECORDS: Table<_, StoredRecord> = Table::new(RECORDS_NAME)`.
+
+use crate::types::{
+    CollectionDef, CollectionId, LensRecord, ProjectionDef, SegmentEntry, SegmentId, StoreMeta, ViewId,
+};
+use std::marker::PhantomData;
+
+/// A table of the catalog: a name with the types of its keys and values.
+#[derive(Debug)]
+pub struct Table<K, V> {
+    name: &'static str,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Table<K, V> {
+    /// The table `name`, which must be one of [`NAMES`].
+    pub const fn new(name: &'static str) -> Self {
+        Table { name, types: PhantomData }
+    }
+
+    /// The table's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// [`META_KEY`] -> the store's own record.
+pub const META: Table<String, StoreMeta> = Table::new("meta");
+/// The one key of [`META`].
+pub const META_KEY: &str = "store";
+/// Collections by name.
+pub const COLLECTIONS: Table<String, CollectionDef> = Table::new("collections");
+/// Record ids -> rows.
+pub const IDS: Table<(CollectionId, String), u32> = Table::new("ids");
+/// Texts of a view's rows, where they are not the record's own.
+pub const VIEW_TEXTS: Table<(ViewId, u32), String> = Table::new("view_texts");
+/// Segments of a view.
+pub const SEGMENTS: Table<(ViewId, SegmentId), SegmentEntry> = Table::new("segments");
+/// Checksums of a segment's full blocks, in chunks; see [`super::sums`].
+pub const BLOCK_SUMS: Table<(SegmentId, u32), Vec<u64>> = Table::new("block_sums");
+/// Live rows of a collection, by chunks of 65,536 rows.
+pub const LIVE: Table<(CollectionId, u32), Vec<u8>> = Table::new("live");
+/// Rows without a vector in a view, by chunks of 65,536 rows.
+pub const ABSENT: Table<(ViewId, u32), Vec<u8>> = Table::new("absent");
+/// Projections by name.
+pub const PROJECTIONS: Table<String, ProjectionDef> = Table::new("projections");
+/// Lenses by name.
+pub const LENSES: Table<String, LensRecord> = Table::new("lenses");
+/// (generation, path) of files that nobody who starts reading now needs.
+pub const GARBAGE: Table<(u64, String), ()> = Table::new("garbage");
+
+/// Name of the table of records, by (collection, row).
+pub const RECORDS_NAME: &str = "records";
+/// Name of the table of metadata columns, by (collection, field, chunk).
+pub const COLUMNS_NAME: &str = "columns";
+
+/// All tables; they are made with the catalog, so that a missing one is damage.
+pub const NAMES: [&str; 13] = [
+    META.name(),
+    COLLECTIONS.name(),
+    RECORDS_NAME,
+    IDS.name(),
+    VIEW_TEXTS.name(),
+    SEGMENTS.name(),
+    BLOCK_SUMS.name(),
+    LIVE.name(),
+    ABSENT.name(),
+    COLUMNS_NAME,
+    PROJECTIONS.name(),
+    LENSES.name(),
+    GARBAGE.name(),
+];

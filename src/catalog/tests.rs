@@ -1,0 +1,130 @@
+//! Tests of the catalog as a whole: commits, snapshots, the writer's lock, repair.
+
+use super::tables::{COLLECTIONS, IDS, NAMES};
+use super::*;
+use crate::error::ErrorKind;
+use crate::storage::{FsStorage, MemoryStorage, Storage};
+use crate::types::{CollectionId, CommitNumber, StoreMeta};
+use std::sync::Arc;
+
+/// The record of a store at `commit`.
+pub(super) fn meta(commit: u64) -> StoreMeta {
+    StoreMeta {
+        format: 1,
+        required_features: 0,
+        commit: CommitNumber(commit),
+        generation: 0,
+        next_collection: 0,
+        next_view: 0,
+        next_segment: 0,
+        embedder: None,
+    }
+}
+
+fn put_ids(catalog: &Catalog, commit: u64, rows: std::ops::Range<u32>) {
+    let write = catalog.begin_write().unwrap();
+    for row in rows {
+        write.put(&IDS, &(CollectionId(1), format!("id {row}")), &row).unwrap();
+    }
+    write.put_meta(&meta(commit)).unwrap();
+    write.commit().unwrap();
+}
+
+fn both_storages(test: impl Fn(Arc<dyn Storage>)) {
+    test(Arc::new(MemoryStorage::new()));
+    let folder = tempfile::tempdir().unwrap();
+    test(Arc::new(FsStorage::create(&folder.path().join("a.simile")).unwrap()));
+}
+
+#[test]
+fn commits_are_read_back_and_readers_follow() {
+    both_storages(|storage| {
+        let options = CatalogOptions::default();
+        let writer = Catalog::create(storage.clone(), options, &meta(1)).unwrap();
+        let reader = Catalog::open_read(storage.clone(), options).unwrap();
+        let first = reader.begin_read().unwrap();
+        put_ids(&writer, 2, 0..2_000);
+        assert_eq!(first.meta().commit, CommitNumber(1));
+        assert_eq!(first.count(&IDS).unwrap(), 0, "a snapshot does not move");
+        let second = reader.begin_read().unwrap();
+        assert_eq!(second.meta().commit, CommitNumber(2));
+        assert_eq!(second.get(&IDS, &(CollectionId(1), "id 7".to_string())).unwrap(), Some(7));
+        assert_eq!(second.get(&IDS, &(CollectionId(2), "id 7".to_string())).unwrap(), None);
+        let all = second.range(&IDS, (CollectionId(1), String::new())..(CollectionId(2), String::new())).unwrap();
+        assert_eq!(all.len(), 2_000, "more than one batch");
+        assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(second.range(&COLLECTIONS, "b".to_string().."a".to_string()).unwrap().is_empty());
+        drop(writer);
+        drop(reader);
+        let reader = Catalog::open_read(storage, options).unwrap();
+        assert_eq!(reader.begin_read().unwrap().count(&IDS).unwrap(), 2_000);
+        assert_eq!(reader.begin_write().unwrap_err().kind(), ErrorKind::ReadOnly);
+    });
+}
+
+#[test]
+fn a_dropped_transaction_leaves_nothing() {
+    both_storages(|storage| {
+        let catalog = Catalog::create(storage, CatalogOptions::default(), &meta(1)).unwrap();
+        let write = catalog.begin_write().unwrap();
+        write.put(&IDS, &(CollectionId(1), "x".to_string()), &1).unwrap();
+        assert_eq!(write.get(&IDS, &(CollectionId(1), "x".to_string())).unwrap(), Some(1), "it sees its own writes");
+        drop(write);
+        put_ids(&catalog, 2, 0..1);
+        assert_eq!(catalog.begin_read().unwrap().count(&IDS).unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_second_writer_is_refused_and_told_the_holder() {
+    both_storages(|storage| {
+        let options = CatalogOptions::default();
+        let writer = Catalog::create(storage.clone(), options, &meta(1)).unwrap();
+        let error = Catalog::open_write(storage.clone(), options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert_eq!(error.path(), Some(storage.root()));
+        let process = format!("process {}", std::process::id());
+        assert!(error.message().contains(&process), "{error}");
+        assert!(error.message().contains(&storage.root().display().to_string()), "{error}");
+        drop(writer);
+        drop(Catalog::open_write(storage, options).unwrap());
+    });
+}
+
+#[test]
+fn no_store_is_said_to_be_no_store() {
+    both_storages(|storage| {
+        for error in [
+            Catalog::open_read(storage.clone(), CatalogOptions::default()).unwrap_err(),
+            Catalog::open_write(storage.clone(), CatalogOptions::default()).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
+    });
+}
+
+#[test]
+fn names_are_distinct() {
+    let distinct: std::collections::BTreeSet<_> = NAMES.iter().collect();
+    assert_eq!(distinct.len(), NAMES.len());
+}
+
+#[test]
+fn block_sums_come_back_over_chunk_borders() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let catalog = Catalog::create(storage, CatalogOptions::default(), &meta(1)).unwrap();
+    let segment = crate::types::SegmentId(3);
+    let write = catalog.begin_write().unwrap();
+    let all: Vec<u64> = (0..700).collect();
+    for (start, end) in [(0, 5), (5, 256), (256, 600), (600, 700)] {
+        sums::put_block_sums(&write, segment, start as u64, &all[start..end]).unwrap();
+    }
+    assert_eq!(sums::read_block_sums(&write, segment, 700).unwrap(), all);
+    assert_eq!(sums::read_block_sums(&write, segment, 300).unwrap(), all[..300]);
+    assert_eq!(sums::read_block_sums(&write, segment, 701).unwrap_err().kind(), ErrorKind::Corrupt);
+    // What a crash left beyond the committed blocks is overwritten.
+    sums::put_block_sums(&write, segment, 3, &[9]).unwrap();
+    assert_eq!(sums::read_block_sums(&write, segment, 4).unwrap(), [0, 1, 2, 9]);
+    sums::remove_block_sums(&write, segment).unwrap();
+    assert_eq!(sums::read_block_sums(&write, segment, 1).unwrap_err().kind(), ErrorKind::Corrupt);
+}

@@ -1,0 +1,3 @@
+//! Level 4: answering a statement.
+
+pub mod scan;

@@ -1,0 +1,44 @@
+//! Level 2: what "similar" means, as algebra.
+//!
+//! Owns steps, projections, the metrics on vectors, and their normal form: every chain of steps is one folded query
+//! vector and a few scalars per record over the raw rows, see [`chain`]. It reads rows through [`RowSource`] and
+//! knows no file, no collection and no query text. `oracle` is the same language written down naively; tests hold
+//! everything else against it.
+
+pub mod chain;
+pub mod fold;
+mod passes;
+pub mod prepared;
+pub mod program;
+pub mod projection;
+pub mod step;
+
+pub use chain::Chain;
+pub use fold::ProcessedQuery;
+pub use prepared::Prepared;
+pub use projection::Projection;
+pub use step::{ResolvedStep, VectorMetric};
+
+use crate::error::Result;
+use crate::linalg::RowsRef;
+use crate::types::{CommitNumber, ViewId};
+use std::ops::Range;
+
+/// Rows of one view in a snapshot, cut into blocks (64 KiB to about 1 MiB) that a task reads at once.
+pub trait RowSource: Sync {
+    /// Elements of one row.
+    fn dimension(&self) -> usize;
+    /// Rows `0..row_count` are covered.
+    fn row_count(&self) -> u32;
+    /// Number of blocks.
+    fn block_count(&self) -> usize;
+    /// Rows of one block: consecutive, ascending, disjoint; together they cover `0..row_count`.
+    fn block_range(&self, block: usize) -> Range<u32>;
+    /// The rows of a block, verified on first touch; row `i` of it is row `block_range(block).start + i`.
+    ///
+    /// # Errors
+    /// Corrupt or unreadable files.
+    fn block(&self, block: usize) -> Result<RowsRef<'_>>;
+    /// Which view at which commit: what is computed from the rows may be kept under this key.
+    fn identity(&self) -> (ViewId, CommitNumber);
+}

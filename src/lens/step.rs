@@ -1,0 +1,76 @@
+//! Steps and metrics with their names resolved: what a chain is made of.
+//!
+//! Owns [`ResolvedStep`] and [`VectorMetric`]. Names of lenses, samples and projections have been looked up by the
+//! time these are made; texts are not compared here.
+
+use super::projection::Projection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::Metric;
+use std::fmt;
+
+/// One preprocessing step with everything it needs but the statistics of the records.
+#[derive(Debug, Clone)]
+pub enum ResolvedStep {
+    /// Subtract the vector's own mean.
+    Center,
+    /// Subtract the mean of the view's live records at this place in the chain.
+    CenterCorpus,
+    /// Unit Euclidean length.
+    Normalize,
+    /// The first so many dimensions.
+    Truncate(usize),
+    /// One matrix on both sides, or one for each side.
+    Project(Projection),
+}
+
+impl fmt::Display for ResolvedStep {
+    /// The step as the language writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResolvedStep::Center => f.write_str("center"),
+            ResolvedStep::CenterCorpus => f.write_str("center corpus"),
+            ResolvedStep::Normalize => f.write_str("normalize"),
+            ResolvedStep::Truncate(k) => write!(f, "truncate {k}"),
+            ResolvedStep::Project(projection) => write!(f, "project {}", projection.name()),
+        }
+    }
+}
+
+/// How two processed vectors become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VectorMetric {
+    /// Cosine of the angle, -1 to 1.
+    Cosine,
+    /// Inner product.
+    Dot,
+    /// Cosine after subtracting each vector's own mean, -1 to 1.
+    Pearson,
+    /// Euclidean distance, not squared; lower is more similar.
+    Euclidean,
+}
+
+impl VectorMetric {
+    /// Whether lower values are more similar.
+    pub fn is_distance(self) -> bool {
+        self == VectorMetric::Euclidean
+    }
+}
+
+impl TryFrom<Metric> for VectorMetric {
+    type Error = Error;
+
+    /// # Errors
+    /// Metrics that are not computed from two vectors alone.
+    fn try_from(metric: Metric) -> Result<Self> {
+        match metric {
+            Metric::Cosine => Ok(VectorMetric::Cosine),
+            Metric::Dot => Ok(VectorMetric::Dot),
+            Metric::Pearson => Ok(VectorMetric::Pearson),
+            Metric::Euclidean => Ok(VectorMetric::Euclidean),
+            Metric::Probability | Metric::Levenshtein => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} is not computed from two vectors alone", metric.as_str()),
+            )),
+        }
+    }
+}

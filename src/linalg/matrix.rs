@@ -1,0 +1,163 @@
+//! Row-major matrices as projections use them.
+//!
+//! Owns [`Matrix`] (`k x d`, `f32` as stored) with its products: one vector in reproducible `f64`, its transpose,
+//! and tiles of many rows through faer. It knows no lens.
+
+use super::{scalar, simd, stats};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+/// A `rows x columns` matrix, row-major, `f32`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    rows: usize,
+    columns: usize,
+    data: Vec<f32>,
+}
+
+impl Matrix {
+    /// A matrix of `rows * columns` elements; `None` when `data` has another length or the matrix is empty.
+    pub fn new(rows: usize, columns: usize, data: Vec<f32>) -> Option<Self> {
+        let fits = rows > 0 && columns > 0 && rows.checked_mul(columns) == Some(data.len());
+        fits.then_some(Matrix { rows, columns, data })
+    }
+
+    /// Output dimension `k`.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Input dimension `d`.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The elements, row-major.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// `out = M v`: one `f64` inner product for each row of the matrix.
+    pub fn apply(&self, v: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(self.data.chunks_exact(self.columns).map(|row| simd::dot_mixed(row, v)));
+    }
+
+    /// `out = M' u`.
+    pub fn apply_transposed(&self, u: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(self.columns, 0.0);
+        for (row, &factor) in self.data.chunks_exact(self.columns).zip(u) {
+            scalar::add_scaled(out, factor, row);
+        }
+    }
+
+    /// Frobenius norm: an upper bound of how much longer a vector can get.
+    pub fn frobenius(&self) -> f64 {
+        let rows = self.data.chunks_exact(self.columns).map(|row| {
+            let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
+            stats::norm(&wide)
+        });
+        stats::norm(&rows.collect::<Vec<_>>())
+    }
+
+    /// Root mean square of the singular values: how much longer an ordinary vector gets.
+    pub fn gain(&self) -> f64 {
+        self.frobenius() / (self.rows.min(self.columns) as f64).sqrt()
+    }
+
+    /// The elements in `f64`, for [`product_f64`].
+    pub fn to_f64(&self) -> Vec<f64> {
+        self.data.iter().map(|&x| f64::from(x)).collect()
+    }
+}
+
+/// `out = A B'` in `f64` on the calling thread: `a` is `n x d`, `b` is `k x d`, `out` is `n x k`, all row-major.
+pub fn product_f64(a: &[f64], b: &[f64], out: &mut [f64], dimension: usize) {
+    let (n, k) = (a.len() / dimension, b.len() / dimension);
+    if n == 0 || k == 0 {
+        return;
+    }
+    let a = MatRef::from_row_major_slice(a, n, dimension);
+    let b = MatRef::from_row_major_slice(b, k, dimension);
+    let out = MatMut::from_row_major_slice_mut(out, n, k);
+    matmul(out, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
+/// `out = A B'` in `f32` on the calling thread: `a` is `n` rows `stride` apart of which `dimension` elements count,
+/// `b` is `q x dimension` row-major, `out` is `q x n`: one contiguous run of `n` products for each row of `b`.
+///
+/// The error of one product is at most that of adding its terms in any order, see [`simd::any_order_error`].
+pub fn product_f32(a: &[f32], n: usize, stride: usize, b: &[f32], out: &mut [f32], dimension: usize) {
+    let q = b.len() / dimension;
+    if n == 0 || q == 0 {
+        return;
+    }
+    // A row-major matrix with a stride is a column-major one, transposed. Its last row may lack the padding.
+    let a = if n == 1 || stride == dimension {
+        MatRef::from_row_major_slice(&a[..n * dimension], n, dimension)
+    } else {
+        MatRef::from_row_major_slice_with_stride(&a[..(n - 1) * stride + dimension], n, dimension, stride)
+    };
+    let b = MatRef::from_row_major_slice(b, q, dimension);
+    let out = MatMut::from_column_major_slice_mut(out, n, q);
+    matmul(out, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix(rows: usize, columns: usize) -> Matrix {
+        let data = (0..rows * columns).map(|i| ((i * 7) % 11) as f32 - 5.0).collect();
+        Matrix::new(rows, columns, data).unwrap()
+    }
+
+    #[test]
+    fn shapes_are_checked() {
+        assert!(Matrix::new(2, 3, vec![0.0; 5]).is_none());
+        assert!(Matrix::new(0, 3, vec![]).is_none());
+    }
+
+    #[test]
+    fn products_agree_with_each_other() {
+        // Small integers: all products are exact, so equality is.
+        let m = matrix(5, 9);
+        let vectors: Vec<f64> = (0..3 * 9).map(|i| f64::from(i % 4) - 1.0).collect();
+        let mut tile = vec![0.0; 15];
+        product_f64(&vectors, &m.to_f64(), &mut tile, 9);
+        for (row, v) in vectors.chunks(9).enumerate() {
+            let mut one = Vec::new();
+            m.apply(v, &mut one);
+            assert_eq!(one, tile[row * 5..row * 5 + 5]);
+            let u: Vec<f64> = (0..5).map(|i| f64::from(i) - 2.0).collect();
+            let mut back = Vec::new();
+            m.apply_transposed(&u, &mut back);
+            assert_eq!(scalar::dot_f64(&u, &one), scalar::dot_f64(&back, v), "<u, Mv> = <M'u, v>");
+        }
+        let narrow: Vec<f32> = vectors.iter().map(|&x| x as f32).collect();
+        let mut turned = vec![0.0; 15];
+        product_f32(&narrow, 3, 9, m.data(), &mut turned, 9);
+        for row in 0..3 {
+            for q in 0..5 {
+                assert_eq!(f64::from(turned[q * 3 + row]), tile[row * 5 + q]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stride_is_skipped_and_the_last_row_may_lack_its_padding() {
+        let a = [1.0, 2.0, 99.0, 3.0, 4.0];
+        let mut out = [0.0; 2];
+        product_f32(&a, 2, 3, &[1.0, 10.0], &mut out, 2);
+        assert_eq!(out, [21.0, 43.0]);
+    }
+
+    #[test]
+    fn gains_of_an_identity() {
+        let mut data = vec![0.0; 16];
+        (0..4).for_each(|i| data[i * 4 + i] = 3.0);
+        let m = Matrix::new(4, 4, data).unwrap();
+        assert!((m.gain() - 3.0).abs() < 1e-12 && (m.frobenius() - 6.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,101 @@
+//! Reference kernels in plain Rust: no instruction set is named here.
+//!
+//! Owns the `f64` kernels that every shown score is made of, and the plain `f32` product that the SIMD kernels are
+//! tested against. An `f64` kernel adds in eight lanes and folds them in one fixed order; it never fuses a
+//! multiplication with an addition. The compiler may put the lanes into registers of any width, so its result is the
+//! same bits everywhere.
+
+use half::f16;
+
+/// Lanes of the `f64` kernels.
+const LANES: usize = 8;
+
+/// Adds up lanes in the one order that all `f64` kernels use.
+#[inline(always)]
+fn fold(lanes: [f64; LANES]) -> f64 {
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// Sum over `i < min(len)` of `term(a[i], b[i])`, in lanes.
+#[inline(always)]
+fn lanes<A: Copy, B: Copy>(a: &[A], b: &[B], term: impl Fn(A, B) -> f64) -> f64 {
+    let mut sums = [0.0; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let (a_rest, b_rest) = (a_chunks.remainder(), b_chunks.remainder());
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for lane in 0..LANES {
+            sums[lane] += term(x[lane], y[lane]);
+        }
+    }
+    for (lane, (&x, &y)) in a_rest.iter().zip(b_rest).enumerate() {
+        sums[lane] += term(x, y);
+    }
+    fold(sums)
+}
+
+/// Inner product of two `f64` vectors of equal length.
+#[inline(always)]
+pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    lanes(a, b, |x, y| x * y)
+}
+
+/// Inner product of an `f32` vector, widened, and an `f64` vector of equal length.
+#[inline(always)]
+pub fn dot_mixed(a: &[f32], b: &[f64]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    lanes(a, b, |x, y| f64::from(x) * y)
+}
+
+/// Squared Euclidean distance of two `f64` vectors of equal length.
+#[inline(always)]
+pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
+    lanes(a, b, |x, y| (x - y) * (x - y))
+}
+
+/// Sum of the elements.
+#[inline(always)]
+pub fn sum_f64(a: &[f64]) -> f64 {
+    lanes(a, a, |x, _| x)
+}
+
+/// `y += factor * x`, for an `f32` vector `x`, widened.
+#[inline(always)]
+pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
+    debug_assert_eq!(y.len(), x.len());
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y += factor * f64::from(x);
+    }
+}
+
+/// Inner product of two `f32` vectors of equal length, in `f64` and in order: what SIMD is tested against.
+pub fn dot_f32(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+/// [`dot_f32`] with 16-bit elements on the right.
+pub fn dot_f16(a: &[f32], b: &[f16]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y.to_f32())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_cover_every_length() {
+        for n in 0..40 {
+            let a: Vec<f64> = (0..n).map(|i| f64::from(i) + 1.0).collect();
+            let b: Vec<f64> = (0..n).map(|i| f64::from(i * i)).collect();
+            // Small integers: every order of addition gives the same exact sum.
+            let expected: f64 = a.iter().zip(&b).map(|(x, y)| x * y).sum();
+            assert_eq!(dot_f64(&a, &b), expected);
+            let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
+            assert_eq!(dot_mixed(&narrow, &b), expected);
+            assert_eq!(sum_f64(&b), b.iter().sum::<f64>());
+            assert_eq!(squared_distance_f64(&a, &b), a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>());
+        }
+    }
+}

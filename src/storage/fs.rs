@@ -1,0 +1,284 @@
+//! A store folder on a real file system.
+//!
+//! Files are made with mode 0600 and folders with 0700 where the platform has modes. This file and its siblings
+//! `mmap` and `input` are the only places where the operating system's file calls may stand.
+#![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
+
+use super::mmap::Mapping;
+use super::{LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile};
+use crate::error::{Error, ErrorKind, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// A store folder on disk.
+#[derive(Debug)]
+pub struct FsStorage {
+    root: PathBuf,
+}
+
+impl FsStorage {
+    /// Makes the folder of a new store; the folder above it must exist.
+    ///
+    /// # Errors
+    /// `Exists` when there is something at `root` already.
+    pub fn create(root: &Path) -> Result<FsStorage> {
+        match private_dir().create(root) {
+            Ok(()) => Ok(FsStorage { root: root.to_path_buf() }),
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+                let message = format!("{} exists already", root.display());
+                Err(Error::new(ErrorKind::Exists, message).with_path(root).with_source(source))
+            }
+            Err(source) => Err(Error::io("create", root, source)),
+        }
+    }
+
+    /// Opens the folder of a store.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such folder.
+    pub fn open(root: &Path) -> Result<FsStorage> {
+        match std::fs::metadata(root) {
+            Ok(found) if found.is_dir() => Ok(FsStorage { root: root.to_path_buf() }),
+            Ok(_) => Err(Error::invalid(format!("{} is not a folder", root.display())).with_path(root)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                Err(Error::not_found(format!("there is no store at {}", root.display())).with_path(root))
+            }
+            Err(source) => Err(Error::io("open", root, source)),
+        }
+    }
+
+    /// Makes the folder's own name survive a power loss.
+    ///
+    /// # Errors
+    /// `Io` when the folder above cannot be synced.
+    pub fn sync_parent(&self) -> Result<()> {
+        let parent = match self.root.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        sync_folder(parent)
+    }
+
+    /// Renames the whole store folder to `to`, which must not exist, and syncs the folder above.
+    ///
+    /// # Errors
+    /// `Exists` when there is something at `to`; `Io` otherwise.
+    pub fn rename_root(&mut self, to: &Path) -> Result<()> {
+        if std::fs::symlink_metadata(to).is_ok() {
+            return Err(Error::new(ErrorKind::Exists, format!("{} exists already", to.display())).with_path(to));
+        }
+        std::fs::rename(&self.root, to).map_err(|source| Error::io("rename", &self.root, source))?;
+        self.root = to.to_path_buf();
+        self.sync_parent()
+    }
+
+    fn path(&self, path: &str) -> Result<PathBuf> {
+        let relative = Path::new(path);
+        if relative.components().all(|part| matches!(part, Component::Normal(_))) {
+            Ok(self.root.join(relative))
+        } else {
+            Err(Error::invalid(format!("{path:?} is not a path inside a store")))
+        }
+    }
+}
+
+fn private_dir() -> std::fs::DirBuilder {
+    #[allow(unused_mut, reason = "only platforms with modes change it")]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder
+}
+
+fn options(mode: OpenMode) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(mode != OpenMode::Read);
+    options.create_new(mode == OpenMode::CreateNew).create(mode == OpenMode::CreateOrOpen);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
+}
+
+fn open_file(path: &Path, mode: OpenMode) -> Result<File> {
+    options(mode).open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => {
+            Error::not_found(format!("{} does not exist", path.display())).with_path(path).with_source(source)
+        }
+        io::ErrorKind::AlreadyExists => {
+            Error::new(ErrorKind::Exists, format!("{} exists already", path.display())).with_path(path)
+        }
+        _ => Error::io("open", path, source),
+    })
+}
+
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> Result<()> {
+    let folder = File::open(path).map_err(|source| Error::io("open", path, source))?;
+    folder.sync_all().map_err(|source| Error::io("sync", path, source))
+}
+
+/// Elsewhere folders cannot be opened for syncing; their entries are journaled by the file system.
+#[cfg(not(unix))]
+fn sync_folder(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+impl Storage for FsStorage {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(FsFile { file: open_file(&self.path(path)?, mode)? }))
+    }
+
+    fn exists(&self, path: &str) -> Result<bool> {
+        let path = self.path(path)?;
+        path.try_exists().map_err(|source| Error::io("inspect", &path, source))
+    }
+
+    fn len(&self, path: &str) -> Result<u64> {
+        let path = self.path(path)?;
+        match std::fs::metadata(&path) {
+            Ok(found) => Ok(found.len()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                Err(Error::not_found(format!("{} does not exist", path.display())).with_path(&path))
+            }
+            Err(source) => Err(Error::io("inspect", &path, source)),
+        }
+    }
+
+    fn create_dir(&self, path: &str) -> Result<()> {
+        let path = self.path(path)?;
+        private_dir().recursive(true).create(&path).map_err(|source| Error::io("create", &path, source))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>> {
+        let path = self.path(path)?;
+        let entries = match std::fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(Error::io("list", &path, source)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| Error::io("list", &path, source))?;
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let path = self.path(path)?;
+        std::fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))
+    }
+
+    fn remove_dir(&self, path: &str) -> Result<()> {
+        let path = self.path(path)?;
+        std::fs::remove_dir(&path).map_err(|source| Error::io("remove", &path, source))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        let (from, to) = (self.path(from)?, self.path(to)?);
+        std::fs::rename(&from, &to).map_err(|source| Error::io("rename", &from, source))
+    }
+
+    fn sync_dir(&self, path: &str) -> Result<()> {
+        sync_folder(&self.path(path)?)
+    }
+
+    fn map(&self, path: &str, len: u64) -> Result<Mapping> {
+        let path = self.path(path)?;
+        Mapping::of_file(&open_file(&path, OpenMode::Read)?, len, &path)
+    }
+
+    fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
+        let path = self.path(path)?;
+        let file = open_file(&path, OpenMode::CreateOrOpen)?;
+        let locked = match kind {
+            LockKind::Exclusive => file.try_lock(),
+            LockKind::Shared => file.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => Ok(Some(Box::new(FsLock { _file: file }))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(Error::io("lock", &path, source)),
+        }
+    }
+}
+
+/// Closing the file releases the lock.
+#[derive(Debug)]
+struct FsLock {
+    _file: File,
+}
+
+impl LockGuard for FsLock {}
+
+#[derive(Debug)]
+struct FsFile {
+    file: File,
+}
+
+impl StorageFile for FsFile {
+    #[cfg(unix)]
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let read = std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer = &mut buffer[read..];
+            offset += read as u64;
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = &bytes[written..];
+            offset += written as u64;
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn range_locks(&self) -> io::Result<RangeLocks> {
+        Ok(RangeLocks::System(self.file.try_clone()?))
+    }
+}

@@ -1,0 +1,131 @@
+//! Level 1: the seam to the operating system.
+//!
+//! Owns the traits [`Storage`] (one store folder) and [`StorageFile`] (one open file of it), and their two
+//! implementations: [`FsStorage`] on a real folder and [`MemoryStorage`] for tests. All other code of the store
+//! reaches files through them, so a fault clock can stand in for both the catalog and the segments. It knows no file
+//! format. Paths are relative to the store's folder, use `/`, and are made by us from fixed names and numbers only.
+
+pub mod checksum;
+pub mod fs;
+pub mod input;
+pub mod memory;
+pub mod mmap;
+pub mod range_lock;
+
+pub use fs::FsStorage;
+pub use memory::MemoryStorage;
+pub use mmap::{Advice, Mapping};
+
+use crate::error::Result;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// An existing file, for reading only.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A file that must not exist yet, for reading and writing.
+    CreateNew,
+    /// A file for reading and writing that is made when it does not exist.
+    CreateOrOpen,
+}
+
+/// Whether others may hold the same lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockKind {
+    /// Nobody else may hold the lock.
+    Exclusive,
+    /// Others may hold it shared.
+    Shared,
+}
+
+/// A held lock on a whole file: released when dropped, and by the operating system when the process dies.
+pub trait LockGuard: Send + Sync + Debug {}
+
+/// One store folder.
+///
+/// Every method takes a path relative to [`Storage::root`]. Implementations refuse absolute paths and `..`.
+pub trait Storage: Send + Sync + Debug {
+    /// The folder, for messages.
+    fn root(&self) -> &Path;
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// `NotFound` when a file that should exist does not, `Exists` when one that should not does, `Io` otherwise.
+    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>>;
+
+    /// Whether a file or folder of this name exists.
+    fn exists(&self, path: &str) -> Result<bool>;
+
+    /// A file's length in bytes.
+    fn len(&self, path: &str) -> Result<u64>;
+
+    /// Makes a folder, and those above it; nothing happens if it is there.
+    fn create_dir(&self, path: &str) -> Result<()>;
+
+    /// Names (not paths) of a folder's entries, sorted; empty when the folder does not exist.
+    fn list(&self, path: &str) -> Result<Vec<String>>;
+
+    /// Removes a file.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Removes an empty folder.
+    fn remove_dir(&self, path: &str) -> Result<()>;
+
+    /// Renames a file, replacing what has the new name.
+    fn rename(&self, from: &str, to: &str) -> Result<()>;
+
+    /// Makes names created, renamed or removed in a folder (`""`: the store's own) survive a power loss.
+    fn sync_dir(&self, path: &str) -> Result<()>;
+
+    /// Maps the first `len` bytes of a file for reading.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file is shorter than `len`.
+    fn map(&self, path: &str, len: u64) -> Result<Mapping>;
+
+    /// Takes a whole-file lock without waiting, making the file when it is not there; `None` when it is taken.
+    fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>>;
+}
+
+/// One open file. Positions are explicit, so any number of threads may use it at once.
+#[allow(clippy::len_without_is_empty, reason = "the length is asked of the operating system and may fail")]
+pub trait StorageFile: Send + Sync + Debug {
+    /// Reads exactly `buffer.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file ends before that.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()>;
+
+    /// Writes all of `bytes` at `offset`, extending the file with zeros up to there when it is shorter.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()>;
+
+    /// The file's length in bytes.
+    fn len(&self) -> std::io::Result<u64>;
+
+    /// Cuts or extends (with zeros) the file.
+    fn set_len(&self, len: u64) -> std::io::Result<()>;
+
+    /// Makes the file's data and length survive a power loss.
+    fn sync(&self) -> std::io::Result<()>;
+
+    /// The byte-range locks of this open file; they belong to this opening of it, not to the process.
+    ///
+    /// # Errors
+    /// `Io` when the handle cannot be duplicated.
+    fn range_locks(&self) -> std::io::Result<RangeLocks>;
+}
+
+/// Where a file's byte-range locks live.
+#[derive(Debug)]
+pub enum RangeLocks {
+    /// The operating system's, on a duplicate of the file's handle.
+    System(std::fs::File),
+    /// The in-memory storage's.
+    Memory(range_lock::MemoryLocks),
+}

@@ -1,0 +1,73 @@
+//! Text to vector: the [`Embedder`] contract and the model that is compiled into the crate.
+//!
+//! The bundled model is static: a text is split into WordPiece tokens, each token has one row in a table, and the
+//! mean of the rows is the vector. `normalize` cleans and splits, `wordpiece` segments, [`table`] reads the bytes,
+//! `pooled` adds the rows up. Invariant: a text's vector depends on that text and the table alone, never on its
+//! neighbours in a batch, the number of threads or the machine.
+
+mod normalize;
+mod pooled;
+pub mod table;
+mod wordpiece;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::error::Result;
+
+pub use pooled::StaticEmbedder;
+pub use wordpiece::Vocabulary;
+
+/// The bytes of the bundled model; `assets/README.md` says where they come from and under which licences.
+static BUNDLED_TABLE: &[u8] = include_bytes!("../../../assets/static.simtable");
+
+/// Turns text into a vector.
+pub trait Embedder: Send + Sync + std::fmt::Debug {
+    /// A stable name such as `static-256`. A store keeps it as the provenance of its vectors, so two embedders
+    /// that give different vectors must have different names.
+    fn name(&self) -> &str;
+
+    /// The number of coordinates of every vector.
+    fn dimension(&self) -> usize;
+
+    /// Appends one row of [`dimension`](Embedder::dimension) numbers per text to `out`, in the order of `texts`.
+    ///
+    /// A text without any token the model knows gives the zero vector: it has no direction, which is not an error.
+    ///
+    /// # Errors
+    /// When the model cannot answer; `out` is then as long as it was before. The bundled model always answers.
+    fn embed(&self, texts: &[&str], out: &mut Vec<f32>) -> Result<()>;
+}
+
+/// The bundled model, decoded once per process.
+///
+/// ```
+/// use simile::text::embed::bundled;
+///
+/// let model = bundled();
+/// let mut rows = Vec::new();
+/// model.embed(&["a boat", "a ship", "a banana"], &mut rows)?;
+/// let (boat, rest) = rows.split_at(model.dimension());
+/// let (ship, banana) = rest.split_at(model.dimension());
+/// let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+/// assert!(dot(boat, ship) > dot(boat, banana));
+/// # Ok::<(), simile::Error>(())
+/// ```
+///
+/// # Panics
+/// If the table compiled into this build is damaged, which a test of this module rules out.
+pub fn bundled() -> Arc<dyn Embedder> {
+    static MODEL: OnceLock<Arc<dyn Embedder>> = OnceLock::new();
+    Arc::clone(MODEL.get_or_init(|| {
+        let model = StaticEmbedder::decode(BUNDLED_TABLE).expect("the table compiled into this build is intact");
+        Arc::new(model)
+    }))
+}
+
+/// The embedder of that name, if this build has it.
+pub fn by_name(name: &str) -> Option<Arc<dyn Embedder>> {
+    let model = bundled();
+    (model.name() == name).then_some(model)
+}
+
+#[cfg(test)]
+mod tests;
