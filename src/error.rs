@@ -169,22 +169,15 @@ struct Inner {
     path: Option<PathBuf>,
     damage: Option<Damage>,
     query: Option<QueryError>,
+    field: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
 }
 
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error {
-            inner: Box::new(Inner {
-                kind,
-                message: message.into(),
-                path: None,
-                damage: None,
-                query: None,
-                source: None,
-            }),
-        }
+        let message = message.into();
+        Error { inner: Box::new(Inner { kind, message, path: None, damage: None, query: None, field: None, source: None }) }
     }
 
     /// An error of kind [`ErrorKind::Invalid`].
@@ -218,6 +211,13 @@ impl Error {
         self
     }
 
+    /// Names the part of a record the error is about: `id`, `text`, a metadata field, a view.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.inner.field = Some(field.into());
+        self
+    }
+
     /// Keeps the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -245,6 +245,11 @@ impl Error {
     /// The file or folder the error is about, where there is one.
     pub fn path(&self) -> Option<&Path> {
         self.inner.path.as_deref()
+    }
+
+    /// The part of a record the error is about: `id`, `text`, a metadata field, a view; where there is one.
+    pub fn field(&self) -> Option<&str> {
+        self.inner.field.as_deref()
     }
 
     /// The damaged place, for [`ErrorKind::Corrupt`].

@@ -4,14 +4,21 @@
 pub(crate) mod catalog;
 pub mod error;
 pub(crate) mod exec;
+pub mod learn;
 pub(crate) mod lens;
 pub(crate) mod linalg;
 pub(crate) mod interchange;
 pub mod query;
-pub mod text;
 pub(crate) mod segment;
 pub(crate) mod storage;
+pub mod store;
+pub mod text;
 pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
+pub use exec::{
+    Answer, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Param, Params, PinnedHeader, PlanInfo,
+    ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write,
+};
+pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

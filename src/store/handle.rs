@@ -1,0 +1,1 @@
+//! The store's handle: open, create, snapshot, begin.
