@@ -5,7 +5,7 @@
 
 use super::column::{CHUNK_ROWS, Column, ColumnChunk};
 use super::core::Core;
-use super::record::StoredFields;
+use super::record::RECORDS;
 use super::rows::{read_row_set, view_present};
 use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
@@ -39,11 +39,11 @@ pub struct CollectionSnapshot {
 
 impl CollectionSnapshot {
     pub(super) fn open(core: Arc<Core>, def: CollectionDef) -> Result<Self> {
-        let live = read_row_set(&core.read, &tables::LIVE, def.id.0, def.rows)?;
+        let live = read_row_set(&core.read, &tables::LIVE, def.id, def.rows)?;
         let mut views = Vec::with_capacity(def.views.len());
         for view in &def.views {
             let present = view_present(&core.read, view, &live)?;
-            let segments = core.segments(view.id)?;
+            let segments = core.segments(view)?;
             views.push(ViewSnapshot::new(Arc::clone(&core), view.clone(), present, segments));
         }
         Ok(CollectionSnapshot { core, def, live, views, columns: Mutex::default() })
@@ -74,7 +74,7 @@ impl CollectionSnapshot {
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn row_of(&self, id: &str) -> Result<Option<RowId>> {
-        Ok(self.core.read.get(&tables::IDS, &(self.def.id.0, id.to_string()))?.map(RowId))
+        Ok(self.core.read.get(&tables::IDS, &(self.def.id, id.to_string()))?.map(RowId))
     }
 
     /// The record at `row`.
@@ -83,11 +83,11 @@ impl CollectionSnapshot {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the row is not in use,
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where its bytes are damaged.
     pub fn record(&self, row: RowId) -> Result<RecordData> {
-        let stored = self.core.read.get(&tables::RECORDS, &(self.def.id.0, row.0))?;
-        let stored =
+        let stored = self.core.read.get(&RECORDS, &(self.def.id, row.0))?;
+        let mut stored =
             stored.ok_or_else(|| Error::not_found(format!("collection {} has no row {row}", self.def.name)))?;
-        let fields = StoredFields::decode(&stored.fields, &self.def, row)?;
-        Ok(RecordData { key: stored.key, id: stored.id, text: stored.text, fields: fields.into_map() })
+        let (id, text) = (std::mem::take(&mut stored.id), std::mem::take(&mut stored.text));
+        Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields(&self.def.fields) })
     }
 
     /// The records at `rows`, in that order.
@@ -103,7 +103,7 @@ impl CollectionSnapshot {
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn view_text(&self, view: &ViewDef, row: RowId) -> Result<Option<String>> {
-        self.core.read.get(&tables::VIEW_TEXTS, &(view.id.0, row.0))
+        self.core.read.get(&tables::VIEW_TEXTS, &(view.id, row.0))
     }
 
     /// The text of a record as `view` has it: raw as given, template filled in, rewrite as stored, else none.
@@ -137,7 +137,7 @@ impl CollectionSnapshot {
         for chunk in 0..full_chunks {
             chunks.push(self.core.column_chunk(self.def.id, field, chunk)?);
         }
-        let tail = self.tail_values(field, full_chunks * CHUNK_ROWS)?;
+        let tail = self.tail_values(field, field_type, full_chunks * CHUNK_ROWS)?;
         if !tail.is_empty() {
             let values: Vec<Option<&Value>> = tail.iter().map(Option::as_ref).collect();
             chunks.push(ColumnChunk::build(field_type, &values).map(Arc::new));
@@ -146,13 +146,12 @@ impl CollectionSnapshot {
     }
 
     /// The field's values of the rows from `first_row` on, from the records.
-    fn tail_values(&self, field: &str, first_row: u32) -> Result<Vec<Option<Value>>> {
+    fn tail_values(&self, field: &str, field_type: FieldType, first_row: u32) -> Result<Vec<Option<Value>>> {
         let mut values = vec![None; (self.def.rows - first_row) as usize];
-        let range = (self.def.id.0, first_row)..(self.def.id.0, self.def.rows);
-        self.core.read.for_each(&tables::RECORDS, range, |(_, row), stored| {
-            let mut fields = StoredFields::decode(&stored.fields, &self.def, RowId(row))?;
+        let range = (self.def.id, first_row)..(self.def.id, self.def.rows);
+        self.core.read.for_each(&RECORDS, range, |(_, row), mut stored| {
             if let Some(slot) = values.get_mut((row - first_row) as usize) {
-                *slot = fields.take(field);
+                *slot = stored.take_field(field, field_type);
             }
             Ok(())
         })?;

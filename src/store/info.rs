@@ -131,7 +131,7 @@ impl StoreInfo {
             path: core.shared.path.clone(),
             commit: snapshot.commit(),
             dead_share: if rows == 0 { 0.0 } else { dead as f64 / rows as f64 },
-            bytes: core.shared.bytes_on_disk()?,
+            bytes: bytes_on_disk(core)?,
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,

@@ -28,16 +28,27 @@
 //! writer.no_embed(true), keep_vectors(true) -> Self (builder style); writer.def() -> &CollectionDef; contains(id)
 //! ```
 
+mod append;
 mod batch;
 mod cache;
 mod check;
 mod collection;
 mod column;
+mod core;
+mod fill;
+mod flush;
+mod garbage;
 mod handle;
 mod info;
 mod names;
 mod options;
+mod readers;
+mod record;
+mod recover;
+mod rows;
 mod snapshot;
+mod state;
+mod validate;
 mod view;
 mod writer;
 

@@ -5,7 +5,7 @@
 use super::cache::DEFAULT_CACHE_BYTES;
 use super::handle::Store;
 use crate::error::Result;
-use crate::text::embed::Embedder;
+use crate::text::embed::{Embedder, bundled};
 use crate::types::{ElementType, ViewKind};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub struct Options {
     pub(super) threads: Option<usize>,
     pub(super) repair: bool,
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
+    default_embedder: Option<String>,
 }
 
 impl Default for Options {
@@ -51,6 +52,7 @@ impl Default for Options {
             threads: None,
             repair: true,
             embedders: Vec::new(),
+            default_embedder: None,
         }
     }
 }
@@ -109,6 +111,18 @@ impl Options {
     pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
         self.embedders.push(embedder);
         self
+    }
+
+    /// The embedder that collections of a new store get, by name; without, the bundled one.
+    #[must_use]
+    pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
+        self.default_embedder = Some(name.into());
+        self
+    }
+
+    /// Name of the embedder that a new store is made with.
+    pub(super) fn new_store_embedder(&self) -> Option<String> {
+        Some(self.default_embedder.clone().unwrap_or_else(|| bundled().name().to_string()))
     }
 
     /// Opens the store at `path`.

@@ -16,7 +16,7 @@ use crate::types::{
 };
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// An immutable, consistent view of the store at one commit; clones share it.
 ///
@@ -41,7 +41,7 @@ pub struct Snapshot {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     core: Arc<Core>,
     defs: Vec<CollectionDef>,
     opened: Mutex<HashMap<String, Arc<CollectionSnapshot>>>,
@@ -82,6 +82,14 @@ pub struct RecordView {
 impl Snapshot {
     pub(super) fn new(core: Arc<Core>, defs: Vec<CollectionDef>) -> Self {
         Snapshot { inner: Arc::new(Inner { core, defs, opened: Mutex::default() }) }
+    }
+
+    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
+        Snapshot { inner }
+    }
+
+    pub(super) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
     }
 
     /// The commit this snapshot shows; 0 for a store that nothing was committed to.

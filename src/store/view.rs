@@ -4,11 +4,12 @@
 //! task reads a few hundred KiB at once. Invariant: rows that no vector was stored for read as zeros and are never
 //! in [`ViewSnapshot::present`].
 
+use super::append::push_row;
 use super::core::Core;
 use crate::error::Result;
 use crate::lens::RowSource;
 use crate::linalg::RowsRef;
-use crate::segment::SegmentReader;
+use crate::segment::{SegmentReader, SegmentRows};
 use crate::text::embed::Embedder;
 use crate::types::{CommitNumber, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
 use std::fmt;
@@ -102,9 +103,9 @@ impl ViewSnapshot {
         }
         let part_idx = self.parts.partition_point(|part| part.entry.first_row + part.entry.rows <= row);
         let Some(part) = self.parts.get(part_idx) else { return Ok(None) };
-        let rows = self.reader(part)?.rows(row..row + 1)?;
-        let mut vector = Vec::with_capacity(rows.dimension());
-        rows.row_f32(0, &mut vector);
+        let offset = row - part.entry.first_row;
+        let mut vector = Vec::with_capacity(self.dimension());
+        push_row(&self.reader(part)?.rows(offset..offset + 1)?, 0, &mut vector);
         Ok(Some(vector))
     }
 
@@ -144,7 +145,12 @@ impl RowSource for ViewSnapshot {
         let Some((block, part)) = found else {
             return Err(crate::Error::invalid(format!("view {} has no block {block}", self.def.name)));
         };
-        self.reader(part)?.rows(block.rows.clone())
+        let first_row = part.entry.first_row;
+        let rows = self.reader(part)?.rows(block.rows.start - first_row..block.rows.end - first_row)?;
+        Ok(match rows {
+            SegmentRows::F32 { data, stride, dimension } => RowsRef::F32 { data, stride, dimension },
+            SegmentRows::F16 { data, stride, dimension } => RowsRef::F16 { data, stride, dimension },
+        })
     }
 
     fn identity(&self) -> (ViewId, CommitNumber) {
