@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 
 pub(crate) mod catalog;
+#[doc(hidden)]
+pub mod cli;
 pub mod error;
 pub(crate) mod exec;
 pub mod learn;

@@ -368,7 +368,7 @@ impl<'o> Run<'o> {
             (Some(_), 0) | (None, _) => "nothing was imported".to_string(),
             (Some(_), records) => format!("{records} records of earlier batches are kept"),
         };
-        error.note(format_args!("; {kept}"))
+        error.followed_by(format_args!("; {kept}"))
     }
 
     fn finish(mut self) -> ImportReport {
