@@ -176,8 +176,17 @@ struct Inner {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Error { inner: Box::new(Inner { kind, message, path: None, damage: None, query: None, field: None, source: None }) }
+        Error {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                path: None,
+                damage: None,
+                query: None,
+                field: None,
+                source: None,
+            }),
+        }
     }
 
     /// An error of kind [`ErrorKind::Invalid`].

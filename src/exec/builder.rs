@@ -46,11 +46,7 @@ impl Source {
 
     fn tree(self) -> SourceTree {
         SourceTree {
-            terms: self
-                .terms
-                .into_iter()
-                .map(|(weight, operand)| Term { weight, operand: operand.into() })
-                .collect(),
+            terms: self.terms.into_iter().map(|(weight, operand)| Term { weight, operand: operand.into() }).collect(),
         }
     }
 }

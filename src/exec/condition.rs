@@ -26,9 +26,7 @@ impl Number {
         match (self, other) {
             (Number::Integer(a), Number::Integer(b)) => a.cmp(&b),
             // No NaN reaches a column or a statement; were there one, it would sort after every number.
-            (Number::Float(a), Number::Float(b)) => {
-                a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-            }
+            (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
             (Number::Integer(a), Number::Float(b)) => integer_with_float(a, b),
             (Number::Float(a), Number::Integer(b)) => integer_with_float(b, a).reverse(),
         }
@@ -81,9 +79,15 @@ pub(crate) enum Test {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
     /// A test of one field; unknown where the field is null.
-    Field { field: String, test: Test },
+    Field {
+        field: String,
+        test: Test,
+    },
     /// Whether a field is null (`true`) or not; never unknown.
-    IsNull { field: String, wanted: bool },
+    IsNull {
+        field: String,
+        wanted: bool,
+    },
     Not(Box<Condition>),
     And(Vec<Condition>),
     Or(Vec<Condition>),
@@ -326,7 +330,11 @@ impl Checker<'_> {
                 let error = error.hint(format!("numbers are written without quotes: {text}"));
                 self.site.respell(error, &[(value.span.clone(), text.clone())])
             }
-            (None, FieldType::Text | FieldType::TextList, Literal::Integer(_) | Literal::Float(_) | Literal::Bool(_)) => {
+            (
+                None,
+                FieldType::Text | FieldType::TextList,
+                Literal::Integer(_) | Literal::Float(_) | Literal::Bool(_),
+            ) => {
                 let quoted = format!("\"{}\"", self.site.text().get(value.span.clone()).unwrap_or_default());
                 let error = error.hint(format!("text is written in quotes: {quoted}"));
                 self.site.respell(error, &[(value.span.clone(), quoted)])

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::exec::condition;
     use crate::query::ast::{CompareOp, Expr, Literal};
-    use crate::store::column::{CHUNK_ROWS, ColumnChunk};
+    use crate::store::{CHUNK_ROWS, ColumnChunk};
     use crate::types::{FieldType, Value};
     use proptest::prelude::*;
     use std::cmp::Ordering;
@@ -301,8 +301,11 @@ mod tests {
             [("tag", Value::Null)].into(),
         ];
         let live = RowSet::from_range(0..4);
-        let differs =
-            Expr::Compare { field: "tag".to_string().into(), op: CompareOp::Ne, value: Literal::Text("x".into()).into() };
+        let differs = Expr::Compare {
+            field: "tag".to_string().into(),
+            op: CompareOp::Ne,
+            value: Literal::Text("x".into()).into(),
+        };
         assert_eq!(run(&differs, &rows, &live), [1]);
         assert_eq!(run(&Expr::Not(Box::new(differs)), &rows, &live), [0]);
         let null = Expr::IsNull { field: "tag".to_string().into(), negated: false };

@@ -11,6 +11,7 @@ mod builder;
 mod condition;
 mod explain;
 mod filter;
+mod matching;
 mod names;
 mod params;
 mod pinned;

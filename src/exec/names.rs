@@ -4,7 +4,7 @@
 //! in the names that exist.
 
 use crate::error::QueryError;
-use crate::query::suggest;
+use crate::query::{print_field, print_name, suggest};
 use std::ops::Range;
 
 /// Most names listed in an error; further ones are counted.
@@ -43,21 +43,25 @@ impl<'a> Site<'a> {
         let existing: Vec<&str> = existing.into_iter().collect();
         let mut error = self.error(code, message, span);
         error.found = name.to_string();
-        let nearest = suggest::nearest(name, existing.iter().copied());
+        let nearest = suggest(name, existing.iter().copied());
         if let Some(nearest) = &nearest {
             error = error.hint(format!("did you mean `{nearest}`?"));
         }
         error = error.hint(listed(kind, &existing)).expected(existing.iter().take(LISTED).copied());
         match nearest {
-            Some(nearest) => self.respell(error, &[(span.clone(), nearest.to_string())]),
+            Some(nearest) => {
+                let written = if kind == "field" { print_field(&nearest) } else { print_name(&nearest) };
+                self.respell(error, &[(span.clone(), written)])
+            }
             None => error,
         }
     }
 
     /// An error for a parameter that nothing was bound to.
     pub(crate) fn unbound(&self, name: &str, span: &Range<usize>) -> QueryError {
-        self.error("resolve::unbound_param", format!("`${name}` has no value"), span)
-            .hint(format!("bind it: `.bind(\"{name}\", ...)` in the library, `--param {name}=TEXT` on the command line"))
+        self.error("resolve::unbound_param", format!("`${name}` has no value"), span).hint(format!(
+            "bind it: `.bind(\"{name}\", ...)` in the library, `--param {name}=TEXT` on the command line"
+        ))
     }
 
     /// An error for what the language knows and this version does not do yet.

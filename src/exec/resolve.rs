@@ -9,10 +9,8 @@ use super::names::Site;
 use super::params::Params;
 use super::plan::{Pinning, Plan};
 use crate::error::{QueryError, Result};
-use crate::query::ast::{
-    Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement,
-};
 use crate::lens::{Projection, ResolvedStep};
+use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement};
 use crate::query::{doubts, print, print_step};
 use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::limits::TOP;
@@ -242,8 +240,13 @@ fn text_lens_fits(find: &Find, flat: &FlatLens, collection: &CollectionSnapshot,
     }
     let has_texts = |kind: &ViewKind| *kind != ViewKind::VectorsOnly;
     if collection.view(&flat.def.view).is_some_and(|view| !has_texts(&view.def().kind)) {
-        let views: Vec<&str> =
-            collection.views().iter().map(|view| view.def()).filter(|def| has_texts(&def.kind)).map(|def| def.name.as_str()).collect();
+        let views: Vec<&str> = collection
+            .views()
+            .iter()
+            .map(|view| view.def())
+            .filter(|def| has_texts(&def.kind))
+            .map(|def| def.name.as_str())
+            .collect();
         return Err(site
             .error(
                 "resolve::no_texts",

@@ -111,7 +111,11 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     control.checkpoint()?;
     plan.snapshot.install(|| {
-        if plan.compares_texts() { Ok(vec![run_text(plan, first, control)]) } else { run_vectors(plan, all_params, control) }
+        if plan.compares_texts() {
+            Ok(vec![run_text(plan, first, control)])
+        } else {
+            run_vectors(plan, all_params, control)
+        }
     })
 }
 
@@ -167,8 +171,11 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let mut runs = Vec::with_capacity(queries.len());
     for (query, params) in queries.into_iter().zip(all_params) {
         runs.push(match query {
-            Ok(_) => answer(plan, view, params, counts, found.next().unwrap_or_default())
-                .map(|answer| Run { answer, undirected: undirected.clone(), timings }),
+            Ok(_) => answer(plan, view, params, counts, found.next().unwrap_or_default()).map(|answer| Run {
+                answer,
+                undirected: undirected.clone(),
+                timings,
+            }),
             Err(error) => Err(error),
         });
     }
@@ -236,13 +243,7 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 }
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.
-fn answer(
-    plan: &Plan,
-    view: &ViewSnapshot,
-    params: &Params,
-    counts: PlanInfo,
-    found: Vec<Scored>,
-) -> Result<Answer> {
+fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
     let (skip, top) = plan.window();
     let mut hits = Vec::new();
     for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {

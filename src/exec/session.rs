@@ -228,7 +228,9 @@ impl Session {
             return Err(error.into());
         };
         if snapshot.meta().generation != last.generation {
-            return Err(site.error("resolve::no_last_search", "the store was compacted since: search again", span).into());
+            return Err(site
+                .error("resolve::no_last_search", "the store was compacted since: search again", span)
+                .into());
         }
         let collection = snapshot.collection(&last.collection)?;
         let mut rows = Vec::new();

@@ -7,6 +7,9 @@
 
 pub mod chain;
 pub mod fold;
+pub mod memory;
+#[cfg(test)]
+pub(crate) mod oracle;
 mod passes;
 pub mod prepared;
 pub mod program;

@@ -121,6 +121,52 @@ pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     }
 }
 
+/// A quick test whether a product can belong to a row that reaches a threshold, in `f32`; see [`reaching`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// Added to each product.
+    pub shift: f32,
+    /// Times the reach of a row: more than the error of everything.
+    pub error: f32,
+    /// What the threshold is lowered by before it is compared.
+    pub offset: f64,
+    /// What the threshold is then divided by.
+    pub scale: f64,
+}
+
+/// Appends the positions whose `alpha * (product + shift) + reach * error` is at least the threshold (as `line`
+/// converts it). An empty `alpha` stands for ones. All slices have the length of `products`.
+pub fn reaching(line: &Line, threshold: f64, products: &[f32], alpha: &[f32], reach: &[f32], out: &mut Vec<u32>) {
+    // Rounded down, so that no row is lost to the conversion.
+    let threshold = (((threshold - line.offset) / line.scale) as f32).next_down();
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::reaching(line, threshold, products, alpha, reach, out);
+    }
+    scalar_reaching(line, threshold, products, alpha, reach, out);
+}
+
+/// Positions looked at together: nearly always none of them reaches the threshold.
+const TOGETHER: usize = 32;
+
+#[inline(always)]
+fn scalar_reaching(line: &Line, threshold: f32, products: &[f32], alpha: &[f32], reach: &[f32], out: &mut Vec<u32>) {
+    let Line { shift, error, .. } = *line;
+    for (chunk, products) in products.chunks(TOGETHER).enumerate() {
+        let start = chunk * TOGETHER;
+        let reach = &reach[start..start + products.len()];
+        let alpha = if alpha.is_empty() { alpha } else { &alpha[start..start + products.len()] };
+        let upper = |i: usize| {
+            let factor = if alpha.is_empty() { 1.0 } else { alpha[i] };
+            factor * (products[i] + shift) + reach[i] * error
+        };
+        let any = (0..products.len()).fold(false, |any, i| any | (upper(i) >= threshold));
+        if any {
+            out.extend((0..products.len()).filter(|&i| upper(i) >= threshold).map(|i| (start + i) as u32));
+        }
+    }
+}
+
 /// The product of one `f32` row where our own lanes do not run. simsimd's `dot` is the inner product itself (its
 /// `cos` and `l2sq` would be distances) and `None` only for unequal lengths, which the callers have checked.
 fn fallback_f32(w: &[f32], row: &[f32]) -> f32 {
@@ -141,7 +187,7 @@ fn fallback_f16(w: &[f32], row: &[f16]) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "intrinsics and run-time dispatch; each site says why it is sound")]
 mod x86 {
-    use super::scalar;
+    use super::{Line, scalar};
     use half::f16;
     use std::arch::x86_64::{
         __m128i, __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps,
@@ -157,7 +203,7 @@ mod x86 {
 
     /// A wrapper that is sound to call because callers ask [`available`] first, and checks it in debug builds.
     macro_rules! dispatched {
-        ($($(#[$doc:meta])* $name:ident = $inner:ident($($arg:ident: $ty:ty),*) $(-> $ret:ty)?;)*) => {
+        ($($(#[$doc:meta])* $name:ident = $inner:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
             $($(#[$doc])*
             #[inline]
             pub(super) fn $name($($arg: $ty),*) $(-> $ret)? {
@@ -176,6 +222,9 @@ mod x86 {
         dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
+        reaching = reaching_avx2(
+            line: &Line, threshold: f32, products: &[f32], alpha: &[f32], reach: &[f32], out: &mut Vec<u32>
+        );
     }
 
     // The same source as the portable kernels, compiled for wider registers. FMA is left off on purpose: nothing may
@@ -193,6 +242,11 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     fn squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
         scalar::squared_distance_f64(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn reaching_avx2(line: &Line, threshold: f32, products: &[f32], alpha: &[f32], reach: &[f32], out: &mut Vec<u32>) {
+        super::scalar_reaching(line, threshold, products, alpha, reach, out);
     }
 
     #[target_feature(enable = "avx2,fma")]

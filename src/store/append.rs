@@ -7,7 +7,7 @@
 use super::handle::Shared;
 use super::rows::{TrackedRows, read_row_set};
 use crate::catalog::sums::{put_block_sums, read_block_sums, remove_block_sums};
-use crate::catalog::{CatalogRead, WriteTransaction, tables};
+use crate::catalog::{WriteTransaction, tables};
 use crate::error::Result;
 use crate::segment::{self, SegmentReader, SegmentRows, SegmentWriter};
 use crate::types::{ElementType, SegmentEntry, SegmentId, StoreMeta, ViewDef};

@@ -161,7 +161,7 @@ pub(super) fn set_vector(batch: &mut Batch, idx: usize, view_idx: usize, row: u3
     let (state, mut appending) = batch.appending(idx)?;
     state.changed = true;
     *appending.changed = true;
-    if let Some(slot) = pending_slot(state, view_idx, row) {
+    if pending_slot(state, view_idx, row).is_some() {
         if let Some(view) = state.def.views.get_mut(view_idx) {
             view.dimension = Some(vector.len() as u32);
         }

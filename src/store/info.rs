@@ -3,9 +3,12 @@
 //! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
 
 use super::core::Core;
+use super::recover::segment_files;
 use super::snapshot::Snapshot;
+use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::Result;
-use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, ViewKind};
+use crate::segment;
+use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -106,7 +109,7 @@ impl StoreInfo {
             let live = collection.live().len();
             let mut views = Vec::new();
             for view in collection.views() {
-                let (segments, bytes) = segment_bytes(core, view.segments())?;
+                let (segments, bytes) = segment_bytes(view.segments());
                 let view_rows = view.present().len();
                 views.push(ViewInfo {
                     name: view.def().name.clone(),
@@ -140,16 +143,26 @@ impl StoreInfo {
     }
 }
 
-fn segment_bytes<'a>(
-    core: &Core,
-    segments: impl Iterator<Item = &'a crate::types::SegmentEntry>,
-) -> Result<(u64, u64)> {
-    let (mut count, mut bytes) = (0, 0);
-    for entry in segments {
-        count += 1;
-        bytes += core.shared.segment_bytes(entry)?;
+/// Number and bytes of a view's segments: what counts of them, not what a crash left behind.
+fn segment_bytes<'a>(segments: impl Iterator<Item = &'a SegmentEntry>) -> (u64, u64) {
+    segments.fold((0, 0), |(count, bytes), entry| {
+        let rows = u64::from(entry.rows) * segment::stride_bytes(entry.dimension, entry.element);
+        (count + 1, bytes + segment::header::HEADER_BYTES as u64 + rows)
+    })
+}
+
+/// Bytes of the catalog's files and of all segment files.
+fn bytes_on_disk(core: &Core) -> Result<u64> {
+    let storage = &*core.shared.storage;
+    let mut bytes = 0;
+    for file in [CATALOG_FILE, SUMS_FILE, HEAD_FILE] {
+        bytes += if storage.exists(file)? { storage.len(file)? } else { 0 };
     }
-    Ok((count, bytes))
+    for file in segment_files(storage)? {
+        // A file may go between being listed and being asked for its length.
+        bytes += storage.len(&file).or_else(|error| if storage.exists(&file)? { Err(error) } else { Ok(0) })?;
+    }
+    Ok(bytes)
 }
 
 fn projections(snapshot: &Snapshot) -> Result<Vec<ProjectionInfo>> {

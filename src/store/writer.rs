@@ -173,15 +173,15 @@ impl<'a> CollectionWriter<'a> {
     fn put_vector(&mut self, id: &str, view: &str, vector: Vec<f32>, replace: bool) -> Result<Outcome> {
         self.batch.usable()?;
         check_id(id)?;
-        let def = find_view(self.def(), view)?;
-        check_vector(def, &vector)?;
-        self.check_embedder_dimension(def, &vector)?;
+        let def = find_view(self.def(), view)?.clone();
+        check_vector(&def, &vector)?;
+        self.check_embedder_dimension(&def, &vector)?;
         let view_idx = self.def().views.iter().position(|def| def.name == view).unwrap_or(0);
         let Some(row) = self.row_of(id)? else { return Err(self.not_found(id)) };
         let old = flush::read_vector(self.batch, self.idx, view_idx, row)?;
         let outcome = match &old {
             None => Outcome::Inserted,
-            Some(old) if flush::is_same_vector(def, old, &vector) => return Ok(Outcome::Unchanged),
+            Some(old) if flush::is_same_vector(&def, old, &vector) => return Ok(Outcome::Unchanged),
             Some(_) if replace => Outcome::Updated,
             Some(_) => {
                 let message = format!("record {id:?} has another vector in view {view} already");

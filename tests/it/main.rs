@@ -1,6 +1,8 @@
 //! The one integration binary; what it holds is in the modules.
 //!
-//! `tidy` reads the sources, `cli` drives the program.
+//! `store` and `store_model` hold the store to its promises, `tidy` reads the sources, `cli` drives the program.
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 
+mod store;
+mod store_model;
 mod tidy;

@@ -1,0 +1,90 @@
+//! From candidates to hits: every row that may be among the best is scored in `f64` from the raw row.
+//!
+//! Owns [`rescore`] and the order of hits. The score of a row is a pure function of query and row; nothing that
+//! chose the candidates is in it.
+
+use super::{Scored, Wanted};
+use crate::error::Result;
+use crate::lens::program::Traveller;
+use crate::lens::{Prepared, ProcessedQuery, RowSource};
+use crate::linalg::topk::Candidate;
+use rayon::prelude::*;
+use std::cmp::Ordering;
+
+/// Rows that a task scores at least.
+const CHUNK: usize = 32;
+
+/// The scores (or distances) of some rows, in the order of `rows`, as a scan would show them.
+///
+/// # Errors
+/// Rows that cannot be read.
+///
+/// # Panics
+/// When a row is not covered by the source.
+pub fn rescore(
+    source: &dyn RowSource,
+    prepared: &Prepared,
+    query: &ProcessedQuery,
+    rows: &[u32],
+) -> Result<Vec<Scored>> {
+    let ends: Vec<u32> = (0..source.block_count()).map(|block| source.block_range(block).end).collect();
+    let score = |traveller: &mut Traveller, &row: &u32| {
+        let block = ends.partition_point(|&end| end <= row);
+        let data = source.block(block)?.row((row - source.block_range(block).start) as usize);
+        Ok(Scored { row, value: prepared.exact(query, data, traveller) })
+    };
+    rows.par_iter().with_min_len(CHUNK).map_init(Traveller::default, score).collect()
+}
+
+/// The best of the candidates, in order. First the most promising are scored; the others only if their upper end
+/// reaches the k-th of these.
+pub(super) fn hits(
+    source: &dyn RowSource,
+    prepared: &Prepared,
+    query: &ProcessedQuery,
+    mut candidates: Vec<Candidate>,
+    wanted: &Wanted,
+) -> Result<Vec<Scored>> {
+    let distance = prepared.chain().metric().is_distance();
+    candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.row.cmp(&b.row)));
+    let first = wanted.k.min(candidates.len());
+    let mut hits = rescore_sorted(source, prepared, query, &candidates[..first])?;
+    if first == wanted.k && first > 0 {
+        let kth = hits.iter().map(|hit| key_below(hit.value, distance)).fold(f64::INFINITY, f64::min);
+        candidates.drain(..first);
+        candidates.retain(|candidate| candidate.upper >= kth);
+        hits.extend(rescore_sorted(source, prepared, query, &candidates)?);
+    }
+    if let Some(bound) = wanted.bound {
+        hits.retain(|hit| if distance { hit.value <= bound } else { hit.value >= bound });
+    }
+    hits.sort_unstable_by(|a, b| order(a, b, distance));
+    hits.truncate(wanted.k);
+    Ok(hits)
+}
+
+/// Best first; ties by row.
+fn order(a: &Scored, b: &Scored, distance: bool) -> Ordering {
+    // Zero has two signs and one meaning.
+    let (x, y) = (a.value + 0.0, b.value + 0.0);
+    let values = if distance { x.total_cmp(&y) } else { y.total_cmp(&x) };
+    values.then(a.row.cmp(&b.row))
+}
+
+/// The sort key of a value that was scored (the score, or minus the squared distance), lowered by more than the
+/// rounding of the square.
+pub(super) fn key_below(value: f64, distance: bool) -> f64 {
+    if distance { -(value * value) * (1.0 + 1e-12) } else { value }
+}
+
+/// Scores candidates in row order, so that blocks are read one after another.
+fn rescore_sorted(
+    source: &dyn RowSource,
+    prepared: &Prepared,
+    query: &ProcessedQuery,
+    candidates: &[Candidate],
+) -> Result<Vec<Scored>> {
+    let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.row).collect();
+    rows.sort_unstable();
+    rescore(source, prepared, query, &rows)
+}

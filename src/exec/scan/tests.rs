@@ -1,0 +1,322 @@
+//! The scan against the oracle, for random lenses over random and hostile rows.
+
+use super::*;
+use crate::lens::memory::MemoryRows;
+use crate::lens::oracle::{self, Verdict};
+use crate::lens::{Chain, Projection, ResolvedStep, VectorMetric};
+use crate::types::{ElementType, ProjectionDef};
+use proptest::prelude::*;
+use rayon::ThreadPool;
+use std::sync::LazyLock;
+
+/// splitmix64: rows are made from a seed, so that a failing case is a few numbers.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    /// Roughly normal: the sum of four uniform numbers.
+    fn normal(&mut self) -> f64 {
+        (0..4).map(|_| self.next() as f64 / u64::MAX as f64 - 0.5).sum::<f64>() * 1.73
+    }
+}
+
+/// What sort of rows.
+#[derive(Debug, Clone, Copy)]
+enum Profile {
+    Plain,
+    /// A common mean a thousand times the spread.
+    FarMean,
+    /// Copies of a few rows with noise from 1e-2 down to nothing.
+    NearDuplicates,
+    /// Row norms from 1e-36 to 1e36.
+    MixedMagnitudes,
+    /// Rows so small, or so large, that squares and reciprocals leave `f32`.
+    Extreme(i32),
+    /// Small integers: many exact ties.
+    Ties,
+}
+
+#[derive(Debug, Clone)]
+enum StepChoice {
+    Center,
+    CenterCorpus,
+    Normalize,
+    Truncate(u64),
+    Project { k: usize, seed: u64, pair: bool, scale: i32 },
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    dimension: usize,
+    rows: usize,
+    profile: Profile,
+    element: ElementType,
+    seed: u64,
+    block_rows: u32,
+    steps: Vec<StepChoice>,
+    metric: VectorMetric,
+    k: usize,
+    /// Keep about one in so many rows.
+    filter: u64,
+    with_bound: bool,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let dimension = prop_oneof![
+        6 => 1usize..=20, 3 => prop::sample::select(vec![31usize, 32, 33, 63, 64, 65, 127, 128, 129, 256]),
+        1 => 257usize..=513
+    ];
+    let rows = prop_oneof![1 => 0usize..4, 6 => 4usize..200, 2 => 200usize..2000];
+    let profile = prop_oneof![
+        4 => Just(Profile::Plain), 3 => Just(Profile::FarMean), 3 => Just(Profile::NearDuplicates),
+        2 => Just(Profile::MixedMagnitudes), 1 => prop::sample::select(vec![-38, -30, 30, 37]).prop_map(Profile::Extreme),
+        2 => Just(Profile::Ties),
+    ];
+    let step = prop_oneof![
+        Just(StepChoice::Center),
+        Just(StepChoice::CenterCorpus),
+        Just(StepChoice::Normalize),
+        any::<u64>().prop_map(StepChoice::Truncate),
+        (1usize..=40, any::<u64>(), any::<bool>(), prop::sample::select(vec![0, 0, 0, -9, 9]))
+            .prop_map(|(k, seed, pair, scale)| StepChoice::Project { k, seed, pair, scale }),
+    ];
+    let metric = prop::sample::select(vec![
+        VectorMetric::Cosine,
+        VectorMetric::Dot,
+        VectorMetric::Pearson,
+        VectorMetric::Euclidean,
+    ]);
+    let shape =
+        (dimension, rows, profile, prop::sample::select(vec![ElementType::F32, ElementType::F32, ElementType::F16]));
+    let rest = (any::<u64>(), 1u32..300, prop::collection::vec(step, 0..=5), metric);
+    let ask = (
+        prop_oneof![4 => 0usize..20, 1 => 20usize..3000],
+        prop::sample::select(vec![1u64, 1, 2, 10, 100]),
+        prop::bool::weighted(0.3),
+    );
+    (shape, rest, ask).prop_map(
+        |((dimension, rows, profile, element), (seed, block_rows, steps, metric), (k, filter, with_bound))| {
+            // The oracle is slow: long rows come in small numbers.
+            let rows = rows.min(60_000 / dimension);
+            Case { dimension, rows, profile, element, seed, block_rows, steps, metric, k, filter, with_bound }
+        },
+    )
+}
+
+/// Everything a case stands for.
+struct World {
+    source: MemoryRows,
+    live: RowSet,
+    allowed: RowSet,
+    records: Vec<Option<Vec<f64>>>,
+    queries: Vec<Vec<f64>>,
+    chain: Chain,
+}
+
+fn projection(k: usize, d: usize, seed: u64, pair: bool, scale: i32) -> Projection {
+    let mut random = Random(seed);
+    let mut matrix = || -> Vec<f32> {
+        // One in three has fewer independent rows than rows, as learned and hand-made ones do.
+        let rank = if random.below(3) == 0 { k.div_ceil(2) } else { k };
+        let rows: Vec<Vec<f32>> =
+            (0..rank).map(|_| (0..d).map(|_| (random.normal() * 10f64.powi(scale)) as f32).collect()).collect();
+        (0..k).flat_map(|i| rows[i % rank].clone()).collect()
+    };
+    let (query, record) = (matrix(), pair.then(&mut matrix));
+    let (rows, columns) = (k as u32, d as u32);
+    let def = ProjectionDef { name: "m".into(), rows, columns, query, record, origin: String::new() };
+    Projection::from_def(&def).unwrap()
+}
+
+fn rows_of(case: &Case, random: &mut Random) -> Vec<f32> {
+    let d = case.dimension;
+    let mut far: Vec<f64> = (0..d).map(|_| random.normal()).collect();
+    let largest = if case.element == ElementType::F16 { 100.0 } else { 1000.0 };
+    far.iter_mut().for_each(|x| *x *= largest);
+    let seeds: Vec<Vec<f64>> = (0..5).map(|_| (0..d).map(|_| random.normal()).collect()).collect();
+    let mut data: Vec<f32> = Vec::with_capacity(case.rows * d);
+    for row in 0..case.rows {
+        let kind = random.below(40);
+        let magnitude = match case.profile {
+            Profile::MixedMagnitudes => 10f64.powi(random.below(73) as i32 - 36),
+            Profile::Extreme(exponent) => 10f64.powi(exponent),
+            _ => 1.0,
+        };
+        let noise = 10f64.powi(-(random.below(9) as i32) - 1);
+        for i in 0..d {
+            let x = match (kind, case.profile) {
+                (0, _) => 0.0,
+                (1, _) => 0.75 * magnitude,
+                (2, _) if row > 0 => f64::from(data[(row - 1) * d + i]),
+                (_, Profile::FarMean) => far[i] + random.normal(),
+                (_, Profile::NearDuplicates) => {
+                    seeds[row % 5][i] * (1.0 + if row % 3 == 0 { 0.0 } else { noise * random.normal() })
+                }
+                (_, Profile::Ties) => random.below(3) as f64 - 1.0,
+                _ => random.normal() * magnitude,
+            };
+            let largest = if case.element == ElementType::F16 { 65504.0 } else { f64::from(f32::MAX) };
+            data.push(x.clamp(-largest, largest) as f32);
+        }
+    }
+    data
+}
+
+fn world(case: &Case) -> World {
+    let mut random = Random(case.seed);
+    let data = rows_of(case, &mut random);
+    let source = MemoryRows::new(&data, case.dimension, case.element, case.block_rows);
+    let live: RowSet = (0..case.rows as u32).filter(|_| random.below(10) > 0).collect();
+    let allowed: RowSet =
+        (0..case.rows as u32).filter(|_| random.below(case.filter) == 0).collect::<RowSet>().and(&live);
+    let mut row = Vec::new();
+    let records: Vec<Option<Vec<f64>>> = (0..case.rows)
+        .map(|i| {
+            source.rows().row_f64(i, &mut row);
+            live.contains(i as u32).then(|| row.clone())
+        })
+        .collect();
+    let mut d = case.dimension;
+    let mut steps = Vec::new();
+    for step in &case.steps {
+        steps.push(match step {
+            StepChoice::Center => ResolvedStep::Center,
+            StepChoice::CenterCorpus => ResolvedStep::CenterCorpus,
+            StepChoice::Normalize => ResolvedStep::Normalize,
+            StepChoice::Truncate(k) => {
+                d = 1 + (*k % d as u64) as usize;
+                ResolvedStep::Truncate(d)
+            }
+            StepChoice::Project { k, seed, pair, scale } => {
+                let projection = projection(*k, d, *seed, *pair, *scale);
+                d = *k;
+                ResolvedStep::Project(projection)
+            }
+        });
+    }
+    let chain = Chain::new(steps, case.metric, case.dimension).unwrap();
+    let known = records.iter().flatten().nth(random.below(7) as usize).cloned();
+    let mut queries = vec![known.unwrap_or_else(|| vec![1.0; case.dimension])];
+    let near = queries[0].iter().map(|x| x * (1.0 + 1e-3 * random.normal()) + 1e-30).collect();
+    queries.push(near);
+    queries.push((0..case.dimension).map(|_| random.normal()).collect());
+    World { source, live, allowed, records, queries, chain }
+}
+
+static POOLS: LazyLock<Vec<ThreadPool>> =
+    LazyLock::new(|| [1, 2, 7].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap()).into());
+
+/// A threshold that cuts through the values, sometimes exactly at one of them.
+fn bound(case: &Case, verdict: &Verdict) -> Option<f64> {
+    let values: Vec<f64> = verdict.values.iter().flatten().copied().collect();
+    (case.with_bound && !values.is_empty()).then(|| values[case.seed as usize % values.len()])
+}
+
+fn bits(result: &ScanResult) -> (Vec<(u32, u64)>, u64) {
+    (result.hits.iter().map(|hit| (hit.row, hit.value.to_bits())).collect(), result.scanned)
+}
+
+/// All allowed rows scored in full, sorted and cut: the answer that candidates must not change.
+fn in_full(world: &World, prepared: &Prepared, query: &ProcessedQuery, k: usize, bound: Option<f64>) -> Vec<Scored> {
+    let rows: Vec<u32> = world.allowed.and(prepared.directed()).iter().collect();
+    let mut hits = rescore(&world.source, prepared, query, &rows).unwrap();
+    let sign = if prepared.chain().metric().is_distance() { -1.0 } else { 1.0 };
+    hits.retain(|hit| bound.is_none_or(|bound| sign * hit.value >= sign * bound));
+    hits.sort_by(|a, b| (sign * b.value).total_cmp(&(sign * a.value)).then(a.row.cmp(&b.row)));
+    hits.truncate(k);
+    hits
+}
+
+/// The scores of `hits` agree with the oracle's, and no better row is missing, but for rounding.
+fn agrees(
+    world: &World,
+    verdict: &Verdict,
+    hits: &[Scored],
+    k: usize,
+    bound: Option<f64>,
+) -> Result<(), TestCaseError> {
+    let sign = if world.chain.metric().is_distance() { -1.0 } else { 1.0 };
+    let slack = |row: u32| 1e-9 * verdict.sizes[row as usize] + 1e-300;
+    for hit in hits {
+        let truth = verdict.values[hit.row as usize].expect("a hit has a value");
+        prop_assert!(!hit.value.is_nan());
+        prop_assert!((hit.value - truth).abs() <= slack(hit.row), "row {}: {} is {truth}", hit.row, hit.value);
+    }
+    let worst = if hits.len() == k { hits.last().map(|hit| hit.value) } else { bound };
+    for row in world.allowed.iter() {
+        let Some(value) = verdict.values[row as usize] else { continue };
+        if hits.iter().any(|hit| hit.row == row) {
+            continue;
+        }
+        let Some(worst) = worst else {
+            prop_assert!(k == 0, "row {row} is missing");
+            continue;
+        };
+        let worst_slack = hits.last().map_or(0.0, |hit| slack(hit.row));
+        prop_assert!(sign * value <= sign * worst + slack(row) + worst_slack, "row {row} with {value} is missing");
+    }
+    Ok(())
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let world = world(case);
+    let prepared = POOLS[2].install(|| Prepared::compute(&world.chain, &world.source, &world.live)).unwrap();
+    let single = POOLS[0].install(|| Prepared::compute(&world.chain, &world.source, &world.live)).unwrap();
+    prop_assert_eq!(prepared.means(), single.means(), "means do not depend on threads");
+    let (mut processed, mut expected) = (Vec::new(), Vec::new());
+    for query in &world.queries {
+        let verdict = oracle::evaluate(world.chain.steps(), case.metric, &world.records, query);
+        if verdict.on_the_line {
+            return Err(TestCaseError::reject("rounding decides what has a direction"));
+        }
+        prop_assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), verdict.undirected.clone());
+        match prepared.process(query) {
+            Err(error) => {
+                prop_assert!(!verdict.query_directed, "{}", error);
+                prop_assert!(error.message().starts_with("the query has no direction under this lens"));
+            }
+            Ok(query) => {
+                prop_assert!(verdict.query_directed);
+                let bound = bound(case, &verdict);
+                let full = in_full(&world, &prepared, &query, case.k, bound);
+                agrees(&world, &verdict, &full, case.k, bound)?;
+                let expected_bits =
+                    bits(&ScanResult { hits: full, scanned: world.allowed.and(prepared.directed()).len() });
+                for pool in POOLS.iter() {
+                    let found =
+                        pool.install(|| scan(&world.source, &prepared, &query, &world.allowed, case.k, bound)).unwrap();
+                    prop_assert_eq!(&bits(&found), &expected_bits);
+                }
+                if bound.is_none() {
+                    processed.push(query);
+                    expected.push(expected_bits);
+                }
+            }
+        }
+    }
+    for pool in POOLS.iter() {
+        let batch =
+            pool.install(|| scan_batch(&world.source, &single, &processed, &world.allowed, case.k, None)).unwrap();
+        prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_global_rejects: 3000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn folded_scans_are_the_oracle(case in case()) {
+        check(&case)?;
+    }
+}
