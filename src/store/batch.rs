@@ -366,7 +366,8 @@ impl Drop for Batch {
     }
 }
 
-fn check_projection(def: &ProjectionDef) -> Result<()> {
+/// Refuses a projection whose shape or numbers cannot be.
+pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
     check_name("projection", &def.name)?;
     let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
     if def.rows == 0 || def.columns == 0 {
@@ -392,6 +393,9 @@ fn check_projection(def: &ProjectionDef) -> Result<()> {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("after", &self.meta.commit).field("changed", &self.changed).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("after", &self.meta.commit)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
     }
 }

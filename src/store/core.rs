@@ -84,7 +84,8 @@ impl Core {
 /// [`ErrorKind::Corrupt`] where they leave a gap, overlap, or do not end at the view's rows.
 pub(super) fn read_segments(catalog: &impl CatalogRead, view: &ViewDef) -> Result<Vec<SegmentEntry>> {
     let range = (view.id, SegmentId(0))..=(view.id, SegmentId(u32::MAX));
-    let mut segments: Vec<SegmentEntry> = catalog.range(&SEGMENTS, range)?.into_iter().map(|(_, entry)| entry).collect();
+    let mut segments: Vec<SegmentEntry> =
+        catalog.range(&SEGMENTS, range)?.into_iter().map(|(_, entry)| entry).collect();
     segments.sort_by_key(|entry| entry.first_row);
     let damaged = |expected: String, found: String| {
         Error::corrupt(Damage {
@@ -109,9 +110,9 @@ pub(super) fn read_segments(catalog: &impl CatalogRead, view: &ViewDef) -> Resul
                 format!("{} in {} in segment {}", entry.dimension, entry.element.as_str(), entry.id),
             ));
         }
-        next_row = next_row.checked_add(entry.rows).ok_or_else(|| {
-            damaged("fewer rows".to_string(), format!("{} rows from {next_row}", entry.rows))
-        })?;
+        next_row = next_row
+            .checked_add(entry.rows)
+            .ok_or_else(|| damaged("fewer rows".to_string(), format!("{} rows from {next_row}", entry.rows)))?;
     }
     if next_row != view.rows {
         return Err(damaged(format!("rows up to {}", view.rows), format!("rows up to {next_row}")));

@@ -130,7 +130,8 @@ fn field_type_of(name: &str, value: &Value) -> Result<Option<FieldType>> {
 
 /// Refuses vectors that are empty, of another dimension, not finite, or out of a half float's range.
 pub(super) fn check_vector(view: &ViewDef, vector: &[f32]) -> Result<()> {
-    let refuse = |why: String| Error::invalid(format!("the vector for view {} {why}", view.name)).with_field(&view.name);
+    let refuse =
+        |why: String| Error::invalid(format!("the vector for view {} {why}", view.name)).with_field(&view.name);
     if vector.is_empty() {
         return Err(refuse("is empty".to_string()));
     }

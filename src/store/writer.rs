@@ -203,7 +203,9 @@ impl<'a> CollectionWriter<'a> {
 
     fn stored(&self, row: u32) -> Result<StoredRecord> {
         let found = self.batch.tx()?.get(&RECORDS, &(self.def().id, row))?;
-        found.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("row {row} of collection {} is missing", self.def().name)))
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, format!("row {row} of collection {} is missing", self.def().name))
+        })
     }
 
     fn exists(&self, id: &str) -> Error {
