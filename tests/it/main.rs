@@ -2,7 +2,9 @@
 //!
 //! `store` and `store_model` hold the store to its promises, `tidy` reads the sources, `cli` drives the program.
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
+#![allow(clippy::disallowed_methods, reason = "tests look at files behind the back of the code")]
 
 mod store;
 mod store_model;
+mod cli;
 mod tidy;
