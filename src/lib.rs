@@ -5,6 +5,8 @@ pub(crate) mod catalog;
 #[doc(hidden)]
 pub mod cli;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod exec;
 pub(crate) mod interchange;
 pub mod learn;

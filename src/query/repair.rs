@@ -5,7 +5,7 @@
 
 use super::mistake::{Edit, Fix, Mistake};
 use super::parser::stage::{Rank, lookup};
-use super::printer::{is_invisible, print_id, quote_text};
+use super::printer::{is_invisible, print_field, print_id, quote_text};
 use super::token::{Kind, Token, tokens};
 
 /// How many times one statement is parsed in search of its repair.
@@ -78,15 +78,19 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> Option<String> {
     let mut done = 0;
     for edit in edits {
         out.push_str(text.get(done..edit.span.start)?);
-        // A word that is put in keeps its distance from the word before it.
+        // A word that is put in keeps its distance from the words beside it, and no gap grows.
         let glued = |c: char| c.is_alphanumeric() || matches!(c, '_' | '"' | '\'' | ')');
         if edit.with.starts_with(|c: char| c.is_alphanumeric() || c == '|') && out.ends_with(glued) {
             out.push(' ');
         }
-        out.push_str(&edit.with);
+        let gap = out.is_empty() || out.ends_with(' ');
+        out.push_str(if gap { edit.with.trim_start_matches(' ') } else { &edit.with });
         done = edit.span.end;
-        if edit.with.is_empty() && (out.is_empty() || out.ends_with(' ')) {
-            done += text[done..].len() - text[done..].trim_start_matches(' ').len();
+        let rest = text.get(done..)?;
+        if edit.with.ends_with(char::is_alphanumeric) && rest.starts_with(|c: char| c.is_alphanumeric() || c == '(') {
+            out.push(' ');
+        } else if (edit.with.is_empty() && gap) || edit.with.ends_with(' ') {
+            done += rest.len() - rest.trim_start_matches(' ').len();
         }
     }
     out.push_str(text.get(done..)?);
@@ -307,6 +311,24 @@ pub(super) fn make_id(scene: &Scene<'_>) -> Ways {
         vec![Edit::replace(token.span(), print_id(token.text))],
         vec![Edit::replace(token.span(), quote_text(token.text))],
     ]
+}
+
+/// An operator with nothing behind it.
+pub(super) fn drop_operator(scene: &Scene<'_>) -> Ways {
+    drop_comma(scene)
+}
+
+/// A vector that breaks off behind a comma.
+pub(super) fn end_vector(scene: &Scene<'_>) -> Ways {
+    scene.before(1).map(|comma| vec![Edit::replace(comma.span(), "]")]).into_iter().collect()
+}
+
+/// Backticks around a field of two words.
+pub(super) fn quote_field(scene: &Scene<'_>) -> Ways {
+    let Some(first) = scene.before(1) else { return Vec::new() };
+    let span = first.start..scene.token().end();
+    let field = print_field(&scene.text[span.clone()]);
+    vec![vec![Edit::replace(span, field)]]
 }
 
 /// Double quotes instead of backticks.

@@ -183,7 +183,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Mistake>) {
             }
             _ => {
                 let mistake = invalid(rest, start);
-                tokens.push(Token { kind: Kind::Invalid, text: &text[mistake.span.clone()], start, spaced });
+                tokens.push(Token { kind: Kind::Invalid, text: &text[start..mistake.span.end], start, spaced });
                 return (tokens, Some(mistake));
             }
         }
@@ -440,7 +440,7 @@ fn strange_character(rest: &str, c: char, start: usize) -> Mistake {
     match plain {
         Some("\"") => mistake.expected("\"").fix(Fix::By(super::repair::straighten_quotes)),
         Some("'") => mistake.expected("'").fix(Fix::By(super::repair::straighten_quotes)),
-        Some(plain) => mistake.expected(if plain.is_empty() { "nothing" } else { plain }).fix(Fix::edit(Edit::replace(span, plain))),
+        Some(plain) => mistake.expected_any(Some(plain).filter(|plain| !plain.is_empty())).fix(Fix::edit(Edit::replace(span, plain))),
         None => mistake,
     }
 }

@@ -8,3 +8,6 @@ mod store;
 mod store_model;
 mod cli;
 mod tidy;
+//! Integration tests: one binary, a module for each subject.
+
+mod fuzz_replay;
