@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 #![allow(clippy::disallowed_methods, reason = "tests look at files behind the back of the code")]
 
+mod query;
 mod store;
 mod store_model;
 mod cli;
