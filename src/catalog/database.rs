@@ -77,7 +77,7 @@ impl Drop for Handle {
 }
 
 /// Why a redb database could not be opened.
-enum OpenFailure {
+pub(super) enum OpenFailure {
     /// Another process (or handle) writes.
     Busy,
     /// It was not closed cleanly, and this opening may not repair it.
@@ -99,7 +99,7 @@ impl Handle {
         Ok(Handle { database: RwLock::new(Some(RedbDatabase::Write(database))), health, storage })
     }
 
-    fn open(
+    pub(super) fn open(
         storage: &Arc<dyn Storage>,
         options: CatalogOptions,
         mode: OpenMode,
@@ -136,15 +136,35 @@ impl Handle {
         });
     }
 
-    fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction> {
+    fn begin_redb_read(&self) -> Result<redb::ReadTransaction> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = self.health.run("read", || match &*database {
+        self.health.run("read", || match &*database {
             Some(RedbDatabase::Read(database)) => Ok(database.begin_read()?),
             Some(RedbDatabase::Write(database)) => Ok(database.begin_read()?),
             None => Err(redb::Error::DatabaseClosed),
-        })?;
-        drop(database);
-        ReadTransaction::new(transaction, self.clone())
+        })
+    }
+
+    fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction> {
+        ReadTransaction::new(self.begin_redb_read()?, self.clone())
+    }
+
+    /// A snapshot that is not asked for the store's own record, which may be damaged.
+    pub(super) fn begin_read_raw(self: &Arc<Self>) -> Result<ReadTransaction> {
+        Ok(ReadTransaction::without_meta(self.begin_redb_read()?, self.clone()))
+    }
+
+    /// redb's own check of every page it reaches; `None` while it cannot run because somebody reads or writes.
+    pub(super) fn check_integrity(&self) -> Result<Option<bool>> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        self.health.run("check", || match &mut *database {
+            Some(RedbDatabase::Write(database)) => match database.check_integrity() {
+                Ok(sound) => Ok(Some(sound)),
+                Err(DatabaseError::TransactionInProgress) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            _ => Ok(None),
+        })
     }
 
     fn begin_write(self: &Arc<Self>) -> Result<WriteTransaction> {
@@ -298,8 +318,12 @@ impl Catalog {
         &self.storage
     }
 
+    pub(super) fn options(&self) -> CatalogOptions {
+        self.options
+    }
+
     /// The handle in use, or a fresh one in place of a broken one.
-    fn handle(&self) -> Result<Arc<Handle>> {
+    pub(super) fn handle(&self) -> Result<Arc<Handle>> {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         if handle.health.has_write_failed() {
             let root = self.storage.root();

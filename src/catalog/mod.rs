@@ -4,13 +4,18 @@
 //! the only code that names redb: its errors and panics end here, as [`crate::Error`]. It knows no segment file.
 
 mod backend;
+mod check;
 pub mod codec;
+#[cfg(test)]
+mod damage_tests;
 mod database;
 mod guard;
 pub mod head;
 mod holder;
 pub mod key;
 pub mod lease;
+#[cfg(test)]
+mod process_tests;
 pub mod sums;
 pub mod tables;
 #[cfg(test)]

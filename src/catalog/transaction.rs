@@ -187,19 +187,14 @@ impl Drop for Snapshot {
 
 impl ReadTransaction {
     pub(super) fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Result<ReadTransaction> {
-        let meta = StoreMeta {
-            format: 0,
-            required_features: 0,
-            commit: crate::types::CommitNumber(0),
-            generation: 0,
-            next_collection: 0,
-            next_view: 0,
-            next_segment: 0,
-            embedder: None,
-        };
-        let mut snapshot = Snapshot { transaction: Some(transaction), tables: Mutex::default(), meta, handle };
+        let mut snapshot = Snapshot::new(transaction, handle);
         snapshot.meta = meta_of(&snapshot)?;
         Ok(ReadTransaction { inner: Arc::new(snapshot) })
+    }
+
+    /// A snapshot whose [`ReadTransaction::meta`] says nothing.
+    pub(super) fn without_meta(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> ReadTransaction {
+        ReadTransaction { inner: Arc::new(Snapshot::new(transaction, handle)) }
     }
 
     /// The store's own record, as of this snapshot.
@@ -221,6 +216,20 @@ pub(super) fn meta(transaction: &WriteTransaction) -> Result<StoreMeta> {
 }
 
 impl Snapshot {
+    fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Snapshot {
+        let meta = StoreMeta {
+            format: 0,
+            required_features: 0,
+            commit: crate::types::CommitNumber(0),
+            generation: 0,
+            next_collection: 0,
+            next_view: 0,
+            next_segment: 0,
+            embedder: None,
+        };
+        Snapshot { transaction: Some(transaction), tables: Mutex::default(), meta, handle }
+    }
+
     fn table(&self, name: &'static str) -> Result<Arc<ReadOnlyTable<Bytes, Bytes>>, redb::Error> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(name) {

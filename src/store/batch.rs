@@ -6,7 +6,6 @@
 
 use super::append::ViewState;
 use super::handle::{Shared, WriterTicket};
-use super::names::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
 use super::snapshot::no_such_collection;
 use super::state::CollectionState;
@@ -14,6 +13,7 @@ use super::writer::CollectionWriter;
 use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::query;
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, LensDef, LensRecord, ProjectionDef, StoreMeta, ViewDef, ViewId,
@@ -353,6 +353,11 @@ impl Batch {
         }
         result
     }
+}
+
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    query::check_name(name).map_err(|error| error.with_field(what))
 }
 
 impl Drop for Batch {

@@ -7,9 +7,9 @@
 use super::cache::LensCache;
 use super::collection::CollectionSnapshot;
 use super::core::Core;
-use super::names::nearest;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, Result};
+use crate::query::suggest;
 use crate::text::embed::Embedder;
 use crate::types::{
     CollectionDef, CommitNumber, LensRecord, ProjectionDef, RecordKey, RowId, StoreMeta, Value, ViewKind,
@@ -205,7 +205,7 @@ impl Snapshot {
 pub(super) fn no_such_collection<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<&str> = names.collect();
     let mut message = format!("there is no collection {name:?}");
-    if let Some(nearest) = nearest(name, names.iter().copied()) {
+    if let Some(nearest) = suggest(name, names.iter().copied()) {
         message.push_str(&format!("; did you mean {nearest:?}?"));
     }
     match names.as_slice() {

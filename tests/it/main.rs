@@ -6,6 +6,7 @@
 
 mod query;
 mod store;
+mod store_damage;
 mod store_model;
 mod cli;
 mod tidy;
