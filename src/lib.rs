@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files of their own"))]
 
 pub(crate) mod catalog;
+#[doc(hidden)]
+pub mod cli;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
