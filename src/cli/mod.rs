@@ -12,7 +12,6 @@ mod render;
 mod repl;
 
 use crate::error::{Error, ErrorKind};
-use console::Console;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;

@@ -204,11 +204,14 @@ impl<'o> Run<'o> {
         let def = batch.existing_collection(collection)?.def().clone();
         match def.views.iter().find(|known| known.name == view) {
             Some(known) => {
-                if let Some(element) = self.options.element.filter(|element| *element != known.element && self.committed == 0)
+                if let Some(element) =
+                    self.options.element.filter(|element| *element != known.element && self.committed == 0)
                     && (known.dimension.is_some() || view != "raw")
                 {
                     let (known, element) = (known.element.as_str(), element.as_str());
-                    return Err(Error::invalid(format!("view {view} stores {known}, not {element}; --type is for new views")));
+                    return Err(Error::invalid(format!(
+                        "view {view} stores {known}, not {element}; --type is for new views"
+                    )));
                 }
             }
             None if supplies => batch.add_view(collection, ViewSpec::vectors_only(&view).element(self.element()))?,
@@ -245,6 +248,8 @@ impl<'o> Run<'o> {
                 return Ok(());
             };
             match parsed.and_then(|record| self.apply(writer, record, number)) {
+                // A vector for a record that was there is a change of that record.
+                Ok(Outcome::Inserted) if self.spec.only_vectors => self.report.updated += 1,
                 Ok(Outcome::Inserted) => self.report.inserted += 1,
                 Ok(Outcome::Updated) => self.report.updated += 1,
                 Ok(Outcome::Unchanged) => self.report.unchanged += 1,
@@ -282,7 +287,9 @@ impl<'o> Run<'o> {
         if let Some(vectors) = &mut self.vectors
             && !vectors.next_row(&mut row)?
         {
-            return Err(other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early"));
+            return Err(
+                other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early")
+            );
         }
         let with_row = parsed.map(|mut record| {
             if self.vectors.is_some() {

@@ -84,11 +84,6 @@ impl LineReader {
         LineReader { reader: BufReader::with_capacity(1 << 16, source), number: 0, line: Vec::new(), limit }
     }
 
-    /// The number of the line read last.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// The next line that is not blank, or `None` at the end.
     ///
     /// # Errors

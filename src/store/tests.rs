@@ -73,39 +73,66 @@ fn check_sees_every_broken_invariant() {
         ("an id names another row", Box::new(move |tx| tx.put(&tables::IDS, &(c, "9".to_string()), &10))),
         ("an id too many", Box::new(move |tx| tx.put(&tables::IDS, &(c, "nobody".to_string()), &10))),
         ("a record is missing", Box::new(move |tx| tx.remove(&RECORDS, &(c, 9)).map(|_| ()))),
-        ("a record changed its field", record_with(|record| record.fields[0].1 = super::record::StoredValue::Integer(-1))),
-        ("a record's field has another type", record_with(|record| {
-            record.fields[0].1 = super::record::StoredValue::Bool(true);
-        })),
+        (
+            "a record changed its field",
+            record_with(|record| record.fields[0].1 = super::record::StoredValue::Integer(-1)),
+        ),
+        (
+            "a record's field has another type",
+            record_with(|record| {
+                record.fields[0].1 = super::record::StoredValue::Bool(true);
+            }),
+        ),
         ("a record's key is another's", record_with(|record| record.key = RecordKey(10))),
         ("a record's key was never given", record_with(|record| record.key = RecordKey(9_999))),
         ("the live count is wrong", def_with(|def| def.live += 1)),
         ("a row nobody has", def_with(|def| def.rows += 1)),
         ("a view claims rows it does not have", def_with(|def| def.views[1].rows -= 1)),
-        ("a live row is lost", Box::new(move |tx| {
-            let mut rows = RowSet::decode(&tx.get(&tables::LIVE, &(c, 0))?.unwrap()).unwrap();
-            rows.remove(9);
-            tx.put(&tables::LIVE, &(c, 0), &rows.encode())
-        })),
-        ("rows live beyond the end", Box::new(move |tx| tx.put(&tables::LIVE, &(c, 1), &RowSet::from_rows([70_000]).encode()))),
-        ("a present row is called absent", Box::new(move |tx| tx.put(&tables::ABSENT, &(view, 0), &RowSet::from_rows([7, 8]).encode()))),
-        ("absent rows of no view", Box::new(move |tx| tx.put(&tables::ABSENT, &(ViewId(9), 0), &RowSet::from_rows([7]).encode()))),
+        (
+            "a live row is lost",
+            Box::new(move |tx| {
+                let mut rows = RowSet::decode(&tx.get(&tables::LIVE, &(c, 0))?.unwrap()).unwrap();
+                rows.remove(9);
+                tx.put(&tables::LIVE, &(c, 0), &rows.encode())
+            }),
+        ),
+        (
+            "rows live beyond the end",
+            Box::new(move |tx| tx.put(&tables::LIVE, &(c, 1), &RowSet::from_rows([70_000]).encode())),
+        ),
+        (
+            "a present row is called absent",
+            Box::new(move |tx| tx.put(&tables::ABSENT, &(view, 0), &RowSet::from_rows([7, 8]).encode())),
+        ),
+        (
+            "absent rows of no view",
+            Box::new(move |tx| tx.put(&tables::ABSENT, &(ViewId(9), 0), &RowSet::from_rows([7]).encode())),
+        ),
         ("a column is missing", Box::new(move |tx| tx.remove(&COLUMNS, &(c, "n".to_string(), 0)).map(|_| ()))),
-        ("a column too many", Box::new(move |tx| {
-            let chunk = tx.get(&COLUMNS, &(c, "n".to_string(), 0))?.unwrap();
-            tx.put(&COLUMNS, &(c, "n".to_string(), 1), &chunk)
-        })),
+        (
+            "a column too many",
+            Box::new(move |tx| {
+                let chunk = tx.get(&COLUMNS, &(c, "n".to_string(), 0))?.unwrap();
+                tx.put(&COLUMNS, &(c, "n".to_string(), 1), &chunk)
+            }),
+        ),
         ("a segment is missing", Box::new(move |tx| tx.remove(&tables::SEGMENTS, &(view, SegmentId(1))).map(|_| ()))),
-        ("a segment of no view", Box::new(move |tx| {
-            let entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
-            tx.put(&tables::SEGMENTS, &(ViewId(9), SegmentId(1)), &entry)
-        })),
+        (
+            "a segment of no view",
+            Box::new(move |tx| {
+                let entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                tx.put(&tables::SEGMENTS, &(ViewId(9), SegmentId(1)), &entry)
+            }),
+        ),
         ("a text of no view", Box::new(move |tx| tx.put(&tables::VIEW_TEXTS, &(ViewId(9), 1), &"x".to_string()))),
-        ("the tail's checksum is wrong", Box::new(move |tx| {
-            let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
-            entry.tail_sum ^= 1;
-            tx.put(&tables::SEGMENTS, &(view, SegmentId(1)), &entry)
-        })),
+        (
+            "the tail's checksum is wrong",
+            Box::new(move |tx| {
+                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                entry.tail_sum ^= 1;
+                tx.put(&tables::SEGMENTS, &(view, SegmentId(1)), &entry)
+            }),
+        ),
     ];
     let sound = tampered(&memory, |_| Ok(()));
     let report = Store::open_storage(sound, Options::new()).unwrap().check().unwrap();

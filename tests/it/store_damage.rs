@@ -53,7 +53,11 @@ fn a_flipped_bit_in_a_block_is_damage_there_and_nowhere_else() {
     assert_eq!(error.damage().unwrap().offset, 4_096 + 65_536);
     let report = store.check().unwrap();
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
-    assert!(report.findings[0].file.ends_with(Path::new("segments").join(file.strip_prefix(path.join("segments")).unwrap())));
+    assert!(
+        report.findings[0]
+            .file
+            .ends_with(Path::new("segments").join(file.strip_prefix(path.join("segments")).unwrap()))
+    );
     assert_eq!(report.records, 3_000);
 }
 
