@@ -5,9 +5,11 @@
 //! a writer is fine; redb's own check runs where the writer's lock can be had.
 
 use super::backend::{OnDamage, PAGE_BYTES};
-use super::database::{Catalog, Handle, OpenFailure};
+use super::database::Catalog;
+use super::handle::{Handle, OpenFailure};
+use super::read::RawRead;
+use super::snapshot::ReadTransaction;
 use super::tables::NAMES;
-use super::transaction::{RawRead, ReadTransaction};
 use super::{CATALOG_FILE, codec};
 use crate::error::{Damage, ErrorKind, Result};
 use crate::storage::OpenMode;

@@ -74,7 +74,7 @@ struct Counts {
 pub(super) fn run(shared: &Arc<Shared>, control: &Control) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     let head = head::read(&*shared.storage)?;
-    for damage in integrity(shared)? {
+    for damage in shared.catalog.integrity()? {
         push(&mut report, damage);
     }
     let core = match Core::take(shared) {
@@ -254,9 +254,4 @@ fn as_damage(error: &Error) -> Damage {
         expected: "something that can be read".to_string(),
         found: error.kind().as_str().to_string(),
     })
-}
-
-/// What redb and the page checksums say of the catalog as a whole.
-fn integrity(_shared: &Shared) -> Result<Vec<Damage>> {
-    Ok(Vec::new())
 }
