@@ -1,3 +1,9 @@
-//! Integration tests: one binary, a module for each subject.
+//! The one integration binary; what it holds is in the modules.
+//!
+//! `fuzz_replay` runs the fuzz corpora, `store` and `store_model` hold the store to its promises, `tidy` reads the sources, `cli` drives the program.
+#![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 
 mod fuzz_replay;
+mod store;
+mod store_model;
+mod tidy;
