@@ -1,7 +1,10 @@
 //! simile: an embedded vector store in which every search says what it means by "similar".
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files of their own"))]
 
 pub(crate) mod catalog;
+#[doc(hidden)]
+pub mod cli;
 pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -4,7 +4,7 @@
 //! the rows is `run`'s business.
 
 use super::answer::{LensHeader, PinnedHeader};
-use super::resolve::Steps;
+use super::steps::Steps;
 use crate::query::ast::Find;
 use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::definitions::PinnedStatistic;

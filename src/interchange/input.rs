@@ -4,7 +4,8 @@
 //! endings, and the numbering of lines. It keeps at most one line in memory, and a line is bounded: the rest of a
 //! longer one is passed over, so that a caller who skips bad lines can go on behind it.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::storage::input;
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -30,10 +31,7 @@ pub(crate) fn open(path: &Path) -> Result<Source> {
 /// # Errors
 /// When there is no such file, or it is a folder.
 pub(crate) fn open_file(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("no file {}", path.display())),
-        _ => Error::io("open", path, source),
-    })?;
+    let file = input::open(path)?;
     let metadata = file.metadata().map_err(|source| Error::io("read", path, source))?;
     if metadata.is_dir() {
         return Err(Error::invalid(format!("{} is a folder, not a file", path.display())).with_path(path));

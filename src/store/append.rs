@@ -171,12 +171,7 @@ impl ViewState {
         Ok(Some(vector))
     }
 
-    fn reader(
-        &mut self,
-        appending: &Appending<'_>,
-        view: &ViewDef,
-        entry: &SegmentEntry,
-    ) -> Result<&SegmentReader> {
+    fn reader(&mut self, appending: &Appending<'_>, view: &ViewDef, entry: &SegmentEntry) -> Result<&SegmentReader> {
         if self.readers.get(&entry.id).is_none_or(|reader| reader.entry() != entry) {
             let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
             let sums = read_block_sums(appending.tx, entry.id, blocks)?;
