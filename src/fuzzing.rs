@@ -17,8 +17,8 @@ use serde_json::{Map, Value as Json};
 /// Where that does not hold.
 pub fn query_roundtrip(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    round_trip(&text, parse, |tree| print(tree));
-    round_trip(&text, parse_expr, |tree| print_expr(tree));
+    round_trip(&text, parse, print);
+    round_trip(&text, parse_expr, print_expr);
 }
 
 fn round_trip<T: PartialEq>(text: &str, parse: fn(&str) -> Result<T, QueryError>, print: fn(&T) -> String) {

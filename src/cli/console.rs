@@ -108,7 +108,7 @@ impl Console {
 
     /// Prints one line (or several) of a result.
     pub(crate) fn line(&mut self, line: impl Display) -> Result<()> {
-        writeln!(self.out, "{line}").map_err(|source| stdout_error(source))
+        writeln!(self.out, "{line}").map_err(stdout_error)
     }
 
     /// Prints one JSON document on one line.
@@ -120,7 +120,7 @@ impl Console {
 
     /// Hands everything printed so far to whoever reads it.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(|source| stdout_error(source))
+        self.out.flush().map_err(stdout_error)
     }
 
     /// A remark that is no result.

@@ -271,7 +271,6 @@ impl<'o> Run<'o> {
     }
 
     /// The next line as a record with its row of the matrix; a bad line still uses up its row.
-    #[expect(clippy::type_complexity, reason = "the three outcomes of a line, taken apart at once by the one caller")]
     fn next_record(&mut self) -> Result<Option<(u64, Result<Record, Refusal>)>> {
         let failed = |source| Error::io("read", &self.options.input, source);
         let Some(line) = self.lines.next_line().map_err(failed)? else { return Ok(None) };
@@ -309,7 +308,7 @@ impl<'o> Run<'o> {
                 let field = self.spec.vector_field.clone();
                 return Err(Refusal::Line(LineError { line: number, field, reason: "is missing".to_string() }, None));
             };
-            if self.options.update || self.options.resume {
+            if self.options.update {
                 writer.replace_vector(&id, &self.spec.vector_view, vector)
             } else {
                 writer.set_vector(&id, &self.spec.vector_view, vector)
