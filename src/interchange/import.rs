@@ -4,7 +4,7 @@
 //! that exist refused, replaced or skipped, and the pairing of line i with row i. At most one batch is held. What it
 //! says is data; rendering it is the caller's business.
 
-use super::input::{LineReader, Source, open};
+use super::input::{LineReader, Position, Source, open, open_with_position};
 use super::jsonl::{ImportSpec, LineError, parse_line};
 use super::npy::NpyReader;
 use super::npy_header::Element;
@@ -32,6 +32,8 @@ pub struct ImportOptions {
     pub skip_bad: bool,
     /// Replace records whose ids exist.
     pub update: bool,
+    /// Keep the supplied vectors of a replaced record although its text has changed.
+    pub keep_vectors: bool,
     /// Pass over records that are there already, identical.
     pub resume: bool,
     /// Leave what is embedded without vectors for now.
@@ -65,8 +67,8 @@ impl ImportReport {
 
 /// Who hears of an import while it runs.
 pub trait ImportListener {
-    /// `read` lines have been read so far.
-    fn line(&mut self, _read: u64) {}
+    /// `read` lines have been read so far, which is about this share (0 to 1) of the input; a pipe has no share.
+    fn line(&mut self, _read: u64, _share: &dyn Fn() -> Option<f64>) {}
     /// A commit has become durable; `records` are in by now.
     fn commit(&mut self, _records: u64) {}
 }
@@ -97,8 +99,8 @@ pub fn import(
     if let Some(vectors) = &vectors {
         check_counts(vectors, options)?;
     }
-    let source = open(&options.input)?;
-    let mut run = Run::new(options, source, vectors);
+    let (source, position) = open_with_position(&options.input)?;
+    let mut run = Run::new(options, source, position, vectors);
     match run.all(store, collection, control, listener) {
         Ok(()) => Ok(run.finish()),
         Err(error) => Err(run.explain(error)),
@@ -130,6 +132,7 @@ struct Run<'o> {
     options: &'o ImportOptions,
     spec: ImportSpec,
     lines: LineReader,
+    position: Position,
     vectors: Option<NpyReader>,
     report: ImportReport,
     /// Records of the commits so far.
@@ -141,7 +144,7 @@ struct Run<'o> {
 }
 
 impl<'o> Run<'o> {
-    fn new(options: &'o ImportOptions, source: Source, vectors: Option<NpyReader>) -> Self {
+    fn new(options: &'o ImportOptions, source: Source, position: Position, vectors: Option<NpyReader>) -> Self {
         let mut report = ImportReport::default();
         if vectors.as_ref().is_some_and(|vectors| vectors.element() == Element::F8) {
             let path = options.vectors.as_deref().unwrap_or(Path::new("")).display();
@@ -151,6 +154,7 @@ impl<'o> Run<'o> {
             options,
             spec: options.spec.clone(),
             lines: LineReader::new(source),
+            position,
             vectors,
             report,
             committed: 0,
@@ -172,6 +176,7 @@ impl<'o> Run<'o> {
             self.prepare(&mut batch, collection)?;
             let before = self.report.kept();
             let mut writer = batch.existing_collection(collection)?.no_embed(self.options.no_embed);
+            writer = writer.keep_vectors(self.options.keep_vectors);
             self.fill(&mut writer, control, listener)?;
             // The last, empty batch of a batched import would be a commit of nothing.
             if self.report.commits > 0 && self.report.kept() == before {
@@ -265,7 +270,7 @@ impl<'o> Run<'o> {
                     }
                 }
             }
-            listener.line(self.report.read);
+            listener.line(self.report.read, &|| self.position.share());
         }
         Ok(())
     }
