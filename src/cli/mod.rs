@@ -13,7 +13,6 @@ mod repl;
 mod tour;
 
 use crate::error::{Error, ErrorKind};
-use console::Console;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
