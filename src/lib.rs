@@ -6,9 +6,9 @@ pub(crate) mod catalog;
 #[doc(hidden)]
 pub mod cli;
 pub mod error;
+pub(crate) mod exec;
 #[doc(hidden)]
 pub mod fuzzing;
-pub(crate) mod exec;
 pub(crate) mod interchange;
 pub mod learn;
 pub(crate) mod lens;

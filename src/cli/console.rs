@@ -76,7 +76,8 @@ impl Console {
         let is_terminal = io::stdout().is_terminal();
         let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let width = |term: console::Term| term.size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
+        let width =
+            |term: console::Term| term.size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
         let wait = Duration::try_from_secs_f64(wait_seconds.clamp(0.0, 1e9)).unwrap_or_default();
         Console {
             out: BufWriter::with_capacity(1 << 16, Box::new(io::stdout())),

@@ -54,7 +54,9 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
         match judgement(text) {
             Some(judgement) => judgements.push(judgement),
             None if header => {}
-            None => return Err(format!("line {number}: expected query-id, corpus-id and a whole score with tabs between")),
+            None => {
+                return Err(format!("line {number}: expected query-id, corpus-id and a whole score with tabs between"));
+            }
         }
         Ok(())
     })?;

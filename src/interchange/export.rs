@@ -116,7 +116,8 @@ fn write_records(
 /// One JSON object on one line: `first` in order, then `rest`.
 fn line(first: &[(&str, Json)], rest: &Map<String, Json>) -> String {
     let mut line = String::from("{");
-    let pairs = first.iter().map(|(key, value)| (*key, value)).chain(rest.iter().map(|(key, value)| (key.as_str(), value)));
+    let pairs =
+        first.iter().map(|(key, value)| (*key, value)).chain(rest.iter().map(|(key, value)| (key.as_str(), value)));
     for (position, (key, value)) in pairs.enumerate() {
         if position > 0 {
             line.push(',');

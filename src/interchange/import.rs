@@ -204,11 +204,14 @@ impl<'o> Run<'o> {
         let def = batch.existing_collection(collection)?.def().clone();
         match def.views.iter().find(|known| known.name == view) {
             Some(known) => {
-                if let Some(element) = self.options.element.filter(|element| *element != known.element && self.committed == 0)
+                if let Some(element) =
+                    self.options.element.filter(|element| *element != known.element && self.committed == 0)
                     && (known.dimension.is_some() || view != "raw")
                 {
                     let (known, element) = (known.element.as_str(), element.as_str());
-                    return Err(Error::invalid(format!("view {view} stores {known}, not {element}; --type is for new views")));
+                    return Err(Error::invalid(format!(
+                        "view {view} stores {known}, not {element}; --type is for new views"
+                    )));
                 }
             }
             None if supplies => batch.add_view(collection, ViewSpec::vectors_only(&view).element(self.element()))?,
@@ -282,7 +285,9 @@ impl<'o> Run<'o> {
         if let Some(vectors) = &mut self.vectors
             && !vectors.next_row(&mut row)?
         {
-            return Err(other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early"));
+            return Err(
+                other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early")
+            );
         }
         let with_row = parsed.map(|mut record| {
             if self.vectors.is_some() {

@@ -402,10 +402,7 @@ pub(super) fn close_string(scene: &Scene<'_>) -> Ways {
     places.extend(body.find(','));
     places.extend(body.find(" and "));
     places.push(body.len());
-    places
-        .into_iter()
-        .map(|place| vec![Edit::insert(start + body[..place].trim_end().len(), quote)])
-        .collect()
+    places.into_iter().map(|place| vec![Edit::insert(start + body[..place].trim_end().len(), quote)]).collect()
 }
 
 /// Typewriter quotes for the typographic ones.
@@ -455,7 +452,9 @@ pub(super) fn repeat_field(scene: &Scene<'_>) -> Ways {
             || token.is_any(&["has", "is", "in"])
     };
     let earlier = scene.tokens[..scene.at].windows(2).rev().find(|pair| {
-        matches!(pair[0].kind, Kind::Word | Kind::Backtick) && operator(&pair[1]) && !pair[0].is_any(&["and", "or", "not"])
+        matches!(pair[0].kind, Kind::Word | Kind::Backtick)
+            && operator(&pair[1])
+            && !pair[0].is_any(&["and", "or", "not"])
     });
     let start = scene.token().start;
     earlier.map(|pair| vec![Edit::insert(start, format!("{} ", pair[0].text))]).into_iter().collect()
@@ -474,13 +473,11 @@ pub(super) fn not_first(scene: &Scene<'_>) -> Ways {
 
 /// `year between 1 and 5` as `year >= 1 and year <= 5`.
 pub(super) fn between(scene: &Scene<'_>) -> Ways {
-    let (Some(field), Some(and)) = (scene.before(1), scene.tokens[scene.at..].iter().find(|token| token.is("and"))) else {
+    let (Some(field), Some(and)) = (scene.before(1), scene.tokens[scene.at..].iter().find(|token| token.is("and")))
+    else {
         return Vec::new();
     };
-    vec![vec![
-        Edit::replace(scene.token().span(), ">="),
-        Edit::insert(and.end(), format!(" {} <=", field.text)),
-    ]]
+    vec![vec![Edit::replace(scene.token().span(), ">="), Edit::insert(and.end(), format!(" {} <=", field.text))]]
 }
 
 /// `tag is "x"` as `tag = "x"`, `tag is not "x"` as `tag != "x"`; the mistake is at the value.
@@ -528,7 +525,8 @@ pub(super) fn round_brackets(scene: &Scene<'_>) -> Ways {
 /// Brackets around values behind `in`.
 pub(super) fn wrap_list(scene: &Scene<'_>) -> Ways {
     let listed = |token: &&Token<'_>| {
-        let value = matches!(token.kind, Kind::Text | Kind::Number | Kind::Minus | Kind::Param | Kind::Word | Kind::Comma);
+        let value =
+            matches!(token.kind, Kind::Text | Kind::Number | Kind::Minus | Kind::Param | Kind::Word | Kind::Comma);
         value && !token.is_any(&["and", "or"])
     };
     let last = scene.tokens[scene.at..].iter().take_while(listed).last();

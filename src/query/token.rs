@@ -293,7 +293,8 @@ fn quoted<'a>(quote: char) -> impl Parser<&'a str, Output = &'a str, Error = nom
 /// An escape behind its backslash.
 fn escape(i: &str) -> IResult<&str, char> {
     let hex = verify(take_while1(|c: char| c.is_ascii_hexdigit()), |digits: &str| digits.len() <= 6);
-    let unicode = (tag("u{"), hex, char('}')).map_opt(|(_, digits, _)| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
+    let unicode = (tag("u{"), hex, char('}'))
+        .map_opt(|(_, digits, _)| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
     alt((
         one_of("\\\"'`"),
         value('\n', char('n')),
@@ -436,11 +437,17 @@ fn strange_character(rest: &str, c: char, start: usize) -> Mistake {
         c if c.is_control() || super::printer::is_invisible(c) => Some(""),
         _ => None,
     };
-    let mistake = Mistake::new("parse::strange_character", format!("unexpected character {}", shown(&rest[..c.len_utf8()])), span.clone());
+    let mistake = Mistake::new(
+        "parse::strange_character",
+        format!("unexpected character {}", shown(&rest[..c.len_utf8()])),
+        span.clone(),
+    );
     match plain {
         Some("\"") => mistake.expected("\"").fix(Fix::By(super::repair::straighten_quotes)),
         Some("'") => mistake.expected("'").fix(Fix::By(super::repair::straighten_quotes)),
-        Some(plain) => mistake.expected_any(Some(plain).filter(|plain| !plain.is_empty())).fix(Fix::edit(Edit::replace(span, plain))),
+        Some(plain) => mistake
+            .expected_any(Some(plain).filter(|plain| !plain.is_empty()))
+            .fix(Fix::edit(Edit::replace(span, plain))),
         None => mistake,
     }
 }

@@ -42,7 +42,9 @@ impl Run for Embed {
         let seconds = start.elapsed().as_secs_f64();
         if console.json {
             let seconds = (seconds * 1000.0).round() / 1000.0;
-            console.document(&json!({"embedded": embedded, "commit": commit.map(|commit| commit.0), "seconds": seconds}))?;
+            console.document(
+                &json!({"embedded": embedded, "commit": commit.map(|commit| commit.0), "seconds": seconds}),
+            )?;
         } else {
             console.line(format!("{} embedded in {seconds:.1} s", count(embedded, "text")))?;
         }

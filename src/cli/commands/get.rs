@@ -57,8 +57,11 @@ impl Serialize for Views<'_> {
         let mut map = serializer.serialize_map(Some(self.record.views.len()))?;
         for view in &self.record.views {
             let numbers = || view.vector.as_ref().map(|vector| vector.iter().copied().map(Number).collect());
-            let document =
-                ViewDocument { text: view.text.as_deref(), dimension: view.dimension, vector: self.vectors.then(numbers) };
+            let document = ViewDocument {
+                text: view.text.as_deref(),
+                dimension: view.dimension,
+                vector: self.vectors.then(numbers),
+            };
             map.serialize_entry(&view.name, &document)?;
         }
         map.end()
@@ -78,7 +81,12 @@ impl Run for Get {
         };
         if console.json {
             let views = Views { record: &record, vectors: self.vectors };
-            console.document(&Document { id: &record.id, text: &record.text, fields: Fields(&record.fields), views })?;
+            console.document(&Document {
+                id: &record.id,
+                text: &record.text,
+                fields: Fields(&record.fields),
+                views,
+            })?;
         } else {
             print(console, &record, self.vectors)?;
         }
@@ -100,7 +108,8 @@ fn print(console: &mut Console, record: &RecordView, whole: bool) -> Result<()> 
     }
     console.line("")?;
     for view in &record.views {
-        let dimension = view.dimension.map_or("no vectors yet".to_string(), |dimension| format!("{dimension} dimensions"));
+        let dimension =
+            view.dimension.map_or("no vectors yet".to_string(), |dimension| format!("{dimension} dimensions"));
         console.line(format!("  view {} ({}, {dimension})", style.bold(one_line(&view.name)), view.kind.as_str()))?;
         // The raw text stands above.
         if let Some(text) = view.text.as_deref().filter(|text| *text != record.text) {

@@ -188,11 +188,8 @@ fn document(report: &ImportReport, seconds: f64) -> Document<'_> {
 }
 
 fn print(console: &mut Console, report: &ImportReport, seconds: f64) -> Result<()> {
-    let mut parts = vec![format!(
-        "{} in {seconds:.1} s ({})",
-        count(report.inserted, "record"),
-        count(report.commits, "commit")
-    )];
+    let mut parts =
+        vec![format!("{} in {seconds:.1} s ({})", count(report.inserted, "record"), count(report.commits, "commit"))];
     if report.updated > 0 {
         parts.push(format!("{} updated", count(report.updated, "record")));
     }

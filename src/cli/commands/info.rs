@@ -161,7 +161,11 @@ fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {
         .views
         .iter()
         .map(|view| {
-            let kind = if view.element.size_bytes() == 2 { format!("{} f16", view.kind.as_str()) } else { view.kind.as_str().to_string() };
+            let kind = if view.element.size_bytes() == 2 {
+                format!("{} f16", view.kind.as_str())
+            } else {
+                view.kind.as_str().to_string()
+            };
             vec![
                 view.name.clone(),
                 kind,

@@ -64,7 +64,12 @@ impl Run for Project {
         } else {
             let sides = if def.record.is_some() { "one matrix for each side" } else { "both sides" };
             let name = one_line(&def.name);
-            console.line(format!("projection {name}: {} -> {}, {sides} ({})", def.columns, def.rows, one_line(&def.origin)))?;
+            console.line(format!(
+                "projection {name}: {} -> {}, {sides} ({})",
+                def.columns,
+                def.rows,
+                one_line(&def.origin)
+            ))?;
         }
         Ok(Outcome::Done)
     }
@@ -125,7 +130,8 @@ fn read_matrix(path: &Path) -> Result<(u32, u32, Vec<f32>)> {
 }
 
 fn parse_shape(shape: &str) -> Result<(u32, u32)> {
-    let sides = shape.split_once(['x', 'X']).and_then(|(rows, columns)| Some((rows.parse().ok()?, columns.parse().ok()?)));
+    let sides =
+        shape.split_once(['x', 'X']).and_then(|(rows, columns)| Some((rows.parse().ok()?, columns.parse().ok()?)));
     sides.ok_or_else(|| Error::invalid(format!("{shape:?} is no shape: expected rows x columns, as in 64x192")))
 }
 

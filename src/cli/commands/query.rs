@@ -74,9 +74,8 @@ impl Query {
 }
 
 fn name_and_value<'a>(param: &'a str, usage: &str) -> Result<(&'a str, &'a str)> {
-    let (name, value) = param
-        .split_once('=')
-        .ok_or_else(|| Error::invalid(format!("{param:?} has no `=`: expected {usage}")))?;
+    let (name, value) =
+        param.split_once('=').ok_or_else(|| Error::invalid(format!("{param:?} has no `=`: expected {usage}")))?;
     let name = name.trim_start_matches('$');
     if name.is_empty() {
         return Err(Error::invalid(format!("{param:?} has no name before `=`: expected {usage}")));

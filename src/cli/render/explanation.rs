@@ -70,14 +70,15 @@ fn render_listing(listing: &Listing, style: Style) -> Vec<String> {
         let mut cells = listing.rows.iter().filter_map(|row| row.get(idx));
         cells.all(|value| matches!(value, Value::Integer(_) | Value::Float(_) | Value::Null))
     };
-    let columns: Vec<Column> = listing
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(idx, title)| {
-            if is_number(idx) && !listing.rows.is_empty() { Column::right(title) } else { Column::left(title, 40) }
-        })
-        .collect();
+    let columns: Vec<Column> =
+        listing
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(idx, title)| {
+                if is_number(idx) && !listing.rows.is_empty() { Column::right(title) } else { Column::left(title, 40) }
+            })
+            .collect();
     let cell = |value: &Value| match value {
         Value::Null => "-".to_string(),
         value => value.to_string(),

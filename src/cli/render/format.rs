@@ -37,7 +37,11 @@ pub(crate) fn csv(answer: &Answer) -> Vec<String> {
     let value_name = value_name(answer);
     let mut title: Vec<String> = ["rank", "id", value_name, "text"].map(str::to_string).to_vec();
     title.extend(fields.iter().map(|field| {
-        if ["rank", "id", value_name, "text"].contains(field) { format!("fields.{field}") } else { (*field).to_string() }
+        if ["rank", "id", value_name, "text"].contains(field) {
+            format!("fields.{field}")
+        } else {
+            (*field).to_string()
+        }
     }));
     let mut lines = vec![csv_line(&title)];
     lines.extend(answer.hits().iter().map(|hit| {
@@ -50,7 +54,8 @@ pub(crate) fn csv(answer: &Answer) -> Vec<String> {
 
 /// A Markdown table with rank, score, id and text.
 pub(crate) fn markdown(answer: &Answer) -> Vec<String> {
-    let mut lines = vec![format!("| rank | {} | id | text |", value_name(answer)), "| ---: | ---: | --- | --- |".to_string()];
+    let mut lines =
+        vec![format!("| rank | {} | id | text |", value_name(answer)), "| ---: | ---: | --- | --- |".to_string()];
     lines.extend(answer.hits().iter().map(|hit| {
         let (id, text) = (markdown_cell(hit.id()), markdown_cell(hit.text()));
         format!("| {} | {:.4} | {id} | {text} |", hit.rank(), hit.value())

@@ -32,8 +32,10 @@ impl Column {
 /// The lines of a table, title line first, each at most as wide as the screen.
 pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], style: Style, indent: usize) -> Vec<String> {
     // Cells are bounded before they are measured: a text may have megabytes.
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| cut(&one_line(head(cell)), style.width).into_owned()).collect()).collect();
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cut(&one_line(head(cell)), style.width).into_owned()).collect())
+        .collect();
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -52,7 +54,11 @@ pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], style: Style, inde
             let is_last = idx + 1 == columns.len();
             let room = if is_last { style.width.saturating_sub(width(&out)) } else { columns_wide };
             let cell = cut(cell, room.min(columns_wide));
-            out.push_str(&if column.right { pad_left(&cell, columns_wide.min(room)) } else { pad(&cell, columns_wide.min(room)) });
+            out.push_str(&if column.right {
+                pad_left(&cell, columns_wide.min(room))
+            } else {
+                pad(&cell, columns_wide.min(room))
+            });
         }
         out.truncate(out.trim_end().len());
         out

@@ -9,7 +9,8 @@ use unicode_width::UnicodeWidthStr;
 
 /// Whether a character would act on the terminal instead of being shown.
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c,
+    c.is_control()
+        || matches!(c,
         // Marks, embeddings, overrides and isolates of writing direction; line and paragraph separators.
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -118,7 +119,11 @@ pub(crate) fn thousands(number: u64) -> String {
 pub(crate) fn count(number: u64, noun: &str) -> String {
     match number {
         1 => format!("1 {noun}"),
-        _ => format!("{} {}s", thousands(number), noun.strip_suffix('y').map_or(noun.to_string(), |stem| format!("{stem}ie"))),
+        _ => format!(
+            "{} {}s",
+            thousands(number),
+            noun.strip_suffix('y').map_or(noun.to_string(), |stem| format!("{stem}ie"))
+        ),
     }
 }
 
@@ -158,7 +163,8 @@ mod tests {
         assert_eq!(cut(&format!("ab{family}cd"), 5), format!("ab{family}…"));
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
         for columns in 0..12 {
-            for text in ["日本語テキスト", "abc日def", "👨\u{200d}👩\u{200d}👧x👍🏽yz", "e\u{301}e\u{301}"] {
+            for text in ["日本語テキスト", "abc日def", "👨\u{200d}👩\u{200d}👧x👍🏽yz", "e\u{301}e\u{301}"]
+            {
                 assert!(width(&cut(text, columns)) <= columns, "{text} in {columns}");
             }
         }

@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn lines_of_a_pipe_become_statements() {
-        let text = "-- notes\n\nfind 'a' in n |\n  top 5\nshow lenses\nfind 'b' in n\n| center\n| top 1\n\nfind 'open\n\nquit";
+        let text =
+            "-- notes\n\nfind 'a' in n |\n  top 5\nshow lenses\nfind 'b' in n\n| center\n| top 1\n\nfind 'open\n\nquit";
         let want = ["find 'a' in n | top 5", "show lenses", "find 'b' in n | center | top 1", "find 'open", "quit"];
         assert_eq!(all(text), want);
     }
