@@ -210,7 +210,7 @@ fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
     );
     let before = store.snapshot().unwrap();
     let mut batch = store.begin().unwrap();
-    let mut c = batch.collection("c").unwrap();
+    let mut c = batch.collection("c").unwrap().no_embed(true);
     c.set_vector("7", "v", vec![-7.0, 0.0, -0.0]).unwrap();
     c.replace_vector("2047", "v", vec![0.5; 3]).unwrap();
     // Updates copy the vectors that do not change, wherever they are by now.

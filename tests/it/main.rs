@@ -11,6 +11,3 @@ mod store_damage;
 mod store_model;
 mod cli;
 mod tidy;
-//! Integration tests: one binary, a module for each subject.
-
-mod fuzz_replay;
