@@ -85,7 +85,15 @@ pub(super) struct Mistake {
 impl Mistake {
     /// A mistake at `span`.
     pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>, span: Range<usize>) -> Mistake {
-        Mistake { code, message: message.into(), span, expected: Vec::new(), vague: false, hints: Vec::new(), fix: Fix::None }
+        Mistake {
+            code,
+            message: message.into(),
+            span,
+            expected: Vec::new(),
+            vague: false,
+            hints: Vec::new(),
+            fix: Fix::None,
+        }
     }
 
     /// A mistake at `token`.

@@ -76,8 +76,6 @@ mod suggest;
 mod token;
 
 #[cfg(test)]
-mod bad_errors;
-#[cfg(test)]
 mod tests;
 
 pub use name::{check_id, check_name, is_bare_field, is_bare_id, is_bare_name, is_keyword, is_param_name};
@@ -140,7 +138,9 @@ fn parse_once<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result<
         Ok((_, tree)) => return Ok(tree),
         Err(nom::Err::Error(mistake) | nom::Err::Failure(mistake)) => *mistake,
         // The parsers are complete ones; this arm only satisfies the type.
-        Err(nom::Err::Incomplete(_)) => Mistake::new("parse::unexpected", "the statement is incomplete", text.len()..text.len()),
+        Err(nom::Err::Incomplete(_)) => {
+            Mistake::new("parse::unexpected", "the statement is incomplete", text.len()..text.len())
+        }
     };
     // Where the text stopped making tokens, that is what is wrong, unless something was wrong before.
     match invalid {

@@ -67,8 +67,12 @@ fn truncated(before: &[Step]) -> Option<String> {
 fn measured(steps: &[Step], metric: Metric) -> Option<String> {
     let last = steps.last()?;
     match (last, metric) {
-        (_, Metric::Levenshtein) => Some("`levenshtein` compares texts: the steps before it change nothing".to_string()),
-        (Step::Center, Metric::Pearson) => Some("`center` before `score pearson` changes nothing: pearson centers".to_string()),
+        (_, Metric::Levenshtein) => {
+            Some("`levenshtein` compares texts: the steps before it change nothing".to_string())
+        }
+        (Step::Center, Metric::Pearson) => {
+            Some("`center` before `score pearson` changes nothing: pearson centers".to_string())
+        }
         _ => None,
     }
 }
@@ -89,7 +93,10 @@ mod tests {
     #[test]
     fn doubtful_chains_get_one_short_note() {
         for (stages, start) in [
-            ("normalize | truncate 64", "`normalize | truncate` leaves vectors off unit length; `truncate 64 | normalize`"),
+            (
+                "normalize | truncate 64",
+                "`normalize | truncate` leaves vectors off unit length; `truncate 64 | normalize`",
+            ),
             ("normalize | center | score dot", "`normalize | center` leaves vectors off unit length"),
             ("normalize | normalize", "`normalize` twice in a row"),
             ("center | center", "`center` twice"),

@@ -1,5 +1,7 @@
 //! The language as a whole: canonical texts, round trips over arbitrary trees, limits, and arbitrary input.
 
+mod bad_errors;
+
 use super::*;
 
 /// Statements in canonical form: they print as they stand.
@@ -46,7 +48,10 @@ const SAME: &[(&str, &str)] = &[
     ("find -0 * #a + 0 * #b in w", "find -0 * #a + 0 * #b in w"),
     ("find #\"a\" in `notes`", "find #a in notes"),
     ("find #a.b-c:d in notes", "find #a.b-c:d in notes"),
-    ("find \"x\" in notes|center|center corpus|exact|top 5|including self", r#"find "x" in notes | center | center corpus | top 5 | including self | exact"#),
+    (
+        "find \"x\" in notes|center|center corpus|exact|top 5|including self",
+        r#"find "x" in notes | center | center corpus | top 5 | including self | exact"#,
+    ),
     ("find \"x\" in corpus | view self", r#"find "x" in corpus | view self"#),
     ("find \"x\" in n | blend 1 * a + -2 * b - -3 * c", r#"find "x" in n | blend 1 * a - 2 * b + 3 * c"#),
     ("find \"x\" in n | blend -0.5 * a", r#"find "x" in n | blend -0.5 * a"#),
@@ -113,7 +118,14 @@ fn names_and_ids() {
 
 #[test]
 fn numbers_as_they_come_back() {
-    for (value, text) in [(1.0, "1"), (-0.0, "-0"), (0.5, "0.5"), (1e300, "1e300"), (5e-324, "5e-324"), (0.1 + 0.2, "0.30000000000000004")] {
+    for (value, text) in [
+        (1.0, "1"),
+        (-0.0, "-0"),
+        (0.5, "0.5"),
+        (1e300, "1e300"),
+        (5e-324, "5e-324"),
+        (0.1 + 0.2, "0.30000000000000004"),
+    ] {
         assert_eq!(print_number(value), text);
     }
 }
@@ -164,7 +176,24 @@ fn length_and_lists_are_bounded() {
 
 #[test]
 fn long_mistakes_are_answered_soon() {
-    for piece in ["find ", "(", "a = ", "\"", "\\", "| top ", "#a-", "and ", "1.", "“", "[1 ", "`", "in ", "--\n", "𝄞", "| wher a == "] {
+    for piece in [
+        "find ",
+        "(",
+        "a = ",
+        "\"",
+        "\\",
+        "| top ",
+        "#a-",
+        "and ",
+        "1.",
+        "“",
+        "[1 ",
+        "`",
+        "in ",
+        "--\n",
+        "𝄞",
+        "| wher a == ",
+    ] {
         let junk = piece.repeat((60 << 10) / piece.len());
         for text in [junk.clone(), format!("find \"x\" in n | where a in (1, {junk}"), format!("find {junk}")] {
             let spent = milliseconds(|| {
@@ -303,8 +332,12 @@ mod properties {
     }
 
     fn find() -> impl Strategy<Value = Find> {
-        (source(), name(), lens(), output())
-            .prop_map(|(source, collection, lens, output)| Find { source, collection, lens, output })
+        (source(), name(), lens(), output()).prop_map(|(source, collection, lens, output)| Find {
+            source,
+            collection,
+            lens,
+            output,
+        })
     }
 
     fn statement() -> impl Strategy<Value = Statement> {
@@ -339,7 +372,8 @@ mod properties {
         words.extend(["|"; 8]);
         let word = proptest::sample::select(words);
         let gap = proptest::sample::select(vec![" ", " ", " ", ""]);
-        let loose = vec((word, gap), 0..24).prop_map(|words| words.into_iter().map(|(word, gap)| format!("{word}{gap}")).collect::<String>());
+        let loose = vec((word, gap), 0..24)
+            .prop_map(|words| words.into_iter().map(|(word, gap)| format!("{word}{gap}")).collect::<String>());
         prop_oneof![
             2 => loose.clone(),
             2 => loose.prop_map(|tail| format!("find \"x\" in n | {tail}")),

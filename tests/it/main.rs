@@ -1,21 +1,14 @@
 //! The one integration binary; what it holds is in the modules.
 //!
-//! `fuzz_replay` runs the fuzz corpora, `store` and `store_model` hold the store to its promises, `tidy` reads the sources, `cli` drives the program.
-#![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
-//! `store` and `store_model` hold the store to its promises, `tidy` reads the sources, `cli` drives the program.
+//! `fuzz_replay` runs the fuzz corpora, `store` and `store_model` hold the store to its promises, `tidy` reads the
+//! sources, `cli` drives the program.
 #![allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test")]
 #![allow(clippy::disallowed_methods, reason = "tests look at files behind the back of the code")]
 
+mod cli;
 mod fuzz_replay;
 mod query;
 mod store;
 mod store_damage;
-mod store_model;
-mod cli;
-mod tidy;
-//! Integration tests: one binary, a module for each subject.
-
-mod fuzz_replay;
-mod store;
 mod store_model;
 mod tidy;

@@ -102,9 +102,7 @@ pub(in crate::query) fn unclosed_group(i: Tokens<'_>) -> Mistake {
         return mistake;
     }
     let message = format!("expected `)`, found {}", described(&token));
-    Mistake::at(&token, "parse::unclosed", message)
-        .expected(")")
-        .fix(Fix::By(repair::close_group))
+    Mistake::at(&token, "parse::unclosed", message).expected(")").fix(Fix::By(repair::close_group))
 }
 
 /// `= null` and `!= null`.
@@ -121,7 +119,9 @@ pub(in crate::query) fn no_field(i: Tokens<'_>) -> Mistake {
     let (token, next) = (i.first(), i.peek(1));
     let mistake = Mistake::missing(&token, "a condition").expected_any(["a field", "not", "("]);
     match token.kind {
-        Kind::Text | Kind::Number | Kind::Param if compares(&next) && matches!(i.peek(2).kind, Kind::Word | Kind::Backtick) => {
+        Kind::Text | Kind::Number | Kind::Param
+            if compares(&next) && matches!(i.peek(2).kind, Kind::Word | Kind::Backtick) =>
+        {
             mistake.hint("the field stands first").fix(Fix::By(repair::flip))
         }
         Kind::Text if operates(&next) => {
@@ -155,17 +155,15 @@ pub(in crate::query) fn no_operator(i: Tokens<'_>) -> Mistake {
             mistake.hint("a boolean field is compared with `true`").fix(Fix::By(repair::compare_with_true))
         }
         Kind::Word if token.is("not") => mistake.hint("`not` stands before the field").fix(Fix::By(repair::not_first)),
-        Kind::Word if token.is("between") => {
-            mistake.hint("a range is two conditions").fix(Fix::By(repair::between))
-        }
+        Kind::Word if token.is("between") => mistake.hint("a range is two conditions").fix(Fix::By(repair::between)),
         Kind::Word if token.is_any(&["like", "ilike", "matches", "startswith", "starts", "regexp", "rlike"]) => {
             mistake.hint("text is compared as a whole; to look for words, search for them")
         }
         Kind::Word => match suggest(token.text, ["in", "has", "is"].into_iter()) {
             Some(word) => mistake.did_you_mean(&token, &word),
-            None if operates(&next) => mistake
-                .hint("a field with a space in its name stands in backticks")
-                .fix(Fix::By(repair::quote_field)),
+            None if operates(&next) => {
+                mistake.hint("a field with a space in its name stands in backticks").fix(Fix::By(repair::quote_field))
+            }
             None => mistake,
         },
         _ => mistake,
@@ -192,11 +190,15 @@ pub(in crate::query) fn not_null(i: Tokens<'_>, negated: bool) -> Mistake {
 /// Something else stands where a value should.
 pub(in crate::query) fn no_value(i: Tokens<'_>) -> Mistake {
     let token = i.first();
-    let mistake = Mistake::missing(&token, "a value")
-        .expected_any(["a text in quotes", "a number", "true", "false", "$param"]);
+    let mistake =
+        Mistake::missing(&token, "a value").expected_any(["a text in quotes", "a number", "true", "false", "$param"]);
     match token.kind {
-        Kind::Word if token.is("null") => mistake.hint("nothing equals null; `is null` finds records without the field"),
-        Kind::Word | Kind::Id | Kind::Backtick => mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_value)),
+        Kind::Word if token.is("null") => {
+            mistake.hint("nothing equals null; `is null` finds records without the field")
+        }
+        Kind::Word | Kind::Id | Kind::Backtick => {
+            mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_value))
+        }
         Kind::Open | Kind::OpenBracket => mistake.hint("lists stand behind `in`").fix(Fix::By(repair::equal_to_in)),
         Kind::Equal | Kind::Greater | Kind::Less => mistake.fix(Fix::By(repair::join_operator)),
         Kind::Plus => mistake.hint("only a minus can be a sign").fix(Fix::edit(Edit::delete(token.span()))),

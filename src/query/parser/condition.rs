@@ -21,7 +21,9 @@ pub(super) fn condition(i: Tokens<'_>) -> Parsed<'_, Expr> {
 pub(in crate::query) fn whole_condition(i: Tokens<'_>) -> Parsed<'_, Expr> {
     let first = i.first();
     if first.kind == Kind::End {
-        return Mistake::at(&first, "parse::empty", "the condition is empty").expected("a condition such as `year > 2020`").fail();
+        return Mistake::at(&first, "parse::empty", "the condition is empty")
+            .expected("a condition such as `year > 2020`")
+            .fail();
     }
     let field = compare_op(i.peek(1).kind).is_some() || i.peek(1).is_any(&["in", "has", "is"]);
     if first.is("where") && !field {

@@ -96,7 +96,9 @@ impl Draft {
         STAGES
             .into_iter()
             .filter(move |(_, rank)| {
-                *rank > least || *rank == Rank::Step && least == Rank::Step || (least == Rank::Base && *rank > Rank::Base)
+                *rank > least
+                    || *rank == Rank::Step && least == Rank::Step
+                    || (least == Rank::Base && *rank > Rank::Base)
             })
             .filter(move |(_, rank)| context.allows(*rank))
             .map(|(stage, _)| stage)
@@ -258,7 +260,8 @@ fn project(i: Tokens<'_>) -> Parsed<'_, Step> {
     const WHAT: &str = "the name of a projection";
     let (i, query) = name(WHAT).parse(i)?;
     let token = i.first();
-    let meant = token.is_foreign("=>") || matches!(token.kind, Kind::Minus | Kind::Greater | Kind::Comma) || token.is("to");
+    let meant =
+        token.is_foreign("=>") || matches!(token.kind, Kind::Minus | Kind::Greater | Kind::Comma) || token.is("to");
     if meant {
         return Mistake::missing(&token, "`->` or `|`").expected("->").fix(Fix::replace(&token, " ->")).fail();
     }
