@@ -10,6 +10,7 @@ mod console;
 mod progress;
 mod render;
 mod repl;
+mod tour;
 
 use crate::error::{Error, ErrorKind};
 use std::ffi::OsString;
