@@ -7,7 +7,7 @@ use super::console::to_stderr;
 use super::render::text::thousands;
 use crate::types::control::Control;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
 /// What `--progress` asks for.
