@@ -1,11 +1,19 @@
 //! simile: an embedded vector store in which every search says what it means by "similar".
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files of their own"))]
 
+#[doc(hidden)]
+pub mod bench_support;
 pub(crate) mod catalog;
+#[doc(hidden)]
+pub mod cli;
 pub mod error;
 pub(crate) mod exec;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod interchange;
 pub mod learn;
+pub(crate) mod interchange;
 pub(crate) mod lens;
 pub(crate) mod linalg;
 pub mod query;

@@ -138,11 +138,13 @@ fn parse_once<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result<
         Ok((_, tree)) => return Ok(tree),
         Err(nom::Err::Error(mistake) | nom::Err::Failure(mistake)) => *mistake,
         // The parsers are complete ones; this arm only satisfies the type.
-        Err(nom::Err::Incomplete(_)) => Mistake::new("parse::unexpected", "the statement is incomplete", text.len()..text.len()),
+        Err(nom::Err::Incomplete(_)) => {
+            Mistake::new("parse::unexpected", "the statement is incomplete", text.len()..text.len())
+        }
     };
     // Where the text stopped making tokens, that is what is wrong, unless something was wrong before.
     match invalid {
-        Some(invalid) if invalid.span.start <= mistake.span.end => Err(invalid),
+        Some(invalid) if tokens.last().is_some_and(|last| last.start <= mistake.span.start) => Err(invalid),
         _ => Err(mistake),
     }
 }

@@ -7,24 +7,57 @@ use crate::types::limits::{ID_BYTES, NAME_BYTES};
 
 /// Every word that cannot be a name. Words that only mean something behind another one (`corpus`, `self`) are free.
 pub(super) const KEYWORDS: &[&str] = &[
-    "find", "in", "view", "using", "blend", "center", "normalize", "standardize", "whiten", "drop", "truncate",
-    "project", "score", "csls", "from", "where", "above", "within", "skip", "top", "including", "exact", "pairs",
-    "explain", "analyze", "compare", "why", "let", "show", "and", "or", "not", "has", "is", "null", "true", "false",
-    "cosine", "dot", "pearson", "euclidean", "probability", "levenshtein",
+    "find",
+    "in",
+    "view",
+    "using",
+    "blend",
+    "center",
+    "normalize",
+    "standardize",
+    "whiten",
+    "drop",
+    "truncate",
+    "project",
+    "score",
+    "csls",
+    "from",
+    "where",
+    "above",
+    "within",
+    "skip",
+    "top",
+    "including",
+    "exact",
+    "pairs",
+    "explain",
+    "analyze",
+    "compare",
+    "why",
+    "let",
+    "show",
+    "and",
+    "or",
+    "not",
+    "has",
+    "is",
+    "null",
+    "true",
+    "false",
+    "cosine",
+    "dot",
+    "pearson",
+    "euclidean",
+    "probability",
+    "levenshtein",
 ];
 
 /// Words that cannot begin a condition as the bare name of a field; other keywords can.
 pub(super) const RESERVED_IN_CONDITIONS: &[&str] = &["and", "or", "not", "in", "has", "is", "null", "true", "false"];
 
 /// Every metric, in the order they are listed to users.
-pub(super) const METRICS: [Metric; 6] = [
-    Metric::Cosine,
-    Metric::Dot,
-    Metric::Pearson,
-    Metric::Euclidean,
-    Metric::Probability,
-    Metric::Levenshtein,
-];
+pub(super) const METRICS: [Metric; 6] =
+    [Metric::Cosine, Metric::Dot, Metric::Pearson, Metric::Euclidean, Metric::Probability, Metric::Levenshtein];
 
 /// Whether `word` is a keyword, in any case.
 pub fn is_keyword(word: &str) -> bool {

@@ -4,9 +4,7 @@
 //! built by hand must have finite numbers, parameters named as [`super::is_param_name`] says, at least one term,
 //! and no empty lists.
 
-use super::ast::{
-    Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Show, Source, Statement,
-};
+use super::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Show, Source, Statement};
 use super::name::{is_bare_field, is_bare_id, is_bare_name};
 use crate::types::{ProjectionRef, Step};
 use std::fmt::{self, Display, Write};
@@ -248,9 +246,7 @@ impl Display for Expr {
                 f.write_str("not ")?;
                 operand(f, inner, matches!(**inner, Expr::And(_) | Expr::Or(_)))
             }
-            Expr::And(operands) => {
-                chain(f, operands, " and ", |inner| matches!(inner, Expr::And(_) | Expr::Or(_)))
-            }
+            Expr::And(operands) => chain(f, operands, " and ", |inner| matches!(inner, Expr::And(_) | Expr::Or(_))),
             Expr::Or(operands) => chain(f, operands, " or ", |inner| matches!(inner, Expr::Or(_))),
         }
     }

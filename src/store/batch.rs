@@ -6,7 +6,6 @@
 
 use super::append::ViewState;
 use super::handle::{Shared, WriterTicket};
-use super::names::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
 use super::snapshot::no_such_collection;
 use super::state::CollectionState;
@@ -14,6 +13,7 @@ use super::writer::CollectionWriter;
 use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::query;
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, LensDef, LensRecord, ProjectionDef, StoreMeta, ViewDef, ViewId,
@@ -256,8 +256,8 @@ impl Batch {
     /// nothing commits nothing and answers with the last commit's.
     ///
     /// # Errors
-    /// After an error the store is as it was before the batch; after [`ErrorKind::Io`] or [`ErrorKind::Corrupt`] it
-    /// has to be opened again before anything can be written.
+    /// After an error the store is as it was before the batch. After [`ErrorKind::Io`] it has to be opened again before
+    /// anything can be written; only that shows whether a commit whose last sync failed counts.
     pub fn commit(mut self) -> Result<CommitNumber> {
         self.usable()?;
         if !self.changed {
@@ -266,10 +266,11 @@ impl Batch {
         let prepared = self.prepare_commit();
         self.note(prepared)?;
         let Some(tx) = self.tx.take() else { return Err(Error::invalid("the batch is not open")) };
+        // From here on the new files may belong to the store, even if the commit's last sync fails: what no commit
+        // names is removed by whoever opens the store next.
+        self.created.clear();
         let committed = tx.commit();
         self.note(committed)?;
-        // From here on the files belong to the store.
-        self.created.clear();
         Ok(self.meta.commit)
     }
 
@@ -355,6 +356,11 @@ impl Batch {
     }
 }
 
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    query::check_name(name).map_err(|error| error.with_field(what))
+}
+
 impl Drop for Batch {
     fn drop(&mut self) {
         drop(self.tx.take());
@@ -366,7 +372,8 @@ impl Drop for Batch {
     }
 }
 
-fn check_projection(def: &ProjectionDef) -> Result<()> {
+/// Refuses a projection whose shape or numbers cannot be.
+pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
     check_name("projection", &def.name)?;
     let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
     if def.rows == 0 || def.columns == 0 {
@@ -392,6 +399,9 @@ fn check_projection(def: &ProjectionDef) -> Result<()> {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("after", &self.meta.commit).field("changed", &self.changed).finish_non_exhaustive()
+        f.debug_struct("Batch")
+            .field("after", &self.meta.commit)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
     }
 }

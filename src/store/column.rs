@@ -362,9 +362,9 @@ impl Column {
     /// The chunks with the rows they cover; `None`: all null.
     pub fn chunks(&self) -> impl Iterator<Item = (Range<u32>, Option<&ColumnChunk>)> {
         let starts = (0..self.rows).step_by(CHUNK_ROWS as usize);
-        starts.zip(&self.chunks).map(|(start, chunk)| {
-            (start..self.rows.min(start.saturating_add(CHUNK_ROWS)), chunk.as_deref())
-        })
+        starts
+            .zip(&self.chunks)
+            .map(|(start, chunk)| (start..self.rows.min(start.saturating_add(CHUNK_ROWS)), chunk.as_deref()))
     }
 
     /// Rows whose value is not null and passes `keep`, dead rows included. Equal texts of a chunk are asked for once.
@@ -433,12 +433,8 @@ mod tests {
         assert!(good.is_well_formed(2) && !good.is_well_formed(3));
         let outside = ColumnChunk::Text { dictionary: vec!["a".into()], codes: vec![0, 1] };
         assert!(!outside.is_well_formed(2));
-        let backwards = ColumnChunk::TextList {
-            present: vec![3],
-            dictionary: vec!["a".into()],
-            ends: vec![2, 1],
-            codes: vec![0],
-        };
+        let backwards =
+            ColumnChunk::TextList { present: vec![3], dictionary: vec!["a".into()], ends: vec![2, 1], codes: vec![0] };
         assert!(!backwards.is_well_formed(2));
         assert_eq!(backwards.get(1), None);
     }

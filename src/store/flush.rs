@@ -116,7 +116,11 @@ pub(super) fn embed_texts(batch: &Batch, embedder: &Arc<dyn Embedder>, texts: &[
         let mut rows = Vec::with_capacity(some.len() * dimension);
         batch.shared.install(|| embedder.embed(some, &mut rows))?;
         if dimension == 0 || rows.len() != some.len() * dimension || rows.iter().any(|value| !value.is_finite()) {
-            let message = format!("embedder {} did not give {} vectors of {dimension} finite numbers", embedder.name(), some.len());
+            let message = format!(
+                "embedder {} did not give {} vectors of {dimension} finite numbers",
+                embedder.name(),
+                some.len()
+            );
             return Err(Error::invalid(message));
         }
         vectors.extend(rows.chunks_exact(dimension).map(<[f32]>::to_vec));

@@ -262,7 +262,8 @@ impl Shared {
     pub(super) fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         let own = self.options.embedders.iter().find(|embedder| embedder.name() == name).cloned();
         own.or_else(|| embed::by_name(name)).ok_or_else(|| {
-            let message = format!("this build has no embedder {name:?}; vectors it made can be searched by id or vector");
+            let message =
+                format!("this build has no embedder {name:?}; vectors it made can be searched by id or vector");
             Error::new(ErrorKind::Unsupported, message)
         })
     }
@@ -297,9 +298,9 @@ impl Shared {
         }
     }
 
-    /// Remembers the first failed write: nothing is written after it.
+    /// Remembers the first failed write or sync: nothing is written after it.
     pub(super) fn poison(&self, error: &Error) {
-        if matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt) {
+        if error.kind() == ErrorKind::Io {
             lock(&self.poison).get_or_insert_with(|| error.message().to_string());
         }
     }

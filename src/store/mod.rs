@@ -40,7 +40,6 @@ mod flush;
 mod garbage;
 mod handle;
 mod info;
-mod names;
 mod options;
 mod readers;
 mod record;
@@ -48,6 +47,8 @@ mod recover;
 mod rows;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod view;
 mod writer;

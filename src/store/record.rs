@@ -109,6 +109,18 @@ impl StoredValue {
         }
     }
 
+    /// Whether a field of this type may hold the value.
+    pub(super) fn fits(&self, field_type: FieldType) -> bool {
+        match self {
+            StoredValue::Bool(_) => field_type == FieldType::Bool,
+            StoredValue::Integer(_) => matches!(field_type, FieldType::Integer | FieldType::Float),
+            StoredValue::Float(_) => field_type == FieldType::Float,
+            StoredValue::Text(_) => field_type == FieldType::Text,
+            StoredValue::TextList(_) => field_type == FieldType::TextList,
+            StoredValue::Json(_) => field_type == FieldType::Json,
+        }
+    }
+
     fn into_value(self, field_type: Option<FieldType>) -> Value {
         match self {
             StoredValue::Bool(v) => Value::Bool(v),

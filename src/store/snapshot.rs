@@ -7,9 +7,9 @@
 use super::cache::LensCache;
 use super::collection::CollectionSnapshot;
 use super::core::Core;
-use super::names::nearest;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, Result};
+use crate::query::suggest;
 use crate::text::embed::Embedder;
 use crate::types::{
     CollectionDef, CommitNumber, LensRecord, ProjectionDef, RecordKey, RowId, StoreMeta, Value, ViewKind,
@@ -162,12 +162,20 @@ impl Snapshot {
         Ok(self.inner.core.read.range(&tables::LENSES, ..)?.into_iter().map(|(_, lens)| lens).collect())
     }
 
-    /// The projection of that name, read once for each commit that it stays unchanged.
+    /// The projection of that name, decoded once for each commit as long as the handle's cache has room.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn projection(&self, name: &str) -> Result<Option<Arc<ProjectionDef>>> {
-        Ok(self.inner.core.read.get(&tables::PROJECTIONS, &name.to_string())?.map(Arc::new))
+        let key = format!("projection {} {name}", self.commit()).into_bytes();
+        if let Some(known) = self.cache().get(&key) {
+            return Ok(Some(known));
+        }
+        let found = self.inner.core.read.get(&tables::PROJECTIONS, &name.to_string())?;
+        let Some(def) = found.map(Arc::new) else { return Ok(None) };
+        let numbers = def.query.len() + def.record.as_ref().map_or(0, Vec::len);
+        self.cache().insert(&key, Arc::clone(&def), numbers * 4);
+        Ok(Some(def))
     }
 
     /// All projections, by name.
@@ -205,7 +213,7 @@ impl Snapshot {
 pub(super) fn no_such_collection<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Error {
     let names: Vec<&str> = names.collect();
     let mut message = format!("there is no collection {name:?}");
-    if let Some(nearest) = nearest(name, names.iter().copied()) {
+    if let Some(nearest) = suggest(name, names.iter().copied()) {
         message.push_str(&format!("; did you mean {nearest:?}?"));
     }
     match names.as_slice() {

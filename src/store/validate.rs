@@ -3,8 +3,8 @@
 //! Pure: it looks at the collection's definition and the record, and answers which field types the record would set.
 //! Every refusal names the field it is about.
 
-use super::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::query::suggest;
 use crate::types::{CollectionDef, ElementType, FieldType, Record, Value, ViewDef, ViewKind, limits};
 use half::f16;
 
@@ -61,7 +61,7 @@ pub(super) fn find_view<'a>(def: &'a CollectionDef, name: &str) -> Result<&'a Vi
     }
     let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
     let mut message = format!("collection {} has no view {name:?}", def.name);
-    if let Some(nearest) = nearest(name, names.iter().copied()) {
+    if let Some(nearest) = suggest(name, names.iter().copied()) {
         message.push_str(&format!("; did you mean {nearest:?}?"));
     }
     message.push_str(&format!(" (views: {})", names.join(", ")));
@@ -130,7 +130,8 @@ fn field_type_of(name: &str, value: &Value) -> Result<Option<FieldType>> {
 
 /// Refuses vectors that are empty, of another dimension, not finite, or out of a half float's range.
 pub(super) fn check_vector(view: &ViewDef, vector: &[f32]) -> Result<()> {
-    let refuse = |why: String| Error::invalid(format!("the vector for view {} {why}", view.name)).with_field(&view.name);
+    let refuse =
+        |why: String| Error::invalid(format!("the vector for view {} {why}", view.name)).with_field(&view.name);
     if vector.is_empty() {
         return Err(refuse("is empty".to_string()));
     }

@@ -112,7 +112,9 @@ impl<'a> CollectionWriter<'a> {
         if self.is_same(row, &old, &record)? {
             return Ok(Outcome::Unchanged);
         }
-        Err(self.exists(&record.id).context("a different record"))
+        let message =
+            format!("id {:?} exists already in collection {}, with other contents", record.id, self.def().name);
+        Err(Error::new(ErrorKind::Exists, message).with_field("id"))
     }
 
     /// Adds a record, or replaces the one with its id.
@@ -203,7 +205,9 @@ impl<'a> CollectionWriter<'a> {
 
     fn stored(&self, row: u32) -> Result<StoredRecord> {
         let found = self.batch.tx()?.get(&RECORDS, &(self.def().id, row))?;
-        found.ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("row {row} of collection {} is missing", self.def().name)))
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, format!("row {row} of collection {} is missing", self.def().name))
+        })
     }
 
     fn exists(&self, id: &str) -> Error {

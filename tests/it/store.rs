@@ -70,7 +70,8 @@ fn what_was_committed_is_there_after_reopening() {
     let mut batch = store.begin().unwrap();
     let mut notes = batch.collection("c").unwrap();
     let list = Value::TextList(vec!["x".to_string(), "y".to_string()]);
-    let record = Record::new("n1", "one two").field("year", 2024).field("tags", list.clone()).field("none", Value::Null);
+    let record =
+        Record::new("n1", "one two").field("year", 2024).field("tags", list.clone()).field("none", Value::Null);
     notes.insert(record.field("deep", Value::Json("{\"a\":[1,null]}".to_string()))).unwrap();
     notes.insert(Record::new("ümläut id", "")).unwrap();
     assert_eq!(batch.commit().unwrap().0, 1);
@@ -483,7 +484,10 @@ fn child_reader() {
     let store = options().read_only(true).open(&path).unwrap();
     let error = options().open(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
-    assert!(error.to_string().contains(&format!("process {}", std::env::var("SIMILE_TEST_PARENT").unwrap())), "{error}");
+    assert!(
+        error.to_string().contains(&format!("process {}", std::env::var("SIMILE_TEST_PARENT").unwrap())),
+        "{error}"
+    );
     let mut seen = 0;
     for _ in 0..20_000 {
         let snapshot = store.snapshot().unwrap();

@@ -53,7 +53,7 @@ pub(super) fn continued_condition(i: Tokens<'_>) -> Option<Mistake> {
     let (token, next, third) = (i.first(), i.peek(1), i.peek(2));
     let joined = |word: &'static str| {
         let message = format!("conditions are joined by `{word}`, not by {}", shown(token.text));
-        Mistake::at(&token, "parse::join", message).expected(word).fix(Fix::replace(&token, format!(" {word}")))
+        Mistake::at(&token, "parse::join", message).expected(word).fix(Fix::replace(&token, word))
     };
     let continues = next.kind == Kind::Open || next.is("not") || operates(&third) || next.is_foreign("!");
     if token.is_foreign("&&") || token.is_foreign("&") {
@@ -96,16 +96,13 @@ pub(in crate::query) fn behind_condition(i: Tokens<'_>) -> Mistake {
 }
 
 /// A `(` whose `)` is missing.
-pub(in crate::query) fn unclosed_group(open: &Token<'_>, i: Tokens<'_>) -> Mistake {
+pub(in crate::query) fn unclosed_group(i: Tokens<'_>) -> Mistake {
     let token = i.first();
     if let Some(mistake) = continued_condition(i) {
         return mistake;
     }
     let message = format!("expected `)`, found {}", described(&token));
-    Mistake::at(&token, "parse::unclosed", message)
-        .expected(")")
-        .hint(format!("the `(` at byte {} is not closed", open.start))
-        .fix(Fix::By(repair::close_group))
+    Mistake::at(&token, "parse::unclosed", message).expected(")").fix(Fix::By(repair::close_group))
 }
 
 /// `= null` and `!= null`.
@@ -122,7 +119,9 @@ pub(in crate::query) fn no_field(i: Tokens<'_>) -> Mistake {
     let (token, next) = (i.first(), i.peek(1));
     let mistake = Mistake::missing(&token, "a condition").expected_any(["a field", "not", "("]);
     match token.kind {
-        Kind::Text | Kind::Number | Kind::Param if compares(&next) && matches!(i.peek(2).kind, Kind::Word | Kind::Backtick) => {
+        Kind::Text | Kind::Number | Kind::Param
+            if compares(&next) && matches!(i.peek(2).kind, Kind::Word | Kind::Backtick) =>
+        {
             mistake.hint("the field stands first").fix(Fix::By(repair::flip))
         }
         Kind::Text if operates(&next) => {
@@ -156,14 +155,15 @@ pub(in crate::query) fn no_operator(i: Tokens<'_>) -> Mistake {
             mistake.hint("a boolean field is compared with `true`").fix(Fix::By(repair::compare_with_true))
         }
         Kind::Word if token.is("not") => mistake.hint("`not` stands before the field").fix(Fix::By(repair::not_first)),
-        Kind::Word if token.is("between") => {
-            mistake.hint("a range is two conditions").fix(Fix::By(repair::between))
-        }
+        Kind::Word if token.is("between") => mistake.hint("a range is two conditions").fix(Fix::By(repair::between)),
         Kind::Word if token.is_any(&["like", "ilike", "matches", "startswith", "starts", "regexp", "rlike"]) => {
             mistake.hint("text is compared as a whole; to look for words, search for them")
         }
         Kind::Word => match suggest(token.text, ["in", "has", "is"].into_iter()) {
             Some(word) => mistake.did_you_mean(&token, &word),
+            None if operates(&next) => {
+                mistake.hint("a field with a space in its name stands in backticks").fix(Fix::By(repair::quote_field))
+            }
             None => mistake,
         },
         _ => mistake,
@@ -190,11 +190,15 @@ pub(in crate::query) fn not_null(i: Tokens<'_>, negated: bool) -> Mistake {
 /// Something else stands where a value should.
 pub(in crate::query) fn no_value(i: Tokens<'_>) -> Mistake {
     let token = i.first();
-    let mistake = Mistake::missing(&token, "a value")
-        .expected_any(["a text in quotes", "a number", "true", "false", "$param"]);
+    let mistake =
+        Mistake::missing(&token, "a value").expected_any(["a text in quotes", "a number", "true", "false", "$param"]);
     match token.kind {
-        Kind::Word if token.is("null") => mistake.hint("nothing equals null; `is null` finds records without the field"),
-        Kind::Word | Kind::Id | Kind::Backtick => mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_value)),
+        Kind::Word if token.is("null") => {
+            mistake.hint("nothing equals null; `is null` finds records without the field")
+        }
+        Kind::Word | Kind::Id | Kind::Backtick => {
+            mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_value))
+        }
         Kind::Open | Kind::OpenBracket => mistake.hint("lists stand behind `in`").fix(Fix::By(repair::equal_to_in)),
         Kind::Equal | Kind::Greater | Kind::Less => mistake.fix(Fix::By(repair::join_operator)),
         Kind::Plus => mistake.hint("only a minus can be a sign").fix(Fix::edit(Edit::delete(token.span()))),

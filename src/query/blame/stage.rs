@@ -98,9 +98,7 @@ fn alias(word: &str, aliases: &[(&str, &'static str)]) -> Option<&'static str> {
 
 /// The stage a word was probably meant to be.
 fn nearest_stage(word: &str) -> Option<String> {
-    alias(word, &STAGE_ALIASES)
-        .map(str::to_string)
-        .or_else(|| suggest(word, STAGES.iter().map(|(stage, _)| *stage)))
+    alias(word, &STAGE_ALIASES).map(str::to_string).or_else(|| suggest(word, STAGES.iter().map(|(stage, _)| *stage)))
 }
 
 fn nearest_metric(word: &str) -> Option<String> {
@@ -159,7 +157,8 @@ pub(in crate::query) fn no_pipe(i: Tokens<'_>, draft: &Draft) -> Mistake {
     if token.kind == Kind::Close {
         return mistake.hint("there is no `(` to close").fix(Fix::edit(Edit::delete(token.span())));
     }
-    let begins_stage = token.kind == Kind::Word && (lookup(token.text).is_some() || nearest_stage(token.text).is_some());
+    let begins_stage =
+        token.kind == Kind::Word && (lookup(token.text).is_some() || nearest_stage(token.text).is_some());
     if begins_stage {
         let message = format!("`|` is missing before {}", shown(token.text));
         return Mistake::at(&token, "parse::missing_pipe", message)
@@ -173,7 +172,8 @@ pub(in crate::query) fn no_pipe(i: Tokens<'_>, draft: &Draft) -> Mistake {
 pub(in crate::query) fn unknown_stage(i: Tokens<'_>, draft: &Draft) -> Mistake {
     let (token, next) = (i.first(), i.peek(1));
     if matches!(token.kind, Kind::End | Kind::Pipe) {
-        let message = if token.kind == Kind::End { "a stage is missing at the end" } else { "a stage is missing before `|`" };
+        let message =
+            if token.kind == Kind::End { "a stage is missing at the end" } else { "a stage is missing before `|`" };
         return Mistake::at(&token, "parse::empty_stage", message)
             .expected_any(draft.allowed())
             .fix(Fix::By(repair::drop_pipe));
@@ -182,7 +182,8 @@ pub(in crate::query) fn unknown_stage(i: Tokens<'_>, draft: &Draft) -> Mistake {
     let operator = matches!(
         next.kind,
         Kind::Equal | Kind::NotEqual | Kind::Less | Kind::LessEqual | Kind::Greater | Kind::GreaterEqual
-    ) || next.is_foreign("==") || next.is_any(&["has", "is"]);
+    ) || next.is_foreign("==")
+        || next.is_any(&["has", "is"]);
     match token.kind {
         Kind::Word | Kind::Backtick if operator && draft.context == Context::Search => {
             mistake.hint("did you mean `where`?").fix(Fix::edit(Edit::insert(token.start, "where ")))

@@ -130,7 +130,11 @@ impl<'a> Number<'a> {
 
 /// Digits as the nearest float is written.
 fn quote_free_float(digits: &str) -> String {
-    digits.parse::<f64>().ok().filter(|value| value.is_finite()).map_or(digits.to_string(), |value| format!("{value:?}"))
+    digits
+        .parse::<f64>()
+        .ok()
+        .filter(|value| value.is_finite())
+        .map_or(digits.to_string(), |value| format!("{value:?}"))
 }
 
 /// A number with an optional sign; `what` says which.
@@ -161,7 +165,9 @@ fn no_number(first: &Token<'_>, token: &Token<'_>, what: &'static str) -> Mistak
         Kind::Equal | Kind::Colon | Kind::GreaterEqual | Kind::LessEqual | Kind::Greater | Kind::Less => {
             mistake.fix(Fix::edit(Edit::delete(token.span())))
         }
-        Kind::Word if token.is_any(&["to", "of", "by", "at", "than"]) => mistake.fix(Fix::edit(Edit::delete(token.span()))),
+        Kind::Word if token.is_any(&["to", "of", "by", "at", "than"]) => {
+            mistake.fix(Fix::edit(Edit::delete(token.span())))
+        }
         Kind::Text if is_number(&token.content()) => {
             mistake.hint("numbers stand without quotes").fix(Fix::replace(token, token.content()))
         }

@@ -73,7 +73,11 @@ pub(super) fn statement(i: Tokens<'_>) -> Parsed<'_, Statement> {
 
 /// `find source in COLLECTION { | stage }`
 fn find(i: Tokens<'_>) -> Parsed<'_, Find> {
-    let (i, _) = required("find", &["search", "select"]).parse(i)?;
+    let token = i.first();
+    if !token.is("find") && token.kind == Kind::Word && !is_misspelt(&token, "find") {
+        return Mistake::missing(&token, "`find`").expected("find").fail();
+    }
+    let (i, _) = required("find", &[]).parse(i)?;
     let (i, source) = source::source(i)?;
     let (i, collection) = place(i)?;
     let (i, (lens, output)) = search_stages(i)?;
@@ -98,8 +102,15 @@ fn no_place(i: Tokens<'_>) -> Mistake {
         Kind::Text | Kind::Id | Kind::Param | Kind::OpenBracket => {
             mistake.expected_any(["+", "-"]).fix(Fix::edit(Edit::insert(token.start, "+ ")))
         }
-        Kind::Star => mistake.expected_any(["+", "-"]).hint("a weight stands first: `2 * #id`").fix(Fix::By(super::repair::weight_first)),
-        Kind::Word if names && (token.is_any(&["from", "into", "within", "among", "on", "of", "inside"]) || is_misspelt(&token, "in")) => {
+        Kind::Star => mistake
+            .expected_any(["+", "-"])
+            .hint("a weight stands first: `2 * #id`")
+            .fix(Fix::By(super::repair::weight_first)),
+        Kind::Word
+            if names
+                && (token.is_any(&["from", "into", "within", "among", "on", "of", "inside"])
+                    || is_misspelt(&token, "in")) =>
+        {
             mistake.did_you_mean(&token, "in")
         }
         Kind::Word | Kind::Backtick => mistake.fix(Fix::edit(Edit::insert(token.start, "in "))),
@@ -119,7 +130,10 @@ fn explain(i: Tokens<'_>) -> Parsed<'_, Statement> {
     let (i, analyze) = opt(keyword("analyze")).parse(i)?;
     let token = i.first();
     if analyze.is_none() && (token.is("analyse") || (is_misspelt(&token, "analyze") && !token.is("find"))) {
-        return Mistake::missing(&token, "`find` or `analyze`").expected_any(["find", "analyze"]).did_you_mean(&token, "analyze").fail();
+        return Mistake::missing(&token, "`find` or `analyze`")
+            .expected_any(["find", "analyze"])
+            .did_you_mean(&token, "analyze")
+            .fail();
     }
     let (i, find) = find(i)?;
     Ok((i, Statement::Explain { analyze: analyze.is_some(), find }))
@@ -151,12 +165,16 @@ fn compare(i: Tokens<'_>) -> Parsed<'_, Statement> {
 /// Neither `,` nor `:` stands behind a lens to compare.
 fn no_colon(i: Tokens<'_>, lenses: usize) -> Mistake {
     let token = i.first();
-    let mistake = Mistake::missing(&token, "`,` or `:`").expected_any([",", ":"]);
+    let mistake = Mistake::missing(&token, "`,` or `:`");
     match token.kind {
         Kind::Word if token.is("find") => mistake.fix(Fix::By(super::repair::colon_before)),
-        Kind::Word if token.is_any(&["and", "with", "to", "vs", "versus"]) => mistake.fix(Fix::By(super::repair::comma_for)),
+        Kind::Word if token.is_any(&["and", "with", "to", "vs", "versus"]) => {
+            mistake.fix(Fix::By(super::repair::comma_for))
+        }
         Kind::Plus => mistake.fix(Fix::replace(&token, ",")),
-        Kind::Word if lenses == 1 || !super::name::is_keyword(token.text) => mistake.fix(Fix::By(super::repair::comma_before)),
+        Kind::Word if lenses == 1 || !super::name::is_keyword(token.text) => {
+            mistake.fix(Fix::By(super::repair::comma_before))
+        }
         _ => mistake,
     }
 }
@@ -216,7 +234,8 @@ fn show(i: Tokens<'_>) -> Parsed<'_, Statement> {
 /// The statement begins with something else.
 fn no_statement(i: Tokens<'_>) -> Mistake {
     let token = i.first();
-    let starts_source = matches!(token.kind, Kind::Text | Kind::Id | Kind::Param | Kind::Number | Kind::OpenBracket | Kind::Minus);
+    let starts_source =
+        matches!(token.kind, Kind::Text | Kind::Id | Kind::Param | Kind::Number | Kind::OpenBracket | Kind::Minus);
     if token.kind == Kind::End {
         return Mistake::at(&token, "parse::empty", "the statement is empty")
             .expected_any(STATEMENTS)
@@ -235,7 +254,11 @@ fn no_statement(i: Tokens<'_>) -> Mistake {
         return mistake.did_you_mean(&token, &word);
     }
     if Context::Search.knows(token.text) {
-        return mistake.hint(format!("{} is a stage of a search: `find ... in COLLECTION | {} ...`", shown(token.text), token.text.to_lowercase()));
+        return mistake.hint(format!(
+            "{} is a stage of a search: `find ... in COLLECTION | {} ...`",
+            shown(token.text),
+            token.text.to_lowercase()
+        ));
     }
     mistake
 }

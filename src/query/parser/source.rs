@@ -50,9 +50,11 @@ fn term(i: Tokens<'_>, negative: bool, position: usize) -> Parsed<'_, Term> {
     let (rest, star) = opt(kind(Kind::Star)).parse(rest)?;
     if star.is_none() {
         let next = rest.first();
-        let mistake = Mistake::at(&next, "parse::expected", format!("expected `*` after a weight, found {}", described(&next)));
+        let mistake =
+            Mistake::at(&next, "parse::expected", format!("expected `*` after a weight, found {}", described(&next)));
         let starts_operand = matches!(next.kind, Kind::Text | Kind::Id | Kind::Param | Kind::OpenBracket);
-        let fix = if starts_operand { Fix::edit(Edit::insert(next.start, "* ")) } else { Fix::By(repair::quote_source) };
+        let fix =
+            if starts_operand { Fix::edit(Edit::insert(next.start, "* ")) } else { Fix::By(repair::quote_source) };
         return mistake.expected("*").fix(fix).fail();
     }
     let (i, operand) = operand(rest, position)?;
@@ -74,16 +76,19 @@ fn operand(i: Tokens<'_>, position: usize) -> Parsed<'_, Spanned<Operand>> {
 
 fn no_operand(i: Tokens<'_>, position: usize) -> Mistake {
     let token = i.first();
-    let mistake = Mistake::missing(&token, "something to look for")
-        .expected_any(["a text in quotes", "#id", "$param", "[numbers]"]);
+    let mistake = Mistake::missing(&token, "something to look for").expected_any([
+        "a text in quotes",
+        "#id",
+        "$param",
+        "[numbers]",
+    ]);
     match token.kind {
         Kind::Word if token.is("in") && position == 0 => {
             mistake.hint("as in `find \"lost keys\" in ...`").fix(Fix::edit(Edit::insert(token.start, "\"...\" ")))
         }
         Kind::Pipe | Kind::End | Kind::Invalid => mistake,
-        Kind::Word if position > 0 => {
-            mistake.hint("an id has a `#` before it").fix(Fix::By(repair::make_id))
-        }
+        Kind::Word if token.is("in") => mistake.fix(Fix::By(repair::drop_operator)),
+        Kind::Word if position > 0 => mistake.hint("an id has a `#` before it").fix(Fix::By(repair::make_id)),
         Kind::Backtick => mistake.fix(Fix::By(repair::requote)),
         _ => mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_source)),
     }
@@ -106,7 +111,9 @@ fn vector(i: Tokens<'_>) -> Parsed<'_, Spanned<Operand>> {
         let (rest, element) = number("a number").parse(i)?;
         if numbers.len() == LIST_VALUES {
             let message = format!("a vector in a statement has at most {LIST_VALUES} numbers");
-            return Mistake::new("limit::list", message, element.span()).hint("longer ones are bound to a `$param`").fail();
+            return Mistake::new("limit::list", message, element.span())
+                .hint("longer ones are bound to a `$param`")
+                .fail();
         }
         numbers.push(element.float().map_err(nom::Err::Failure)?);
         let separator = rest.first();
@@ -120,10 +127,7 @@ fn vector(i: Tokens<'_>) -> Parsed<'_, Spanned<Operand>> {
                 return Mistake::missing(&separator, "`,` between numbers").fix(Fix::By(repair::separate)).fail();
             }
             _ => {
-                return Mistake::missing(&separator, "`]`")
-                    .hint(format!("the vector begins at byte {}", open.start))
-                    .fix(Fix::By(repair::close_bracket))
-                    .fail();
+                return Mistake::missing(&separator, "`]`").fix(Fix::By(repair::close_bracket)).fail();
             }
         }
     }
@@ -134,11 +138,14 @@ fn no_element(open: &Token<'_>, token: &Token<'_>, after_comma: bool) -> Mistake
     let mistake = Mistake::missing(token, "a number");
     match token.kind {
         Kind::CloseBracket if after_comma => mistake.fix(Fix::By(repair::drop_comma)),
-        Kind::CloseBracket => Mistake::new("parse::empty_list", "a vector has at least one number", open.start..token.end()),
+        Kind::CloseBracket => {
+            Mistake::new("parse::empty_list", "a vector has at least one number", open.start..token.end())
+        }
         Kind::Plus => mistake.hint("only a minus can be a sign").fix(Fix::edit(Edit::delete(token.span()))),
         Kind::Word if token.is_any(&["nan", "inf", "infinity"]) => {
             Mistake::at(token, "parse::bad_number", "numbers are finite").expected("a number")
         }
+        _ if after_comma => mistake.fix(Fix::By(repair::end_vector)),
         _ => mistake,
     }
 }

@@ -7,7 +7,7 @@ use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
 use crate::query::name::METRICS;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{blame, repair};
-use crate::types::limits::TOP;
+use crate::types::limits::{DIMENSION, TOP};
 use crate::types::{Metric, ProjectionRef, Step};
 use nom::Parser;
 use nom::combinator::opt;
@@ -96,7 +96,9 @@ impl Draft {
         STAGES
             .into_iter()
             .filter(move |(_, rank)| {
-                *rank > least || *rank == Rank::Step && least == Rank::Step || (least == Rank::Base && *rank > Rank::Base)
+                *rank > least
+                    || *rank == Rank::Step && least == Rank::Step
+                    || (least == Rank::Base && *rank > Rank::Base)
             })
             .filter(move |(_, rank)| context.allows(*rank))
             .map(|(stage, _)| stage)
@@ -222,7 +224,7 @@ fn blend(mut i: Tokens<'_>) -> Parsed<'_, Vec<(f64, Name)>> {
 }
 
 fn step<'a>(i: Tokens<'a>, word: &str) -> Parsed<'a, Step> {
-    const MOST: u64 = u32::MAX as u64;
+    const MOST: u64 = DIMENSION as u64;
     match word {
         "center" => center(i),
         "normalize" => Ok((i, Step::Normalize)),
@@ -258,7 +260,8 @@ fn project(i: Tokens<'_>) -> Parsed<'_, Step> {
     const WHAT: &str = "the name of a projection";
     let (i, query) = name(WHAT).parse(i)?;
     let token = i.first();
-    let meant = token.is_foreign("=>") || matches!(token.kind, Kind::Minus | Kind::Greater | Kind::Comma) || token.is("to");
+    let meant =
+        token.is_foreign("=>") || matches!(token.kind, Kind::Minus | Kind::Greater | Kind::Comma) || token.is("to");
     if meant {
         return Mistake::missing(&token, "`->` or `|`").expected("->").fix(Fix::replace(&token, " ->")).fail();
     }
