@@ -169,6 +169,7 @@ struct Inner {
     path: Option<PathBuf>,
     damage: Option<Damage>,
     query: Option<QueryError>,
+    field: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
 }
 
@@ -182,6 +183,7 @@ impl Error {
                 path: None,
                 damage: None,
                 query: None,
+                field: None,
                 source: None,
             }),
         }
@@ -218,6 +220,13 @@ impl Error {
         self
     }
 
+    /// Names the part of a record the error is about: `id`, `text`, a metadata field, a view.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.inner.field = Some(field.into());
+        self
+    }
+
     /// Keeps the error that caused this one.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -229,6 +238,13 @@ impl Error {
     #[must_use]
     pub fn context(mut self, context: impl fmt::Display) -> Self {
         self.inner.message = format!("{context}: {}", self.inner.message);
+        self
+    }
+
+    /// Puts `rest` behind the message, as in `...; nothing was imported`.
+    #[must_use]
+    pub fn followed_by(mut self, rest: impl fmt::Display) -> Self {
+        self.inner.message = format!("{}{rest}", self.inner.message);
         self
     }
 
@@ -245,6 +261,11 @@ impl Error {
     /// The file or folder the error is about, where there is one.
     pub fn path(&self) -> Option<&Path> {
         self.inner.path.as_deref()
+    }
+
+    /// The part of a record the error is about: `id`, `text`, a metadata field, a view; where there is one.
+    pub fn field(&self) -> Option<&str> {
+        self.inner.field.as_deref()
     }
 
     /// The damaged place, for [`ErrorKind::Corrupt`].

@@ -11,15 +11,14 @@
 //! Syncing makes the sums safe first, then the data: a header that names a page is only written after that.
 
 use super::guard::Health;
+use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, Result};
 use crate::storage::checksum::checksum;
-use crate::storage::range_lock::MemoryLocks;
-use crate::storage::{OpenMode, RangeLocks, Storage, StorageFile};
-use redb::backends::FileBackend;
+use crate::storage::{OpenMode, Storage, StorageFile};
 use redb::{BackendError, StorageBackend};
 use std::io;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,6 +32,8 @@ const HEADER_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0
 /// Bytes 12 to 23 of redb's header: page size 4,096, no region header, 2^20 pages in a region.
 const HEADER_GEOMETRY: [u8; 12] = [0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
 const GEOMETRY_OFFSET: usize = 12;
+/// How often a page is read before its damage counts.
+const ATTEMPTS: usize = 3;
 
 /// What to do about a page whose checksum does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +55,6 @@ pub(super) struct PageBackend {
     creating: bool,
     /// Set after a sum was written and cleared before the sums are synced, so that no written sum is forgotten.
     sums_dirty: AtomicBool,
-}
-
-#[derive(Debug)]
-enum Locks {
-    /// redb's own file backend, on a duplicate of the file's handle, used for nothing but its byte-range locks.
-    System(FileBackend),
-    Memory(MemoryLocks),
 }
 
 impl PageBackend {
@@ -112,14 +106,7 @@ impl PageBackend {
         on_damage: OnDamage,
     ) -> Result<PageBackend> {
         let path = storage.root().join(CATALOG_FILE);
-        let locks = match data.range_locks().map_err(|source| Error::io("open", &path, source))? {
-            RangeLocks::Memory(locks) => Locks::Memory(locks),
-            RangeLocks::System(file) => {
-                let backend = FileBackend::new(file);
-                let backend = backend.map_err(|source| Error::io("lock", &path, io::Error::other(source)))?;
-                Locks::System(backend)
-            }
-        };
+        let locks = Locks::of(&*data).map_err(|source| Error::io("lock", &path, source))?;
         Ok(PageBackend { data, sums, locks, health, on_damage, creating: false, sums_dirty: AtomicBool::new(false) })
     }
 
@@ -161,8 +148,8 @@ impl PageBackend {
         Ok(())
     }
 
-    /// Checks whole pages, the first of which is `first_page` (not 0), against their sums.
-    fn first_mismatch(&self, first_page: u64, pages: &[u8]) -> io::Result<Option<Mismatch>> {
+    /// Those of the whole `pages`, the first of which is `first_page` (not 0), whose sums do not fit.
+    fn mismatches(&self, first_page: u64, pages: &[u8]) -> io::Result<Vec<Mismatch>> {
         let page_count = pages.len() as u64 / PAGE_BYTES;
         let mut sums = vec![0; (page_count * SUM_BYTES) as usize];
         if let Err(error) = self.sums.read_exact_at(&mut sums, first_page * SUM_BYTES) {
@@ -176,31 +163,32 @@ impl PageBackend {
                 }
             }
         }
+        let mut mismatches = Vec::new();
         let pairs = pages.chunks_exact(PAGE_BYTES as usize).zip(sums.chunks_exact(SUM_BYTES as usize));
-        for (page_idx, (page, sum)) in pairs.enumerate() {
-            let page_number = first_page + page_idx as u64;
-            let (expected, found) =
-                (u64::from_le_bytes(sum.try_into().unwrap_or_default()), checksum(page_number, page));
+        for (page_number, (page, sum)) in (first_page..).zip(pairs) {
+            let expected = u64::from_le_bytes(sum.try_into().unwrap_or_default());
+            let found = checksum(page_number, page);
             if expected != found {
-                return Ok(Some(Mismatch { page_number, expected, found }));
+                mismatches.push(Mismatch { page_number, expected, found });
             }
         }
-        Ok(None)
+        Ok(mismatches)
     }
 
     /// Reads whole pages and checks them, reading again before a mismatch counts: a device may fail once.
     fn read_pages(&self, first_page: u64, out: &mut [u8]) -> io::Result<()> {
-        for attempt in 0.. {
+        let mut mismatches = Vec::new();
+        for _ in 0..ATTEMPTS {
             self.read_data(first_page * PAGE_BYTES, out)?;
-            match self.first_mismatch(first_page, out)? {
-                None => break,
-                Some(_) if attempt < 2 => std::thread::sleep(Duration::from_millis(1)),
-                Some(Mismatch { page_number, expected, found }) => {
-                    let (expected, found) = (format!("{expected:016x}"), format!("{found:016x}"));
-                    self.damaged(page_number * PAGE_BYTES, "a page's checksum does not fit", expected, found)?;
-                    break;
-                }
+            mismatches = self.mismatches(first_page, out)?;
+            if mismatches.is_empty() {
+                return Ok(());
             }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for Mismatch { page_number, expected, found } in mismatches {
+            let (expected, found) = (format!("{expected:016x}"), format!("{found:016x}"));
+            self.damaged(page_number * PAGE_BYTES, "a page's checksum does not fit", expected, found)?;
         }
         Ok(())
     }
@@ -210,7 +198,7 @@ impl PageBackend {
         if offset < PAGE_BYTES {
             return if offset + data.len() as u64 <= PAGE_BYTES { Ok(()) } else { Err(unaligned()) };
         }
-        if offset % PAGE_BYTES != 0 || data.len() as u64 % PAGE_BYTES != 0 {
+        if !offset.is_multiple_of(PAGE_BYTES) || !(data.len() as u64).is_multiple_of(PAGE_BYTES) {
             return Err(unaligned());
         }
         let first_page = offset / PAGE_BYTES;
@@ -251,21 +239,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes between two bounds, an open end being the last byte a lock can name.
-fn range(start: Bound<u64>, end: Bound<u64>) -> Range<u64> {
-    let start = match start {
-        Bound::Unbounded => 0,
-        Bound::Included(start) => start,
-        Bound::Excluded(start) => start.saturating_add(1),
-    };
-    let end = match end {
-        Bound::Unbounded => u64::MAX,
-        Bound::Included(end) => end.saturating_add(1),
-        Bound::Excluded(end) => end,
-    };
-    start..end
-}
-
 impl StorageBackend for PageBackend {
     fn len(&self) -> io::Result<u64> {
         let len = self.data.len()?;
@@ -283,7 +256,7 @@ impl StorageBackend for PageBackend {
             self.read_data(0, out)?;
             return self.check_header(out);
         }
-        if offset >= PAGE_BYTES && offset % PAGE_BYTES == 0 && end % PAGE_BYTES == 0 {
+        if offset >= PAGE_BYTES && offset.is_multiple_of(PAGE_BYTES) && end.is_multiple_of(PAGE_BYTES) {
             return self.read_pages(offset / PAGE_BYTES, out);
         }
         Err(unaligned())
@@ -302,63 +275,30 @@ impl StorageBackend for PageBackend {
     }
 
     fn close(&self) -> io::Result<()> {
-        match &self.locks {
-            Locks::System(backend) => backend.close(),
-            Locks::Memory(locks) => {
-                locks.unlock_all();
-                Ok(())
-            }
-        }
+        self.locks.unlock_all()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.try_lock_range(start, end),
-            Locks::Memory(locks) => Ok(locks.try_lock(range(start, end), true)),
-        }
+        self.locks.try_lock(start, end, true)
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.try_lock_shared_range(start, end),
-            Locks::Memory(locks) => Ok(locks.try_lock(range(start, end), false)),
-        }
+        self.locks.try_lock(start, end, false)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.lock_range(start, end),
-            Locks::Memory(locks) => {
-                locks.lock(range(start, end), true);
-                Ok(())
-            }
-        }
+        self.locks.lock(start, end, true)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.lock_shared_range(start, end),
-            Locks::Memory(locks) => {
-                locks.lock(range(start, end), false);
-                Ok(())
-            }
-        }
+        self.locks.lock(start, end, false)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.unlock_range(start, end),
-            Locks::Memory(locks) => {
-                locks.unlock(&range(start, end));
-                Ok(())
-            }
-        }
+        self.locks.unlock(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        match &self.locks {
-            Locks::System(backend) => backend.query_lock_range(start, end),
-            Locks::Memory(locks) => Ok(locks.is_locked_elsewhere(&range(start, end))),
-        }
+        self.locks.is_locked_elsewhere(start, end)
     }
 }

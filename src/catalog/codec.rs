@@ -51,6 +51,14 @@ pub fn decode<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Re
     }
 }
 
+/// Checks the checksum of a stored value without decoding it.
+///
+/// # Errors
+/// `Corrupt` when it does not fit.
+pub(super) fn verify(table: &str, key: &[u8], stored: &[u8]) -> Result<()> {
+    verified(table, key, stored).map(|_| ())
+}
+
 /// The value's bytes without the checksum, once that has been checked.
 fn verified<'a>(table: &str, key: &[u8], stored: &'a [u8]) -> Result<&'a [u8]> {
     let Some((payload, sum)) = stored.split_last_chunk::<SUM_BYTES>() else {

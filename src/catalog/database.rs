@@ -1,20 +1,18 @@
 //! The catalog of one store, opened for reading or as the one writer.
 //!
-//! Owns opening, repair, and the exchange of a broken redb handle for a fresh one. Invariant: a snapshot handed out is
-//! never older than what HEAD said before it was taken.
+//! Owns the exchange of a broken redb handle for a fresh one, and the comparison with HEAD. Invariant: a snapshot
+//! handed out is never older than what HEAD said before it was taken.
 
-use super::backend::{OnDamage, PageBackend};
-use super::guard::Health;
+use super::handle::{Handle, open_reader, open_writer, stale_or_damaged};
 use super::head::{self, HeadState};
-use super::transaction::{self, ReadTransaction, WriteTransaction};
-use super::{CATALOG_FILE, holder};
-use crate::error::{Damage, Error, ErrorKind, Result};
-use crate::storage::{OpenMode, Storage};
+use super::holder;
+use super::snapshot::ReadTransaction;
+use super::transaction::WriteTransaction;
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::Storage;
 use crate::types::{CommitNumber, StoreMeta};
-use redb::{Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How a catalog is opened.
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +30,6 @@ impl Default for CatalogOptions {
     }
 }
 
-/// A repair of another process is waited for at least this long.
-const REPAIR_PATIENCE: Duration = Duration::from_secs(10);
-/// How often a taken lock is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_millis(5);
-
 /// The catalog of one store.
 #[derive(Debug)]
 pub struct Catalog {
@@ -45,196 +38,6 @@ pub struct Catalog {
     writer: bool,
     /// The handle in use; a broken one is exchanged by whoever asks next.
     handle: Mutex<Arc<Handle>>,
-}
-
-/// One open redb database. Transactions keep it open.
-#[derive(Debug)]
-pub(super) struct Handle {
-    /// Empty once closed.
-    database: RwLock<Option<RedbDatabase>>,
-    pub(super) health: Arc<Health>,
-    pub(super) storage: Arc<dyn Storage>,
-}
-
-enum RedbDatabase {
-    Read(ReadOnlyDatabase),
-    Write(Database),
-}
-
-impl std::fmt::Debug for RedbDatabase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            RedbDatabase::Read(_) => "Read",
-            RedbDatabase::Write(_) => "Write",
-        })
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// Why a redb database could not be opened.
-enum OpenFailure {
-    /// Another process (or handle) writes.
-    Busy,
-    /// It was not closed cleanly, and this opening may not repair it.
-    NeedsRepair,
-    Failed(Error),
-}
-
-fn builder(options: CatalogOptions) -> Builder {
-    let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
-    builder
-}
-
-impl Handle {
-    fn create(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-        let health = Arc::new(Health::new(storage.root()));
-        let backend = PageBackend::create(&*storage, health.clone())?;
-        let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
-        Ok(Handle { database: RwLock::new(Some(RedbDatabase::Write(database))), health, storage })
-    }
-
-    fn open(
-        storage: &Arc<dyn Storage>,
-        options: CatalogOptions,
-        mode: OpenMode,
-        on_damage: OnDamage,
-    ) -> Result<Handle, OpenFailure> {
-        let health = Arc::new(Health::new(storage.root()));
-        let backend = PageBackend::open(&**storage, health.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
-        let opened = health.run("open", || {
-            let opened = match mode {
-                OpenMode::Read => builder(options).open_read_only_with_backend(backend).map(RedbDatabase::Read),
-                _ => builder(options).create_with_backend(backend).map(RedbDatabase::Write),
-            };
-            match opened {
-                Err(DatabaseError::DatabaseAlreadyOpen) => Ok(Err(OpenFailure::Busy)),
-                Err(DatabaseError::RepairAborted) => Ok(Err(OpenFailure::NeedsRepair)),
-                Err(error) => Err(error.into()),
-                Ok(database) => Ok(Ok(database)),
-            }
-        });
-        let database = opened.map_err(OpenFailure::Failed)??;
-        Ok(Handle { database: RwLock::new(Some(database)), health, storage: storage.clone() })
-    }
-
-    /// Closes the database and releases its locks; snapshots still on it can read no more.
-    fn close(&self) {
-        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
-        if matches!(database, Some(RedbDatabase::Write(_))) {
-            holder::withdraw(&*self.storage);
-        }
-        // Closing writes; after damage it may also panic. The store is sound without it: the next writer repairs.
-        let _ = self.health.run("close", || {
-            drop(database);
-            Ok(())
-        });
-    }
-
-    fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = self.health.run("read", || match &*database {
-            Some(RedbDatabase::Read(database)) => Ok(database.begin_read()?),
-            Some(RedbDatabase::Write(database)) => Ok(database.begin_read()?),
-            None => Err(redb::Error::DatabaseClosed),
-        })?;
-        drop(database);
-        ReadTransaction::new(transaction, self.clone())
-    }
-
-    fn begin_write(self: &Arc<Self>) -> Result<WriteTransaction> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let transaction = self.health.run("write", || match &*database {
-            Some(RedbDatabase::Write(database)) => {
-                let mut transaction = database.begin_write()?;
-                // Two-phase, with the allocator's state: a kill at any moment needs no walk of the whole file.
-                transaction.set_quick_repair(true);
-                Ok(transaction)
-            }
-            _ => Err(redb::Error::DatabaseClosed),
-        })?;
-        Ok(WriteTransaction::new(transaction, self.clone()))
-    }
-}
-
-fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-    let deadline = Instant::now() + options.busy_timeout;
-    loop {
-        match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
-            Ok(handle) => {
-                holder::announce(&**storage);
-                return Ok(handle);
-            }
-            Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
-            Err(OpenFailure::NeedsRepair) => {
-                let words = "redb gave up repairing";
-                return Err(stale_or_damaged(&**storage, "the catalog cannot be repaired", "a repair", words));
-            }
-            Err(OpenFailure::Busy) if Instant::now() < deadline => std::thread::sleep(RETRY_INTERVAL),
-            Err(OpenFailure::Busy) => return Err(holder::locked(&**storage)),
-        }
-    }
-}
-
-fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-    let deadline = Instant::now() + options.busy_timeout.max(REPAIR_PATIENCE);
-    loop {
-        match Handle::open(storage, options, OpenMode::Read, OnDamage::Fail) {
-            Ok(handle) => return Ok(handle),
-            Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
-            Err(OpenFailure::NeedsRepair) => match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
-                // Opening it as a writer has repaired it; closing it leaves it clean.
-                Ok(repaired) => drop(repaired),
-                Err(OpenFailure::Failed(error)) => return Err(needs_repair(&**storage, error)),
-                // Somebody else repairs it or writes to it by now.
-                Err(OpenFailure::Busy | OpenFailure::NeedsRepair) => std::thread::sleep(RETRY_INTERVAL),
-            },
-            Err(OpenFailure::Busy) => std::thread::sleep(RETRY_INTERVAL),
-        }
-        if Instant::now() >= deadline {
-            return Err(holder::locked(&**storage));
-        }
-    }
-}
-
-/// A missing catalog means that there is no store here.
-fn no_store(storage: &dyn Storage, error: Error) -> Error {
-    let root = storage.root();
-    if error.kind() == ErrorKind::NotFound && matches!(storage.exists(CATALOG_FILE), Ok(false)) {
-        return Error::not_found(format!("there is no store at {}", root.display())).with_path(root);
-    }
-    error
-}
-
-fn needs_repair(storage: &dyn Storage, error: Error) -> Error {
-    let io_error = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
-    let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
-    if io_error.is_some_and(|source| denied.contains(&source.kind())) {
-        let root = storage.root();
-        let message = format!(
-            "{} needs a repair after its writer was killed, and this process may not write to it; \
-             open it once with write permission (`simile check` does)",
-            root.display()
-        );
-        return Error::new(ErrorKind::ReadOnly, message).with_path(root).with_source(error);
-    }
-    error
-}
-
-fn stale_or_damaged(storage: &dyn Storage, what: &str, expected: &str, found: &str) -> Error {
-    Error::corrupt(Damage {
-        file: CATALOG_FILE.into(),
-        offset: 0,
-        what: what.to_string(),
-        expected: expected.to_string(),
-        found: found.to_string(),
-    })
-    .with_path(&storage.root().join(CATALOG_FILE))
 }
 
 /// A snapshot older than what HEAD said before it was taken is damage.
@@ -298,8 +101,12 @@ impl Catalog {
         &self.storage
     }
 
+    pub(super) fn options(&self) -> CatalogOptions {
+        self.options
+    }
+
     /// The handle in use, or a fresh one in place of a broken one.
-    fn handle(&self) -> Result<Arc<Handle>> {
+    pub(super) fn handle(&self) -> Result<Arc<Handle>> {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         if handle.health.has_write_failed() {
             let root = self.storage.root();
@@ -345,7 +152,7 @@ impl Catalog {
         let handle = self.handle()?;
         let head = head::read(&*self.storage)?;
         let transaction = handle.begin_write()?;
-        check_not_stale(&*self.storage, head, transaction::meta(&transaction)?.commit)?;
+        check_not_stale(&*self.storage, head, transaction.meta()?.commit)?;
         Ok(transaction)
     }
 }

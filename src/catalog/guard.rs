@@ -83,6 +83,11 @@ impl Health {
         match error {
             redb::Error::Corrupted(words) => self.damaged(action, &words),
             redb::Error::TableDoesNotExist(table) => self.damaged(action, &format!("there is no table {table}")),
+            // We only ever write one version of redb's format, and one type of table: anything else is damage.
+            other @ (redb::Error::UpgradeRequired(_)
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TypeDefinitionChanged { .. }) => self.damaged(action, &other.to_string()),
             redb::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => {
                 self.damaged(action, &source.to_string())
             }

@@ -4,13 +4,22 @@
 //! the only code that names redb: its errors and panics end here, as [`crate::Error`]. It knows no segment file.
 
 mod backend;
+mod check;
 pub mod codec;
+#[cfg(test)]
+mod damage_tests;
 mod database;
 mod guard;
+mod handle;
 pub mod head;
 mod holder;
 pub mod key;
 pub mod lease;
+mod locks;
+#[cfg(test)]
+mod process_tests;
+mod read;
+mod snapshot;
 pub mod sums;
 pub mod tables;
 #[cfg(test)]
@@ -19,8 +28,10 @@ mod transaction;
 
 pub use database::{Catalog, CatalogOptions};
 pub use key::KeyBytes;
+pub use read::CatalogRead;
+pub use snapshot::ReadTransaction;
 pub use tables::Table;
-pub use transaction::{CatalogRead, ReadTransaction, WriteTransaction};
+pub use transaction::WriteTransaction;
 
 /// The catalog's file.
 pub const CATALOG_FILE: &str = "catalog.redb";

@@ -128,3 +128,91 @@ fn block_sums_come_back_over_chunk_borders() {
     sums::remove_block_sums(&write, segment).unwrap();
     assert_eq!(sums::read_block_sums(&write, segment, 1).unwrap_err().kind(), ErrorKind::Corrupt);
 }
+
+/// A store folder this process may not write to.
+#[derive(Debug)]
+pub(super) struct ReadOnlyStorage(pub(super) Arc<dyn Storage>);
+
+impl ReadOnlyStorage {
+    fn refuse<T>(&self) -> crate::error::Result<T> {
+        let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        Err(crate::error::Error::io("write", self.0.root(), source))
+    }
+}
+
+impl Storage for ReadOnlyStorage {
+    fn root(&self) -> &std::path::Path {
+        self.0.root()
+    }
+    fn open(
+        &self,
+        path: &str,
+        mode: crate::storage::OpenMode,
+    ) -> crate::error::Result<Arc<dyn crate::storage::StorageFile>> {
+        if mode == crate::storage::OpenMode::Read { self.0.open(path, mode) } else { self.refuse() }
+    }
+    fn exists(&self, path: &str) -> crate::error::Result<bool> {
+        self.0.exists(path)
+    }
+    fn len(&self, path: &str) -> crate::error::Result<u64> {
+        self.0.len(path)
+    }
+    fn create_dir(&self, _path: &str) -> crate::error::Result<()> {
+        self.refuse()
+    }
+    fn list(&self, path: &str) -> crate::error::Result<Vec<String>> {
+        self.0.list(path)
+    }
+    fn remove(&self, _path: &str) -> crate::error::Result<()> {
+        self.refuse()
+    }
+    fn remove_dir(&self, _path: &str) -> crate::error::Result<()> {
+        self.refuse()
+    }
+    fn rename(&self, _from: &str, _to: &str) -> crate::error::Result<()> {
+        self.refuse()
+    }
+    fn sync_dir(&self, _path: &str) -> crate::error::Result<()> {
+        self.refuse()
+    }
+    fn map(&self, path: &str, len: u64) -> crate::error::Result<crate::storage::Mapping> {
+        self.0.map(path, len)
+    }
+    fn try_lock(
+        &self,
+        _path: &str,
+        _kind: crate::storage::LockKind,
+    ) -> crate::error::Result<Option<Box<dyn crate::storage::LockGuard>>> {
+        self.refuse()
+    }
+}
+
+#[test]
+#[ignore = "prints figures; run it by name in release"]
+fn speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&folder.path().join("a.simile")).unwrap());
+    let catalog = Catalog::create(storage, CatalogOptions::default(), &meta(1)).unwrap();
+    let start = std::time::Instant::now();
+    let write = catalog.begin_write().unwrap();
+    for row in 0..200_000_u32 {
+        write.put(&IDS, &(CollectionId(1), format!("id {row}")), &row).unwrap();
+    }
+    println!("200,000 puts: {:?}", start.elapsed());
+    write.put_meta(&meta(2)).unwrap();
+    write.commit().unwrap();
+    println!("and committed: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    let read = catalog.begin_read().unwrap();
+    for row in 0..200_000_u32 {
+        assert_eq!(read.get(&IDS, &(CollectionId(1), format!("id {row}"))).unwrap(), Some(row));
+    }
+    println!("200,000 gets: {:?}", start.elapsed());
+    let start = std::time::Instant::now();
+    println!("range of {}: {:?}", read.range(&IDS, ..).unwrap().len(), start.elapsed());
+    let start = std::time::Instant::now();
+    for commit in 3..203 {
+        put_ids(&catalog, commit, commit as u32 * 10..commit as u32 * 10 + 10);
+    }
+    println!("a commit of 10: {:?}", start.elapsed() / 200);
+}

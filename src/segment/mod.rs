@@ -15,7 +15,7 @@ pub mod verify;
 pub mod writer;
 
 pub use reader::{SegmentReader, SegmentRows};
-pub use writer::{Appended, SegmentWriter};
+pub use writer::SegmentWriter;
 
 use crate::types::{ElementType, SegmentId, ViewId};
 

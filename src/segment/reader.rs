@@ -15,6 +15,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// A segment up to this size is fetched as soon as it is opened; of larger ones the scan reads ahead.
+const PREFETCH_BYTES: u64 = 64 << 20;
+
 /// Borrowed rows, `stride` elements apart; elements beyond the dimension are zero.
 #[derive(Debug, Clone, Copy)]
 pub enum SegmentRows<'a> {
@@ -87,7 +90,7 @@ impl SegmentReader {
     /// `Corrupt` when the file is missing, too short, or not the segment that `entry` describes; `Limit` for an entry
     /// that claims too much; `Io` otherwise.
     pub fn open(storage: &dyn Storage, view: ViewId, entry: &SegmentEntry, sums: Vec<u64>) -> Result<SegmentReader> {
-        SegmentReader::open_with(storage, view, entry, sums, |block_count| Verified::new(block_count))
+        SegmentReader::open_with(storage, view, entry, sums, Verified::new)
     }
 
     /// Opens the same segment at a later commit, keeping what is known about blocks that were full before.
@@ -132,7 +135,8 @@ impl SegmentReader {
         let mapping = storage.map(&name, HEADER_BYTES as u64 + len)?;
         let full_path = storage.root().join(&name);
         header.check(mapping.get(..HEADER_BYTES).unwrap_or_default(), &name, storage.root())?;
-        mapping.advise(Advice::Sequential);
+        let will_need = mapping.len() as u64 <= PREFETCH_BYTES;
+        mapping.advise(if will_need { Advice::WillNeed } else { Advice::Sequential });
         Ok(SegmentReader {
             mapping,
             name: PathBuf::from(name),
@@ -147,11 +151,6 @@ impl SegmentReader {
     /// The entry it was opened with.
     pub fn entry(&self) -> &SegmentEntry {
         &self.entry
-    }
-
-    /// Tells the operating system how rows will be read.
-    pub fn advise(&self, advice: Advice) {
-        self.mapping.advise(advice);
     }
 
     /// Rows `rows` of the segment (counted from its own first row), their blocks checked.

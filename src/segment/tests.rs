@@ -120,11 +120,11 @@ fn rows_of_an_uncommitted_append_are_overwritten() {
 }
 
 #[test]
-fn absent_rows_are_zeros_and_other_types_are_converted() {
+fn absent_rows_are_zeros_and_half_rows_are_refused() {
     both_storages(|storage| {
         let mut writer = create(&storage, 3, ElementType::F32);
         writer.append_absent(2).unwrap();
-        writer.append_f16(&[half::f16::from_f32(0.5); 3]).unwrap();
+        writer.append_f32(&[0.5; 3]).unwrap();
         assert_eq!(writer.append_f32(&[1.0; 4]).unwrap_err().kind(), ErrorKind::Invalid);
         let appended = writer.finish().unwrap();
         let reader = SegmentReader::open(&*storage, VIEW, &appended.entry, appended.sums).unwrap();
@@ -216,4 +216,16 @@ fn threads_verify_the_same_blocks_at_once() {
             });
         }
     });
+}
+
+#[test]
+fn every_half_float_survives_the_way_through_f32() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let all: Vec<f32> = (0..=u16::MAX).map(half::f16::from_bits).filter(|x| x.is_finite()).map(f32::from).collect();
+    let mut writer = create(&storage, 1, ElementType::F16);
+    writer.append_f32(&all).unwrap();
+    let appended = writer.finish().unwrap();
+    let reader = SegmentReader::open(&*storage, VIEW, &appended.entry, appended.sums).unwrap();
+    let SegmentRows::F16 { data, stride, .. } = reader.rows(0..all.len() as u32).unwrap() else { panic!("f16") };
+    assert!(data.iter().step_by(stride).zip(&all).all(|(stored, given)| stored.to_f32().to_bits() == given.to_bits()));
 }

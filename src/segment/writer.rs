@@ -135,7 +135,8 @@ impl SegmentWriter {
         self.rows
     }
 
-    /// Appends rows of f32, one after the other, without padding; an f16 segment rounds them to nearest.
+    /// Appends rows of f32, one after the other, without padding; an f16 segment rounds them to nearest
+    /// (numbers that were f16 before come back as they were).
     ///
     /// # Errors
     /// `Invalid` when they are no whole rows, `Limit` when there are too many, `Io` when a write fails.
@@ -155,23 +156,6 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Appends rows of f16, one after the other, without padding; an f32 segment widens them exactly.
-    ///
-    /// # Errors
-    /// `Invalid` when they are no whole rows, `Limit` when there are too many, `Io` when a write fails.
-    pub fn append_f16(&mut self, rows: &[f16]) -> Result<()> {
-        let dimension = self.header.dimension as usize;
-        self.check_rows(rows.len())?;
-        for row in rows.chunks_exact(dimension) {
-            match self.header.element {
-                ElementType::F16 => self.pending.extend_from_slice(bytemuck::cast_slice(row)),
-                ElementType::F32 => self.pending.extend(row.iter().flat_map(|x| x.to_f32().to_le_bytes())),
-            }
-            self.end_row()?;
-        }
-        Ok(())
-    }
-
     /// Appends rows of zeros, for records that have no vector in this view.
     ///
     /// # Errors
@@ -183,7 +167,7 @@ impl SegmentWriter {
 
     fn check_rows(&self, elements: usize) -> Result<()> {
         let dimension = self.header.dimension as usize;
-        if elements % dimension != 0 {
+        if !elements.is_multiple_of(dimension) {
             return Err(Error::invalid(format!("{elements} numbers are no whole rows of dimension {dimension}")));
         }
         let last = u64::from(self.header.first_row) + u64::from(self.rows) + (elements / dimension) as u64;

@@ -4,42 +4,25 @@
 //! writers whose errors name the path.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-/// Opens a file of the user's for reading.
+/// Opens a file of the user's for reading; a folder is refused by name.
 ///
 /// # Errors
-/// `NotFound` when it does not exist, `Io` otherwise.
+/// `NotFound` when it does not exist, `Invalid` when it is a folder, `Io` otherwise.
 pub fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::not_found(format!("there is no file {}", path.display())).with_path(path),
+    let file = File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!("no file {}", path.display())).with_path(path),
         _ => Error::io("open", path, source),
-    })
-}
-
-/// Length in bytes of a file of the user's; `None` for pipes and the like.
-pub fn len(file: &File) -> Option<u64> {
-    file.metadata().ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
-}
-
-/// Reads a whole file of at most `limit` bytes.
-///
-/// # Errors
-/// `NotFound`, `Io`, or `Limit` when it is larger.
-pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|source| Error::io("read", path, source))?;
-    if bytes.len() as u64 > limit {
-        let message = format!("{} is larger than {limit} bytes", path.display());
-        return Err(Error::new(ErrorKind::Limit, message).with_path(path));
+    })?;
+    let found = file.metadata().map_err(|source| Error::io("read", path, source))?;
+    if found.is_dir() {
+        return Err(Error::invalid(format!("{} is a folder, not a file", path.display())).with_path(path));
     }
-    Ok(bytes)
+    Ok(file)
 }
 
 /// Makes (or empties) a file of the user's for writing.
@@ -56,11 +39,6 @@ pub fn create(path: &Path) -> Result<File> {
 /// `Io` when the operating system refuses.
 pub fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))
-}
-
-/// Whether there is anything at `path`.
-pub fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// This machine's name, for messages; empty where it cannot be told.

@@ -14,10 +14,8 @@ use std::path::Path;
 pub enum Advice {
     /// Front to back: read ahead generously.
     Sequential,
-    /// Soon: start reading now.
+    /// All of it, soon: start reading now.
     WillNeed,
-    /// Here and there: do not read ahead.
-    Random,
 }
 
 /// Bytes of a file, readable by any number of threads. At least 8-byte aligned.
@@ -75,7 +73,6 @@ impl Mapping {
             let advice = match advice {
                 Advice::Sequential => memmap2::Advice::Sequential,
                 Advice::WillNeed => memmap2::Advice::WillNeed,
-                Advice::Random => memmap2::Advice::Random,
             };
             let _ = mapped.advise(advice);
         }

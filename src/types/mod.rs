@@ -3,6 +3,7 @@
 //! Owns ids, values, records, limits, row sets, the parts of a lens, and the definitions the catalog stores. It
 //! knows no file, no parser and no arithmetic; it imports only [`crate::error`].
 
+pub mod control;
 pub mod definitions;
 pub mod ids;
 pub mod lens;
@@ -11,6 +12,7 @@ pub mod record;
 pub mod rowset;
 pub mod value;
 
+pub use control::{CancelToken, Control, Progress};
 pub use definitions::{
     CollectionDef, ElementType, FieldType, LensRecord, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
 };

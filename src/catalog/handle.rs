@@ -1,0 +1,242 @@
+//! One open redb database: opening, waiting for locks, repair, closing.
+//!
+//! After an error or a panic a redb handle is of no more use: [`Health`] knows, and the catalog opens another one.
+
+use super::backend::{OnDamage, PageBackend};
+use super::database::CatalogOptions;
+use super::guard::Health;
+use super::snapshot::ReadTransaction;
+use super::transaction::WriteTransaction;
+use super::{CATALOG_FILE, holder};
+use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::storage::{OpenMode, Storage};
+use redb::{Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A repair of another process is waited for at least this long.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(10);
+/// A writer's lock that is held only for a repair is free again after this.
+const WRITER_PATIENCE: Duration = Duration::from_millis(300);
+/// How often a taken lock is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// One open redb database. Transactions keep it open.
+#[derive(Debug)]
+pub(super) struct Handle {
+    /// Empty once closed. Shared, so that nobody waits for a transaction while holding this lock.
+    database: Mutex<Option<Arc<RedbDatabase>>>,
+    pub(super) health: Arc<Health>,
+    pub(super) storage: Arc<dyn Storage>,
+}
+
+enum RedbDatabase {
+    Read(ReadOnlyDatabase),
+    Write(Database),
+}
+
+impl std::fmt::Debug for RedbDatabase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            RedbDatabase::Read(_) => "Read",
+            RedbDatabase::Write(_) => "Write",
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Why a redb database could not be opened.
+pub(super) enum OpenFailure {
+    /// Another process (or handle) writes.
+    Busy,
+    /// It was not closed cleanly, and this opening may not repair it.
+    NeedsRepair,
+    Failed(Error),
+}
+
+fn builder(options: CatalogOptions) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(options.cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+impl Handle {
+    /// Makes both files of a new catalog.
+    pub(super) fn create(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
+        let health = Arc::new(Health::new(storage.root()));
+        let backend = PageBackend::create(&*storage, health.clone())?;
+        let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
+        Ok(Handle { database: Mutex::new(Some(Arc::new(RedbDatabase::Write(database)))), health, storage })
+    }
+
+    /// Opens the catalog once, without waiting or repairing (but that opening as a writer repairs).
+    pub(super) fn open(
+        storage: &Arc<dyn Storage>,
+        options: CatalogOptions,
+        mode: OpenMode,
+        on_damage: OnDamage,
+    ) -> Result<Handle, OpenFailure> {
+        let health = Arc::new(Health::new(storage.root()));
+        let backend = PageBackend::open(&**storage, health.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
+        let opened = health.run("open", || {
+            let opened = match mode {
+                OpenMode::Read => builder(options).open_read_only_with_backend(backend).map(RedbDatabase::Read),
+                _ => builder(options).create_with_backend(backend).map(RedbDatabase::Write),
+            };
+            match opened {
+                Err(DatabaseError::DatabaseAlreadyOpen) => Ok(Err(OpenFailure::Busy)),
+                Err(DatabaseError::RepairAborted) => Ok(Err(OpenFailure::NeedsRepair)),
+                Err(error) => Err(error.into()),
+                Ok(database) => Ok(Ok(database)),
+            }
+        });
+        let database = opened.map_err(OpenFailure::Failed)??;
+        Ok(Handle { database: Mutex::new(Some(Arc::new(database))), health, storage: storage.clone() })
+    }
+
+    /// Closes the database and releases its locks; snapshots still on it can read no more.
+    pub(super) fn close(&self) {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if matches!(database.as_deref(), Some(RedbDatabase::Write(_))) {
+            holder::withdraw(&*self.storage);
+        }
+        // Closing writes; after damage it may also panic. The store is sound without it: the next writer repairs.
+        let _ = self.health.run("close", || {
+            drop(database);
+            Ok(())
+        });
+    }
+
+    fn database(&self) -> Result<Arc<RedbDatabase>, redb::Error> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        database.clone().ok_or(redb::Error::DatabaseClosed)
+    }
+
+    fn begin_redb_read(&self) -> Result<redb::ReadTransaction> {
+        self.health.run("read", || match &*self.database()? {
+            RedbDatabase::Read(database) => Ok(database.begin_read()?),
+            RedbDatabase::Write(database) => Ok(database.begin_read()?),
+        })
+    }
+
+    /// A snapshot of the last commit.
+    pub(super) fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction> {
+        ReadTransaction::new(self.begin_redb_read()?, self.clone())
+    }
+
+    /// A snapshot that is not asked for the store's own record, which may be damaged.
+    pub(super) fn begin_read_raw(self: &Arc<Self>) -> Result<ReadTransaction> {
+        Ok(ReadTransaction::without_meta(self.begin_redb_read()?, self.clone()))
+    }
+
+    /// redb's own check of every page it reaches; `None` while it cannot run because somebody reads or writes.
+    pub(super) fn check_integrity(&self) -> Result<Option<bool>> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        self.health.run("check", || match database.as_mut().and_then(Arc::get_mut) {
+            Some(RedbDatabase::Write(database)) => match database.check_integrity() {
+                Ok(sound) => Ok(Some(sound)),
+                Err(DatabaseError::TransactionInProgress) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            _ => Ok(None),
+        })
+    }
+
+    /// The next write transaction, once the one before has ended.
+    pub(super) fn begin_write(self: &Arc<Self>) -> Result<WriteTransaction> {
+        let transaction = self.health.run("write", || match &*self.database()? {
+            RedbDatabase::Write(database) => {
+                let mut transaction = database.begin_write()?;
+                // Two-phase, with the allocator's state: a kill at any moment needs no walk of the whole file.
+                transaction.set_quick_repair(true);
+                Ok(transaction)
+            }
+            RedbDatabase::Read(_) => Err(redb::Error::DatabaseClosed),
+        })?;
+        Ok(WriteTransaction::new(transaction, self.clone()))
+    }
+}
+
+/// Opens as the one writer, waiting as long as the options say.
+pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
+    let deadline = Instant::now() + options.busy_timeout.max(WRITER_PATIENCE);
+    loop {
+        match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
+            Ok(handle) => {
+                holder::announce(&**storage);
+                return Ok(handle);
+            }
+            Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
+            Err(OpenFailure::NeedsRepair) => {
+                let words = "redb gave up repairing";
+                return Err(stale_or_damaged(&**storage, "the catalog cannot be repaired", "a repair", words));
+            }
+            Err(OpenFailure::Busy) if Instant::now() < deadline => std::thread::sleep(RETRY_INTERVAL),
+            Err(OpenFailure::Busy) => return Err(holder::locked(&**storage)),
+        }
+    }
+}
+
+/// Opens for reading, repairing first what a killed writer left.
+pub(super) fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
+    let deadline = Instant::now() + options.busy_timeout.max(REPAIR_PATIENCE);
+    loop {
+        match Handle::open(storage, options, OpenMode::Read, OnDamage::Fail) {
+            Ok(handle) => return Ok(handle),
+            Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
+            Err(OpenFailure::NeedsRepair) => match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
+                // Opening it as a writer has repaired it; closing it leaves it clean.
+                Ok(repaired) => drop(repaired),
+                Err(OpenFailure::Failed(error)) => return Err(needs_repair(&**storage, error)),
+                // Somebody else repairs it or writes to it by now.
+                Err(OpenFailure::Busy | OpenFailure::NeedsRepair) => std::thread::sleep(RETRY_INTERVAL),
+            },
+            Err(OpenFailure::Busy) => std::thread::sleep(RETRY_INTERVAL),
+        }
+        if Instant::now() >= deadline {
+            return Err(holder::locked(&**storage));
+        }
+    }
+}
+
+/// A missing catalog means that there is no store here.
+fn no_store(storage: &dyn Storage, error: Error) -> Error {
+    let root = storage.root();
+    if error.kind() == ErrorKind::NotFound && matches!(storage.exists(CATALOG_FILE), Ok(false)) {
+        return Error::not_found(format!("there is no store at {}", root.display())).with_path(root);
+    }
+    error
+}
+
+fn needs_repair(storage: &dyn Storage, error: Error) -> Error {
+    let io_error = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+    let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
+    if io_error.is_some_and(|source| denied.contains(&source.kind())) {
+        let root = storage.root();
+        let message = format!(
+            "{} needs a repair after its writer was killed, and this process may not write to it; \
+             open it once with write permission (`simile check` does)",
+            root.display()
+        );
+        return Error::new(ErrorKind::ReadOnly, message).with_path(root).with_source(error);
+    }
+    error
+}
+
+/// Damage of the catalog as a whole.
+pub(super) fn stale_or_damaged(storage: &dyn Storage, what: &str, expected: &str, found: &str) -> Error {
+    Error::corrupt(Damage {
+        file: CATALOG_FILE.into(),
+        offset: 0,
+        what: what.to_string(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
+    .with_path(&storage.root().join(CATALOG_FILE))
+}

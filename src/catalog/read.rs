@@ -1,0 +1,158 @@
+//! Reading typed tables, the same in a snapshot and in a write transaction.
+//!
+//! Values are copied out of redb inside the guard and decoded outside it, so that no panic of a caller's closure is
+//! taken for damage. Ranges are read in batches for the same reason.
+
+use super::codec;
+use super::key::KeyBytes;
+use super::tables::{META, META_KEY, Table};
+use crate::error::Result;
+use crate::types::StoreMeta;
+use redb::{ReadableTable, TableDefinition};
+use serde::de::DeserializeOwned;
+use std::ops::{Bound, RangeBounds};
+
+/// Keys and values are plain bytes to redb.
+pub(super) type Bytes = &'static [u8];
+/// A key and a value as stored.
+pub type RawEntry = (Vec<u8>, Vec<u8>);
+
+/// Entries fetched at once when a range is read.
+const BATCH_ENTRIES: usize = 512;
+/// Bytes fetched at once when a range is read, the last value excepted.
+const BATCH_BYTES: usize = 1 << 20;
+
+pub(super) fn definition(table: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
+    TableDefinition::new(table)
+}
+
+/// Reading raw bytes; implemented by both kinds of transaction.
+pub trait RawRead {
+    /// The stored value of `key`.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The first entries between two keys: at most [`BATCH_ENTRIES`] or [`BATCH_BYTES`], but at least one if any.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>>;
+
+    /// Number of entries of a table.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn raw_len(&self, table: &'static str) -> Result<u64>;
+}
+
+/// Reading typed tables, in a snapshot or in a write transaction (which sees its own writes).
+pub trait CatalogRead: RawRead {
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn get<K: KeyBytes, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let key = key.to_bytes();
+        let stored = self.raw_get(table.name(), &key)?;
+        stored.map(|stored| codec::decode(table.name(), &key, &stored)).transpose()
+    }
+
+    /// Calls `visit` with each entry whose key is in `range`, in the keys' order.
+    ///
+    /// # Errors
+    /// The first error of `visit`; `Corrupt` for damage, `Io` otherwise.
+    fn for_each<K: KeyBytes, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        range: impl RangeBounds<K>,
+        mut visit: impl FnMut(K, V) -> Result<()>,
+    ) -> Result<()> {
+        let end = encoded(range.end_bound());
+        let mut start = encoded(range.start_bound());
+        loop {
+            let mut batch = self.raw_batch(table.name(), as_slice(&start), as_slice(&end))?;
+            for (key, stored) in &batch {
+                let value = codec::decode(table.name(), key, stored)?;
+                let key = K::decode(key).ok_or_else(|| codec::damaged_key(table.name(), key))?;
+                visit(key, value)?;
+            }
+            match batch.pop() {
+                Some((last, _)) => start = Bound::Excluded(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The entries whose keys are in `range`, in the keys' order.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn range<K: KeyBytes, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        range: impl RangeBounds<K>,
+    ) -> Result<Vec<(K, V)>> {
+        let mut entries = Vec::new();
+        self.for_each(table, range, |key, value| {
+            entries.push((key, value));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Number of entries of `table`.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn count<K, V>(&self, table: &Table<K, V>) -> Result<u64> {
+        self.raw_len(table.name())
+    }
+}
+
+impl<T: RawRead> CatalogRead for T {}
+
+fn encoded<K: KeyBytes>(bound: Bound<&K>) -> Bound<Vec<u8>> {
+    bound.map(KeyBytes::to_bytes)
+}
+
+fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+    bound.as_ref().map(Vec::as_slice)
+}
+
+/// Whether no key can lie between the bounds; redb panics on some of these.
+pub(super) fn is_empty_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
+    match (start, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
+    }
+}
+
+pub(super) fn collect_batch(
+    table: &impl ReadableTable<Bytes, Bytes>,
+    start: Bound<&[u8]>,
+    end: Bound<&[u8]>,
+) -> Result<Vec<RawEntry>, redb::Error> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for entry in table.range::<&[u8]>((start, end))? {
+        let (key, value) = entry?;
+        let (key, value) = (key.value().to_vec(), value.value().to_vec());
+        bytes += key.len() + value.len();
+        batch.push((key, value));
+        if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
+            break;
+        }
+    }
+    Ok(batch)
+}
+
+/// The store's own record.
+pub(super) fn meta_of(read: &impl CatalogRead) -> Result<StoreMeta> {
+    let key = META_KEY.to_string();
+    read.get(&META, &key)?.ok_or_else(|| {
+        codec::damaged(META.name(), key.as_bytes(), "the store's own record is missing", "a value", "none")
+    })
+}

@@ -1,0 +1,121 @@
+//! Snapshots: the catalog at one commit, for any number of threads.
+//!
+//! A snapshot keeps its redb handle open for as long as it lives, even when the catalog it came from is dropped.
+
+use super::handle::Handle;
+use super::read::{Bytes, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use crate::error::Result;
+use crate::types::StoreMeta;
+use redb::ReadOnlyTable;
+use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A snapshot of the catalog at one commit. Clones share it; any number of threads may read at once.
+#[derive(Clone)]
+pub struct ReadTransaction {
+    inner: Arc<Snapshot>,
+}
+
+struct Snapshot {
+    /// `None` only while it is being dropped.
+    transaction: Option<redb::ReadTransaction>,
+    tables: Mutex<HashMap<&'static str, Arc<ReadOnlyTable<Bytes, Bytes>>>>,
+    meta: StoreMeta,
+    handle: Arc<Handle>,
+}
+
+impl std::fmt::Debug for ReadTransaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadTransaction").field("commit", &self.inner.meta.commit).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let tables = std::mem::take(self.tables.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let transaction = self.transaction.take();
+        let _ = self.handle.health.run("end a snapshot of", || {
+            drop(tables);
+            drop(transaction);
+            Ok(())
+        });
+    }
+}
+
+impl ReadTransaction {
+    pub(super) fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Result<ReadTransaction> {
+        let mut snapshot = Snapshot::new(transaction, handle);
+        snapshot.meta = meta_of(&snapshot)?;
+        Ok(ReadTransaction { inner: Arc::new(snapshot) })
+    }
+
+    /// A snapshot whose [`ReadTransaction::meta`] says nothing.
+    pub(super) fn without_meta(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> ReadTransaction {
+        ReadTransaction { inner: Arc::new(Snapshot::new(transaction, handle)) }
+    }
+
+    /// The store's own record, as of this snapshot.
+    pub fn meta(&self) -> &StoreMeta {
+        &self.inner.meta
+    }
+}
+
+impl Snapshot {
+    fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Snapshot {
+        let meta = StoreMeta {
+            format: 0,
+            required_features: 0,
+            commit: crate::types::CommitNumber(0),
+            generation: 0,
+            next_collection: 0,
+            next_view: 0,
+            next_segment: 0,
+            embedder: None,
+        };
+        Snapshot { transaction: Some(transaction), tables: Mutex::default(), meta, handle }
+    }
+
+    fn table(&self, name: &'static str) -> Result<Arc<ReadOnlyTable<Bytes, Bytes>>, redb::Error> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = tables.get(name) {
+            return Ok(table.clone());
+        }
+        let transaction = self.transaction.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+        let table = Arc::new(transaction.open_table(definition(name))?);
+        tables.insert(name, table.clone());
+        Ok(table)
+    }
+}
+
+impl RawRead for Snapshot {
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.handle.health.run("read", || Ok(self.table(table)?.get(key)?.map(|value| value.value().to_vec())))
+    }
+
+    fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>> {
+        if is_empty_range(start, end) {
+            return Ok(Vec::new());
+        }
+        self.handle.health.run("read", || collect_batch(&*self.table(table)?, start, end))
+    }
+
+    fn raw_len(&self, table: &'static str) -> Result<u64> {
+        use redb::ReadableTableMetadata;
+        self.handle.health.run("read", || Ok(self.table(table)?.len()?))
+    }
+}
+
+impl RawRead for ReadTransaction {
+    fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.inner.raw_get(table, key)
+    }
+
+    fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>> {
+        self.inner.raw_batch(table, start, end)
+    }
+
+    fn raw_len(&self, table: &'static str) -> Result<u64> {
+        self.inner.raw_len(table)
+    }
+}

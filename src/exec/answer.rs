@@ -1,0 +1,193 @@
+//! What a search answers: the lens it meant, how it was run, and the records, best first.
+//!
+//! Owns the result types that the table renderer, the JSON writer and library users read. It computes nothing and
+//! holds no snapshot: an answer outlives the store it came from.
+
+use crate::query::print_step;
+use crate::types::{CommitNumber, Metric, RecordKey, RowId, Step, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The answer to one search.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The statement in canonical form, defaults included; parameters stand as written.
+    pub statement: String,
+    /// The collection searched.
+    pub collection: String,
+    /// In what respect records were compared.
+    pub header: LensHeader,
+    /// How the search was run and what it saw.
+    pub plan: PlanInfo,
+    /// Remarks: doubtful chains, weights that do not sum to 1, text embedded as typed.
+    pub notes: Vec<String>,
+    /// The records found, from most to least similar.
+    pub hits: Vec<Hit>,
+    /// Time from binding to answer; for a batch, its time divided by its searches.
+    pub elapsed: Duration,
+}
+
+impl Answer {
+    /// The records found, from most to least similar.
+    pub fn hits(&self) -> &[Hit] {
+        &self.hits
+    }
+
+    /// Time in milliseconds, as `--json` has it.
+    pub fn elapsed_ms(&self) -> f64 {
+        self.elapsed.as_secs_f64() * 1000.0
+    }
+}
+
+/// The lens of a search as it was understood, for the line above an answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LensHeader {
+    /// The saved lens it came from, where `using` named one.
+    pub name: Option<String>,
+    /// The view.
+    pub view: String,
+    /// The view's embedder; `None`: vectors are supplied.
+    pub embedder: Option<String>,
+    /// All steps in the order they run, a saved lens's first.
+    pub steps: Vec<Step>,
+    /// The projections among the steps with their dimensions, in order.
+    pub projections: Vec<ProjectionHeader>,
+    /// The metric.
+    pub metric: Metric,
+    /// Of what commit the statistics of a saved lens are; `None`: exact for this commit.
+    pub pinned: Option<PinnedHeader>,
+}
+
+impl LensHeader {
+    /// The steps as they are written in the language.
+    pub fn step_texts(&self) -> Vec<String> {
+        self.steps.iter().map(print_step).collect()
+    }
+
+    /// The projections as written, joined; `None` where the chain has none.
+    pub fn projection(&self) -> Option<String> {
+        let texts: Vec<&str> = self.projections.iter().map(|projection| projection.name.as_str()).collect();
+        (!texts.is_empty()).then(|| texts.join(", "))
+    }
+
+    /// `higher is more similar` or `lower is more similar`.
+    pub fn direction(&self) -> &'static str {
+        self.metric.direction()
+    }
+}
+
+/// A projection of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProjectionHeader {
+    /// As written: `topic` or `asks -> answers`.
+    pub name: String,
+    /// Dimension before.
+    pub from: usize,
+    /// Dimension after.
+    pub to: usize,
+}
+
+/// How old a saved lens's statistics are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PinnedHeader {
+    /// The commit they were computed at.
+    pub commit: CommitNumber,
+    /// Commits since then.
+    pub commits_behind: u64,
+    /// Records they were computed from.
+    pub records: u64,
+}
+
+/// How a search was run, and what it counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlanInfo {
+    /// `scan` (vectors) or `texts` (edit distance).
+    pub path: &'static str,
+    /// Whether the answer is what comparing every record gives.
+    pub exact: bool,
+    /// Live records of the collection.
+    pub rows: u64,
+    /// Records that the condition keeps; all of them where there is none.
+    pub matched: u64,
+    /// Of those, records that have what the lens compares (a vector, or a text).
+    pub scanned: u64,
+    /// Of those, records without direction under the lens: they are never ranked.
+    pub undirected: u64,
+    /// Live records of the collection without a vector (or text) in the view.
+    pub absent: u64,
+    /// Records left out of the answer because the source names them.
+    pub left_out: u64,
+    /// The commit that was searched.
+    pub commit: CommitNumber,
+}
+
+/// One record of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    pub(crate) rank: u64,
+    pub(crate) metric: Metric,
+    pub(crate) value: f64,
+    pub(crate) row: RowId,
+    pub(crate) key: RecordKey,
+    pub(crate) id: String,
+    pub(crate) text: String,
+    pub(crate) fields: BTreeMap<String, Value>,
+}
+
+impl Hit {
+    /// Place in the whole answer, from 1; `skip 10` starts at 11.
+    pub fn rank(&self) -> u64 {
+        self.rank
+    }
+
+    /// The record's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The score, higher is more similar. NaN where the metric is a distance: a distance is no score, and
+    /// [`Hit::distance`] has it.
+    pub fn score(&self) -> f64 {
+        if self.metric.is_distance() { f64::NAN } else { self.value }
+    }
+
+    /// The distance, lower is more similar; `None` where the metric is a score.
+    pub fn distance(&self) -> Option<f64> {
+        self.metric.is_distance().then_some(self.value)
+    }
+
+    /// The score or the distance, whichever the metric gives.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// Whether [`Hit::value`] is a distance.
+    pub fn is_distance(&self) -> bool {
+        self.metric.is_distance()
+    }
+
+    /// The record's own text, whichever view was searched.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The record's metadata.
+    pub fn fields(&self) -> &BTreeMap<String, Value> {
+        &self.fields
+    }
+
+    /// The record's row at the commit searched.
+    pub fn row(&self) -> RowId {
+        self.row
+    }
+
+    /// The record's key, which stays the same for as long as the record lives.
+    pub fn key(&self) -> RecordKey {
+        self.key
+    }
+}

@@ -1,0 +1,380 @@
+//! A search put together in Rust: the same tree that the parser makes.
+//!
+//! Owns [`Source`], [`Lens`] and [`FindBuilder`]. Nothing is looked up here; names are settled when the search
+//! runs, with the same errors as for a written statement.
+
+use super::answer::Answer;
+use super::params::{Param, Params};
+use super::prepared::Query;
+use crate::error::Result;
+use crate::query::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Term};
+use crate::query::ast::{Name, Source as SourceTree, Spanned};
+use crate::store::Snapshot;
+use crate::types::{Metric, ProjectionRef, Step, Value};
+
+/// What to look for: a text, a record's own vector, a vector, or a weighted sum of these.
+///
+/// ```
+/// use simile::Source;
+/// let queen = Source::id("king") - Source::id("man") + 0.5 * Source::text("woman");
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Source {
+    terms: Vec<(f64, Operand)>,
+}
+
+impl Source {
+    /// A text, embedded as the view embeds its records.
+    pub fn text(text: impl Into<String>) -> Self {
+        Source { terms: vec![(1.0, Operand::Text(text.into()))] }
+    }
+
+    /// The vector of the record with this id.
+    pub fn id(id: impl Into<String>) -> Self {
+        Source { terms: vec![(1.0, Operand::Id(id.into()))] }
+    }
+
+    /// A vector of the view.
+    pub fn vector(vector: &[f32]) -> Self {
+        Source { terms: vec![(1.0, Operand::Vector(vector.iter().map(|&v| f64::from(v)).collect()))] }
+    }
+
+    /// A parameter, bound later by [`Query::bind`].
+    pub fn param(name: impl Into<String>) -> Self {
+        Source { terms: vec![(1.0, Operand::Param(name.into()))] }
+    }
+
+    fn tree(self) -> SourceTree {
+        SourceTree {
+            terms: self.terms.into_iter().map(|(weight, operand)| Term { weight, operand: operand.into() }).collect(),
+        }
+    }
+}
+
+impl std::ops::Mul<Source> for f64 {
+    type Output = Source;
+
+    fn mul(self, mut source: Source) -> Source {
+        for (weight, _) in &mut source.terms {
+            *weight *= self;
+        }
+        source
+    }
+}
+
+impl std::ops::Add for Source {
+    type Output = Source;
+
+    fn add(mut self, other: Source) -> Source {
+        self.terms.extend(other.terms);
+        self
+    }
+}
+
+impl std::ops::Sub for Source {
+    type Output = Source;
+
+    fn sub(self, other: Source) -> Source {
+        self + -1.0 * other
+    }
+}
+
+/// In what respect records are compared: a view or a saved lens, steps in the order they run, a metric.
+///
+/// ```
+/// use simile::Lens;
+/// let lens = Lens::view("raw").center_corpus().truncate(64).cosine();
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Lens {
+    expr: LensExpr,
+}
+
+impl Lens {
+    /// Starts from a view. Without a metric it ends in cosine.
+    pub fn view(name: impl Into<String>) -> Self {
+        Lens { expr: LensExpr { base: LensBase::View(name.into().into()), ..LensExpr::default() } }
+    }
+
+    /// Starts from a saved lens; steps are added to its own, a metric replaces its own.
+    pub fn saved(name: impl Into<String>) -> Self {
+        Lens { expr: LensExpr { base: LensBase::Using(name.into().into()), ..LensExpr::default() } }
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.expr.steps.push(step.into());
+        self
+    }
+
+    fn metric(mut self, metric: Metric) -> Self {
+        self.expr.metric = Some(metric.into());
+        self
+    }
+
+    /// Subtracts from each vector its own mean.
+    #[must_use]
+    pub fn center(self) -> Self {
+        self.step(Step::Center)
+    }
+
+    /// Subtracts the mean vector of the view's records.
+    #[must_use]
+    pub fn center_corpus(self) -> Self {
+        self.step(Step::CenterCorpus)
+    }
+
+    /// Scales to unit Euclidean length.
+    #[must_use]
+    pub fn normalize(self) -> Self {
+        self.step(Step::Normalize)
+    }
+
+    /// Keeps the first `k` dimensions.
+    #[must_use]
+    pub fn truncate(self, k: u32) -> Self {
+        self.step(Step::Truncate(k))
+    }
+
+    /// Multiplies with the stored projection of this name.
+    #[must_use]
+    pub fn project(self, name: impl Into<String>) -> Self {
+        self.step(Step::Project(ProjectionRef::One(name.into())))
+    }
+
+    /// Multiplies queries with one stored matrix and records with another.
+    #[must_use]
+    pub fn project_pair(self, query: impl Into<String>, record: impl Into<String>) -> Self {
+        self.step(Step::Project(ProjectionRef::Pair(query.into(), record.into())))
+    }
+
+    /// Scores by the cosine of the angle.
+    #[must_use]
+    pub fn cosine(self) -> Self {
+        self.metric(Metric::Cosine)
+    }
+
+    /// Scores by the inner product.
+    #[must_use]
+    pub fn dot(self) -> Self {
+        self.metric(Metric::Dot)
+    }
+
+    /// Scores by Pearson's correlation.
+    #[must_use]
+    pub fn pearson(self) -> Self {
+        self.metric(Metric::Pearson)
+    }
+
+    /// Ranks by Euclidean distance.
+    #[must_use]
+    pub fn euclidean(self) -> Self {
+        self.metric(Metric::Euclidean)
+    }
+
+    /// Ranks by the edit distance of the texts.
+    #[must_use]
+    pub fn levenshtein(self) -> Self {
+        self.metric(Metric::Levenshtein)
+    }
+
+    pub(crate) fn into_expr(self) -> LensExpr {
+        self.expr
+    }
+}
+
+/// A condition on metadata, for [`FindBuilder::filter`].
+///
+/// ```
+/// use simile::Filter;
+/// let recent = Filter::ge("year", 2020).and(Filter::eq("draft", true).not());
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    expr: Expr,
+}
+
+macro_rules! comparison {
+    ($($(#[$doc:meta])* $name:ident => $op:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name(field: impl Into<String>, value: impl Into<Value>) -> Self {
+                Filter { expr: Expr::Compare { field: name(field), op: CompareOp::$op, value: literal(value.into()) } }
+            }
+        )*
+    };
+}
+
+impl Filter {
+    comparison! {
+        /// `field = value`
+        eq => Eq;
+        /// `field != value`; records without the field are not among them.
+        ne => Ne;
+        /// `field < value`
+        lt => Lt;
+        /// `field <= value`
+        le => Le;
+        /// `field > value`
+        gt => Gt;
+        /// `field >= value`
+        ge => Ge;
+    }
+
+    /// `field in (values)`
+    pub fn one_of<V: Into<Value>>(field: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+        let values = values.into_iter().map(|value| literal(value.into())).collect();
+        Filter { expr: Expr::In { field: name(field), values } }
+    }
+
+    /// `field has item`: the list contains it.
+    pub fn has(field: impl Into<String>, item: impl Into<String>) -> Self {
+        Filter { expr: Expr::Has { field: name(field), value: Literal::Text(item.into()).into() } }
+    }
+
+    /// `field is null`
+    pub fn is_null(field: impl Into<String>) -> Self {
+        Filter { expr: Expr::IsNull { field: name(field), negated: false } }
+    }
+
+    /// `field is not null`
+    pub fn is_not_null(field: impl Into<String>) -> Self {
+        Filter { expr: Expr::IsNull { field: name(field), negated: true } }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Filter) -> Self {
+        let mut parts = match self.expr {
+            Expr::And(parts) => parts,
+            single => vec![single],
+        };
+        parts.push(other.expr);
+        Filter { expr: Expr::And(parts) }
+    }
+
+    /// Either.
+    #[must_use]
+    pub fn or(self, other: Filter) -> Self {
+        let mut parts = match self.expr {
+            Expr::Or(parts) => parts,
+            single => vec![single],
+        };
+        parts.push(other.expr);
+        Filter { expr: Expr::Or(parts) }
+    }
+
+    /// The opposite; what is unknown stays unknown.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "it stands beside `and` and `or`, which are methods too")]
+    pub fn not(self) -> Self {
+        Filter { expr: Expr::Not(Box::new(self.expr)) }
+    }
+}
+
+fn name(name: impl Into<String>) -> Name {
+    Spanned::from(name.into())
+}
+
+/// A value as a constant. What no condition can be compared with becomes text of itself, which the type check
+/// refuses for any field it does not fit.
+fn literal(value: Value) -> Spanned<Literal> {
+    Spanned::from(match value {
+        Value::Null => Literal::Null,
+        Value::Bool(v) => Literal::Bool(v),
+        Value::Integer(v) => Literal::Integer(v),
+        Value::Float(v) => Literal::Float(v),
+        Value::Text(v) => Literal::Text(v),
+        other @ (Value::TextList(_) | Value::Json(_)) => Literal::Text(other.to_string()),
+    })
+}
+
+/// A search being put together; made by [`Snapshot::find`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is searched before `run`"]
+pub struct FindBuilder {
+    snapshot: Snapshot,
+    find: Find,
+    params: Params,
+}
+
+impl FindBuilder {
+    pub(crate) fn new(snapshot: &Snapshot, source: Source) -> Self {
+        let find = Find {
+            source: source.tree().into(),
+            collection: String::new().into(),
+            lens: LensExpr::default(),
+            output: Output::default(),
+        };
+        FindBuilder { snapshot: snapshot.clone(), find, params: Params::new() }
+    }
+
+    /// The collection to search.
+    pub fn in_collection(mut self, name: impl Into<String>) -> Self {
+        self.find.collection = name.into().into();
+        self
+    }
+
+    /// In what respect; view `raw` and cosine where this is not called.
+    pub fn lens(mut self, lens: Lens) -> Self {
+        self.find.lens = lens.into_expr();
+        self
+    }
+
+    /// Searches only records that satisfy `filter`.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.find.output.filter = Some(filter.expr);
+        self
+    }
+
+    /// Lists only scores of at least `score`.
+    pub fn above(mut self, score: f64) -> Self {
+        self.find.output.bound = Some(Bound::Above(score).into());
+        self
+    }
+
+    /// Lists only distances of at most `distance`.
+    pub fn within(mut self, distance: f64) -> Self {
+        self.find.output.bound = Some(Bound::Within(distance).into());
+        self
+    }
+
+    /// Leaves out the first `count` hits.
+    pub fn skip(mut self, count: u64) -> Self {
+        self.find.output.skip = Some(count.into());
+        self
+    }
+
+    /// Lists at most `count` hits; 10 where this is not called.
+    pub fn top(mut self, count: u64) -> Self {
+        self.find.output.top = Some(count.into());
+        self
+    }
+
+    /// Keeps the records that the source names.
+    pub fn including_self(mut self) -> Self {
+        self.find.output.including_self = true;
+        self
+    }
+
+    /// Gives a parameter its value.
+    pub fn bind(mut self, name: impl Into<String>, value: impl Into<Param>) -> Self {
+        self.params.insert(name.into(), value.into());
+        self
+    }
+
+    /// The prepared search, to be run more than once.
+    ///
+    /// # Errors
+    /// As [`Snapshot::query`].
+    pub fn prepare(self) -> Result<Query> {
+        Query::from_tree(&self.snapshot, self.find, self.params)
+    }
+
+    /// Runs the search.
+    ///
+    /// # Errors
+    /// As [`Query::run`].
+    pub fn run(self) -> Result<Answer> {
+        self.prepare()?.run()
+    }
+}

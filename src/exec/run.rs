@@ -1,0 +1,337 @@
+//! Runs a settled search: filter, source, fold, scan, records.
+//!
+//! Owns the order of these and everything an answer counts. One search and a batch take the same way, and an
+//! answer is the same for both. Only the records that are listed are read from the catalog.
+
+use super::answer::{Answer, Hit, PlanInfo};
+use super::filter;
+use super::names::Site;
+use super::params::Params;
+use super::plan::Plan;
+use super::scan::{Scored, scan, scan_batch};
+use super::source::{self, Sum};
+use super::texts::{TextRows, scan_texts};
+use super::{condition, pinned};
+use crate::error::{Error, Result};
+use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource, VectorMetric};
+use crate::query::ast::Bound;
+use crate::store::ViewSnapshot;
+use crate::types::control::Control;
+use crate::types::{RowId, RowSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What one search came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) answer: Answer,
+    /// Rows of the matched set without direction.
+    pub(crate) undirected: RowSet,
+    pub(crate) timings: Timings,
+}
+
+/// Time of each stage; of a batch, all its searches together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timings {
+    filter: Duration,
+    source: Duration,
+    fold: Duration,
+    scan: Duration,
+    then: Duration,
+}
+
+impl Timings {
+    /// The time of a stage that `explain` names.
+    pub(crate) fn of(&self, stage: &str) -> Option<Duration> {
+        match stage {
+            "filter" => Some(self.filter),
+            "source" => Some(self.source),
+            "fold" => Some(self.fold),
+            "scan" => Some(self.scan),
+            "then" => Some(self.then),
+            _ => None,
+        }
+    }
+}
+
+/// Times stages one after the other.
+struct Clock(Instant);
+
+impl Clock {
+    fn lap(&mut self) -> Duration {
+        let now = Instant::now();
+        let lap = now - self.0;
+        self.0 = now;
+        lap
+    }
+}
+
+/// The rows a search is about, before anything is compared.
+struct Rows {
+    matched: RowSet,
+    /// Matched rows that have a vector.
+    scanned: RowSet,
+    /// Rows that the source names and that are not wanted.
+    left_out: RowSet,
+}
+
+/// Live rows that the condition keeps; all live rows where there is none.
+///
+/// # Errors
+/// Query errors for unbound parameters and constants that do not fit their fields; damaged columns.
+pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
+    let live = plan.collection.live();
+    let Some(expr) = &plan.find.output.filter else { return Ok(live.clone()) };
+    let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
+    filter::select(&condition, live, &|field| plan.collection.column(field))
+}
+
+/// Rows of `matched` that have a vector in the view.
+pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
+    match plan.collection.view(&plan.def.view) {
+        Some(view) if !plan.compares_texts() => matched.and(view.present()),
+        _ => matched.clone(),
+    }
+}
+
+/// Runs `plan` once for each of `all_params`, together where that is possible.
+///
+/// # Errors
+/// What concerns all of them; what concerns one (a query without direction) is that one's answer.
+pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) -> Result<Vec<Result<Run>>> {
+    // One pass needs one set of rows.
+    let one_pass = all_params.len() == 1 || plan.filter_is_same(all_params) && !plan.compares_texts();
+    if !one_pass {
+        let mut runs = Vec::with_capacity(all_params.len());
+        for params in all_params {
+            runs.extend(run_all(plan, &[*params], control)?);
+        }
+        return Ok(runs);
+    }
+    let Some(first) = all_params.first() else { return Ok(Vec::new()) };
+    control.checkpoint()?;
+    plan.snapshot.install(|| {
+        if plan.compares_texts() {
+            Ok(vec![run_text(plan, first, control)])
+        } else {
+            run_vectors(plan, all_params, control)
+        }
+    })
+}
+
+fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
+    let missing = || Error::not_found(format!("view {} is gone", plan.def.view));
+    plan.collection.view(&plan.def.view).ok_or_else(missing)
+}
+
+fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
+    let matched = matched(plan, params)?;
+    let scanned = scannable(plan, &matched);
+    let named = source::named_rows(plan)?;
+    let left_out = if plan.find.output.including_self { RowSet::new() } else { named };
+    Ok(Rows { matched, scanned, left_out })
+}
+
+fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result<Vec<Result<Run>>> {
+    let begun = Instant::now();
+    let mut clock = Clock(begun);
+    let Some(first) = all_params.first() else { return Ok(Vec::new()) };
+    let view = view_of(plan)?;
+    let rows = rows_of(plan, first)?;
+    let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
+    let sums = source::vectors(plan, view, all_params)?;
+    timings.source = clock.lap();
+    control.checkpoint()?;
+    let prepared = prepared(plan, view)?;
+    let (queries, found, undirected) = match prepared {
+        Some(prepared) => {
+            let queries: Vec<_> = sums.iter().map(|sum| process(plan, &prepared, sum)).collect();
+            timings.fold = clock.lap();
+            control.checkpoint()?;
+            let found = scan_rows(plan, view, &prepared, &rows, &queries)?;
+            let queries = queries.into_iter().map(|query| query.map(|_| ())).collect();
+            (queries, found, rows.scanned.and(prepared.undirected()))
+        }
+        // A view without vectors has nothing to be similar to, and nothing is what is found.
+        None => (sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>(), Vec::new(), RowSet::new()),
+    };
+    let mut found = found.into_iter();
+    timings.scan = clock.lap();
+    let counts = PlanInfo {
+        path: "scan",
+        exact: true,
+        rows: plan.collection.live().len(),
+        matched: rows.matched.len(),
+        scanned: rows.scanned.len(),
+        undirected: undirected.len(),
+        absent: plan.collection.live().and_not(view.present()).len(),
+        left_out: rows.left_out.and(&rows.scanned).len(),
+        commit: plan.snapshot.commit(),
+    };
+    let mut runs = Vec::with_capacity(queries.len());
+    for (query, params) in queries.into_iter().zip(all_params) {
+        runs.push(match query {
+            Ok(_) => answer(plan, view, params, counts, found.next().unwrap_or_default()).map(|answer| Run {
+                answer,
+                undirected: undirected.clone(),
+                timings,
+            }),
+            Err(error) => Err(error),
+        });
+    }
+    timings.then = clock.lap();
+    let share = begun.elapsed() / u32::try_from(runs.len()).unwrap_or(u32::MAX).max(1);
+    for run in runs.iter_mut().flatten() {
+        run.answer.elapsed = share;
+        run.timings = timings;
+    }
+    Ok(runs)
+}
+
+/// Scans for the queries that have a direction, in their order.
+fn scan_rows(
+    plan: &Plan,
+    view: &ViewSnapshot,
+    prepared: &Prepared,
+    rows: &Rows,
+    queries: &[Result<ProcessedQuery>],
+) -> Result<Vec<Vec<Scored>>> {
+    let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
+    let allowed = rows.scanned.and_not(&rows.left_out);
+    let (skip, top) = plan.window();
+    let bound = plan.find.output.bound.as_ref().map(|bound| match bound.node {
+        Bound::Above(bound) | Bound::Within(bound) => bound,
+    });
+    let found = match directed.as_slice() {
+        [query] => vec![scan(view, prepared, query, &allowed, skip + top, bound)?],
+        many => scan_batch(view, prepared, many, &allowed, skip + top, bound)?,
+    };
+    Ok(found.into_iter().map(|found| found.hits).collect())
+}
+
+fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
+    let begun = Instant::now();
+    let mut clock = Clock(begun);
+    let view = view_of(plan)?;
+    let rows = rows_of(plan, params)?;
+    let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
+    let query = source::text(plan, view, params)?;
+    timings.source = clock.lap();
+    let (skip, top) = plan.window();
+    let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
+        Some(Bound::Within(distance)) => Some(distance),
+        _ => None,
+    };
+    let taking_part = TextRows { matched: &rows.matched, left_out: &rows.left_out };
+    let scan = scan_texts(&plan.collection, view.def(), &query, taking_part, skip + top, within, control)?;
+    timings.scan = clock.lap();
+    let counts = PlanInfo {
+        path: "texts",
+        exact: true,
+        rows: plan.collection.live().len(),
+        matched: rows.matched.len(),
+        scanned: scan.scanned,
+        undirected: 0,
+        absent: scan.absent,
+        left_out: rows.left_out.and(&rows.matched).len(),
+        commit: plan.snapshot.commit(),
+    };
+    let mut answer = answer(plan, view, params, counts, scan.hits)?;
+    timings.then = clock.lap();
+    answer.elapsed = begun.elapsed();
+    Ok(Run { answer, undirected: RowSet::new(), timings })
+}
+
+/// Puts the answer together and reads the records it lists. `found` has the best first.
+fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
+    let (skip, top) = plan.window();
+    let mut hits = Vec::new();
+    for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {
+        let record = plan.collection.record(RowId(hit.row))?;
+        hits.push(Hit {
+            rank: place as u64 + 1,
+            metric: plan.def.metric,
+            value: hit.value,
+            row: RowId(hit.row),
+            key: record.key,
+            id: record.id,
+            text: record.text,
+            fields: record.fields,
+        });
+    }
+    let mut notes = plan.notes.clone();
+    notes.extend(source::notes(plan, view, params));
+    if !plan.compares_texts() && view.def().dimension.is_none() {
+        notes.push(format!("view `{}` has no vectors yet", view.def().name));
+    }
+    Ok(Answer {
+        statement: plan.statement.clone(),
+        collection: plan.collection.def().name.clone(),
+        header: plan.header(),
+        plan: counts,
+        notes,
+        hits,
+        elapsed: Duration::ZERO,
+    })
+}
+
+fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
+    let Some(dimension) = view.def().dimension else { return Ok(None) };
+    let metric = VectorMetric::try_from(plan.def.metric)?;
+    let chain = Chain::new(plan.steps.steps.clone(), metric, dimension as usize);
+    chain.map(Some).map_err(|error| {
+        // Dimensions were checked where they were written; what is left is a product of matrices out of range.
+        Site::new(&plan.text).error("resolve::chain", error.message(), &plan.find.source.span).into()
+    })
+}
+
+/// Everything the scalars depend on: rows (view and commit), chain, and whose pinned means.
+fn cache_key(plan: &Plan, view: &ViewSnapshot, chain: &Chain) -> Vec<u8> {
+    let (view_id, commit) = view.identity();
+    let pinned = match (&plan.saved_name, &plan.pinning) {
+        (Some(name), Some(pinning)) if !pinning.statistics.is_empty() => name.as_str(),
+        _ => "",
+    };
+    format!("prepared {view_id} {commit} {:032x} {pinned}", chain.fingerprint()).into_bytes()
+}
+
+/// Statistics and scalars of the plan's chain, kept from an earlier search where there was one. `None` where the
+/// view has no vectors yet.
+fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
+    let Some(chain) = chain(plan, view)? else { return Ok(None) };
+    let key = cache_key(plan, view, &chain);
+    let make = || {
+        let prepared = Prepared::compute_pinned(&chain, view, view.present(), &pinned::means(plan))?;
+        let bytes = prepared.bytes();
+        Ok((prepared, bytes))
+    };
+    plan.snapshot.cache().get_or_insert_with(&key, make).map(Some)
+}
+
+/// Whether the scalars of the plan's lens are there already.
+pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
+    let view = view_of(plan)?;
+    let Some(chain) = chain(plan, view)? else { return Ok(false) };
+    Ok(plan.snapshot.cache().get::<Prepared>(&cache_key(plan, view, &chain)).is_some())
+}
+
+fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
+    prepared.process_sum(&sum.vector, sum.largest_term).map_err(|error| {
+        Site::new(&plan.text).error("resolve::no_direction", error.message(), &plan.find.source.span).into()
+    })
+}
+
+/// Ids of the matched records without direction.
+///
+/// # Errors
+/// As [`run_all`].
+pub(crate) fn undirected_ids(plan: &Plan, params: &Params) -> Result<Vec<String>> {
+    if plan.compares_texts() {
+        return Ok(Vec::new());
+    }
+    let view = view_of(plan)?;
+    let scanned = scannable(plan, &matched(plan, params)?);
+    let Some(prepared) = plan.snapshot.install(|| prepared(plan, view))? else { return Ok(Vec::new()) };
+    let rows = scanned.and(prepared.undirected());
+    rows.iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect()
+}

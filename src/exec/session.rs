@@ -1,0 +1,366 @@
+//! Statements of every kind, one after the other, as a command line or a REPL has them.
+//!
+//! Owns [`Session`] and [`Reply`]: searches, `explain`, and the statements around them (`let`, `drop`, `show`).
+//! Each statement sees the store's latest commit. What a later version will do parses, and is refused by name.
+
+use super::answer::Answer;
+use super::explain::Explanation;
+use super::names::Site;
+use super::params::{Param, Params};
+use super::pinned::pin;
+use super::prepared::Query;
+use super::resolve::{can_be_saved, flatten, no_such_lens};
+use crate::error::{Error, Result};
+use crate::query::ast::{Find, LensBase, LensExpr, Name, Show, Spanned, Statement};
+use crate::query::{parse, print, print_step};
+use crate::store::{Snapshot, Store};
+use crate::types::control::Control;
+use crate::types::{CommitNumber, LensDef, RowId, RowSet, Value};
+use std::ops::Range;
+
+/// What a statement answers.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// `find`
+    Answer(Box<Answer>),
+    /// `explain`
+    Explanation(Box<Explanation>),
+    /// `let`
+    Saved(Saved),
+    /// `drop`
+    Dropped {
+        /// The lens.
+        name: String,
+        /// The commit that dropped it.
+        commit: CommitNumber,
+    },
+    /// `show`
+    Listing(Listing),
+}
+
+/// A lens that was saved.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// Its name.
+    pub name: String,
+    /// The statement in canonical form, with everything it stands for.
+    pub statement: String,
+    /// What it means.
+    pub lens: LensDef,
+    /// 1 for a new lens; one more each time it is defined again.
+    pub version: u32,
+    /// The commit that saved it.
+    pub commit: CommitNumber,
+    /// Collections for which a mean was pinned.
+    pub pinned_collections: Vec<String>,
+    /// Remarks on the chain.
+    pub notes: Vec<String>,
+}
+
+/// A table of what there is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Listing {
+    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `undirected`.
+    pub what: &'static str,
+    /// Names of the columns.
+    pub columns: Vec<&'static str>,
+    /// One value for each column.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Runs statements against a store, remembering what the next one may ask about.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("simile-doc-session-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir).unwrap();
+/// use simile::{Record, Reply, Session, Store};
+/// let store = Store::create(dir.join("notes.simile"))?;
+/// let mut batch = store.begin()?;
+/// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+/// batch.commit()?;
+/// let mut session = Session::new(&store);
+/// session.run("let plain = view raw | score cosine")?;
+/// let reply = session.run("find \"pockets\" in notes | using plain | top 1")?;
+/// let Reply::Answer(answer) = reply else { panic!("a search answers") };
+/// assert_eq!(answer.header.name.as_deref(), Some("plain"));
+/// # drop((session, store));
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), simile::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Session {
+    store: Store,
+    params: Params,
+    control: Control,
+    undirected: Option<Undirected>,
+    /// Whether `held` is kept between statements.
+    holds: bool,
+    held: Option<Snapshot>,
+}
+
+/// Records without direction in the last search.
+#[derive(Debug, Clone)]
+struct Undirected {
+    collection: String,
+    rows: RowSet,
+    /// Rows keep their numbers within one generation of the store's files.
+    generation: u64,
+}
+
+/// Whether a statement changes the store, so that it must be open for writing. Text that does not parse does not.
+pub fn is_write(text: &str) -> bool {
+    matches!(parse(text), Ok(Statement::Let { .. } | Statement::Drop { .. }))
+}
+
+impl Session {
+    /// A session with nothing bound.
+    pub fn new(store: &Store) -> Self {
+        Session {
+            store: store.clone(),
+            params: Params::new(),
+            control: Control::default(),
+            undirected: None,
+            holds: false,
+            held: None,
+        }
+    }
+
+    /// Whether the last snapshot stays open between statements, which spares the next one what it has loaded (the
+    /// columns of a filter). An open snapshot keeps the catalog from reusing the space of what was replaced since, so
+    /// a session that waits for a person lets go of it, which is the default. Statements see new commits either way.
+    pub fn hold_snapshot(&mut self, holds: bool) {
+        self.holds = holds;
+        self.held = None;
+    }
+
+    /// Runs later statements against another handle of the store, as a REPL does when it becomes a writer.
+    pub fn set_store(&mut self, store: &Store) {
+        self.store = store.clone();
+        self.held = None;
+    }
+
+    /// Gives a parameter its value for all statements to come.
+    pub fn bind(&mut self, name: impl Into<String>, value: impl Into<Param>) {
+        self.params.insert(name.into(), value.into());
+    }
+
+    /// Lets `control` stop statements.
+    pub fn set_control(&mut self, control: Control) {
+        self.control = control;
+    }
+
+    /// Runs one statement on the store's latest commit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Query`](crate::ErrorKind::Query) for what cannot be understood or run,
+    /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly) for `let` and `drop` in a store open for reading.
+    pub fn run(&mut self, text: &str) -> Result<Reply> {
+        let statement = parse(text)?;
+        let site = Site::new(text);
+        let snapshot = self.store.snapshot()?;
+        if self.holds {
+            self.held = Some(snapshot.clone());
+        }
+        match statement {
+            Statement::Find(find) => {
+                let run = self.query(&snapshot, &find, text)?.run_whole()?;
+                let generation = snapshot.meta().generation;
+                let collection = run.answer.collection.clone();
+                self.undirected = Some(Undirected { collection, rows: run.undirected, generation });
+                Ok(Reply::Answer(Box::new(run.answer)))
+            }
+            Statement::Explain { analyze, find } => {
+                let explanation = self.query(&snapshot, &find, text)?.explain(analyze)?;
+                Ok(Reply::Explanation(Box::new(explanation)))
+            }
+            Statement::Let { name, lens } => self.save(&snapshot, &name, &lens, &site),
+            Statement::Drop { name } => self.remove(&snapshot, &name, &site),
+            Statement::Show(what) => Ok(Reply::Listing(self.show(&snapshot, &what, &site)?)),
+            Statement::Pairs(pairs) => Err(later("`pairs`", &site, &pairs.collection.span)),
+            Statement::Compare { lenses, .. } => {
+                let span = lenses.first().map_or(0..0, |name| name.span.clone());
+                Err(later("`compare`", &site, &span))
+            }
+            Statement::Why { id, .. } => Err(later("`why`", &site, &id.span)),
+        }
+    }
+
+    fn query(&self, snapshot: &Snapshot, find: &Find, text: &str) -> Result<Query> {
+        Ok(Query::from_find(snapshot, find, text, self.params.clone())?.control(self.control.clone()))
+    }
+
+    fn save(&mut self, snapshot: &Snapshot, name: &Name, lens: &LensExpr, site: &Site<'_>) -> Result<Reply> {
+        let flat = flatten(snapshot, lens, site)?;
+        can_be_saved(snapshot, &flat, site)?;
+        let pinned = pin(snapshot, &flat, site, &self.control)?;
+        let pinned_collections = snapshot
+            .collections()
+            .iter()
+            .filter(|def| pinned.iter().any(|statistic| statistic.collection == def.id))
+            .map(|def| def.name.clone())
+            .collect();
+        let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);
+        let statement = print(&Statement::Let { name: name.node.clone().into(), lens: expr_of(&flat.def) });
+        let mut batch = self.store.begin()?;
+        let record = batch.put_lens(&name.node, flat.def, pinned)?;
+        let commit = batch.commit()?;
+        Ok(Reply::Saved(Saved {
+            name: record.name,
+            statement,
+            lens: record.lens,
+            version: record.version,
+            commit,
+            pinned_collections,
+            notes,
+        }))
+    }
+
+    fn remove(&mut self, snapshot: &Snapshot, name: &Name, site: &Site<'_>) -> Result<Reply> {
+        if snapshot.lens(&name.node)?.is_none() {
+            return Err(no_such_lens(snapshot, name, site)?.into());
+        }
+        let mut batch = self.store.begin()?;
+        if !batch.drop_lens(&name.node)? {
+            return Err(Error::not_found(format!("lens {} is gone already", name.node)));
+        }
+        let commit = batch.commit()?;
+        Ok(Reply::Dropped { name: name.node.clone(), commit })
+    }
+
+    fn show(&self, snapshot: &Snapshot, what: &Spanned<Show>, site: &Site<'_>) -> Result<Listing> {
+        match what.node {
+            Show::Collections => show_collections(snapshot),
+            Show::Views => show_views(snapshot),
+            Show::Fields => Ok(show_fields(snapshot)),
+            Show::Lenses => show_lenses(snapshot),
+            Show::Projections => show_projections(snapshot),
+            Show::Samples => Err(later("`show samples`", site, &what.span)),
+            Show::Undirected => self.show_undirected(snapshot, site, &what.span),
+        }
+    }
+
+    fn show_undirected(&self, snapshot: &Snapshot, site: &Site<'_>, span: &Range<usize>) -> Result<Listing> {
+        let Some(last) = &self.undirected else {
+            let error = site
+                .error("resolve::no_last_search", "nothing was searched yet", span)
+                .hint("`show undirected` lists the records that had no direction in the last search");
+            return Err(error.into());
+        };
+        if snapshot.meta().generation != last.generation {
+            return Err(site
+                .error("resolve::no_last_search", "the store was compacted since: search again", span)
+                .into());
+        }
+        let collection = snapshot.collection(&last.collection)?;
+        let mut rows = Vec::new();
+        // Records removed since are gone from the list, too.
+        for row in last.rows.and(collection.live()).iter() {
+            let record = collection.record(RowId(row))?;
+            rows.push(vec![record.id.into(), record.text.into()]);
+        }
+        Ok(Listing { what: "undirected", columns: vec!["id", "text"], rows })
+    }
+}
+
+fn later(what: &str, site: &Site<'_>, span: &Range<usize>) -> Error {
+    site.not_yet(what, span).into()
+}
+
+/// A lens as the language writes it, view and metric included.
+fn expr_of(def: &LensDef) -> LensExpr {
+    LensExpr {
+        base: LensBase::View(def.view.clone().into()),
+        steps: def.steps.iter().cloned().map(Spanned::from).collect(),
+        metric: Some(def.metric.into()),
+        csls: def.csls.clone().map(Spanned::from),
+    }
+}
+
+fn count(number: u64) -> Value {
+    // Counts of rows and bytes stay far below 2^63.
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn show_collections(snapshot: &Snapshot) -> Result<Listing> {
+    let rows = snapshot
+        .collections()
+        .iter()
+        .map(|def| {
+            let views: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
+            vec![def.name.as_str().into(), count(def.live.into()), views.join(", ").into()]
+        })
+        .collect();
+    Ok(Listing { what: "collections", columns: vec!["collection", "records", "views"], rows })
+}
+
+fn show_views(snapshot: &Snapshot) -> Result<Listing> {
+    let mut rows = Vec::new();
+    for def in snapshot.collections() {
+        let collection = snapshot.collection(&def.name)?;
+        for view in collection.views() {
+            let view_def = view.def();
+            rows.push(vec![
+                def.name.as_str().into(),
+                view_def.name.as_str().into(),
+                view_def.kind.as_str().into(),
+                view_def.dimension.map_or(Value::Null, |dimension| count(dimension.into())),
+                view_def.embedder.as_deref().map_or(Value::Null, Value::from),
+                count(view.present().len()),
+            ]);
+        }
+    }
+    let columns = vec!["collection", "view", "kind", "dimension", "embedder", "vectors"];
+    Ok(Listing { what: "views", columns, rows })
+}
+
+fn show_fields(snapshot: &Snapshot) -> Listing {
+    let rows = snapshot
+        .collections()
+        .iter()
+        .flat_map(|def| {
+            def.fields.iter().map(|(field, field_type)| {
+                vec![def.name.as_str().into(), field.as_str().into(), field_type.as_str().into()]
+            })
+        })
+        .collect();
+    Listing { what: "fields", columns: vec!["collection", "field", "type"], rows }
+}
+
+fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
+    let rows = snapshot
+        .lenses()?
+        .into_iter()
+        .map(|lens| {
+            let mut parts = vec![format!("view {}", lens.lens.view)];
+            parts.extend(lens.lens.steps.iter().map(print_step));
+            parts.push(format!("score {}", lens.lens.metric.as_str()));
+            let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
+            let behind = pinned.map_or(Value::Null, |commit| count(snapshot.commit().0.saturating_sub(commit)));
+            vec![
+                lens.name.into(),
+                parts.join(" | ").into(),
+                count(lens.version.into()),
+                pinned.map_or(Value::Null, count),
+                behind,
+            ]
+        })
+        .collect();
+    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind"];
+    Ok(Listing { what: "lenses", columns, rows })
+}
+
+fn show_projections(snapshot: &Snapshot) -> Result<Listing> {
+    let rows = snapshot
+        .projections()?
+        .into_iter()
+        .map(|def| {
+            let sides = if def.record.is_some() { "query, record" } else { "both" };
+            vec![def.name.into(), count(def.columns.into()), count(def.rows.into()), sides.into(), def.origin.into()]
+        })
+        .collect();
+    let columns = vec!["projection", "from", "to", "sides", "origin"];
+    Ok(Listing { what: "projections", columns, rows })
+}

@@ -1,0 +1,225 @@
+//! Retrieval metrics over graded judgements, and lines of a TREC run.
+//!
+//! Pure functions: rankings and judgements in, numbers and text out. The conventions are BEIR's and trec_eval's:
+//! a grade above 0 is relevant, gains are the grades themselves, the discount is log2(rank + 1), and an unjudged
+//! record counts as not relevant. Averages run over the queries that have at least one relevant record; a query
+//! that found nothing counts as 0, and a query nobody judged is counted apart.
+
+use std::collections::{BTreeMap, HashMap};
+
+/// Judgements: grade by query id and record id. A grade of 0 or below says "judged, not relevant".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Qrels {
+    grades: BTreeMap<String, HashMap<String, i64>>,
+}
+
+impl Qrels {
+    /// No judgements.
+    pub fn new() -> Self {
+        Qrels::default()
+    }
+
+    /// Sets the grade of one pair; a pair that is judged twice keeps the last grade.
+    pub fn insert(&mut self, query_id: impl Into<String>, record_id: impl Into<String>, grade: i64) {
+        self.grades.entry(query_id.into()).or_default().insert(record_id.into(), grade);
+    }
+
+    /// The judgements of one query.
+    pub fn of(&self, query_id: &str) -> Option<&HashMap<String, i64>> {
+        self.grades.get(query_id)
+    }
+
+    /// Ids of the judged queries, sorted.
+    pub fn queries(&self) -> impl Iterator<Item = &str> {
+        self.grades.keys().map(String::as_str)
+    }
+
+    /// Number of judged queries.
+    pub fn len(&self) -> usize {
+        self.grades.len()
+    }
+
+    /// Whether nothing is judged.
+    pub fn is_empty(&self) -> bool {
+        self.grades.is_empty()
+    }
+}
+
+/// Averages over the judged queries, each between 0 and 1.
+///
+/// ```
+/// use simile::learn::evaluate::{evaluate, Qrels};
+/// let mut qrels = Qrels::new();
+/// qrels.insert("q1", "n8", 1);
+/// let report = evaluate([("q1", vec!["n17", "n8"])], &qrels);
+/// assert_eq!(report.mrr_at_10, 0.5);
+/// assert_eq!(report.recall_at_1, 0.0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Report {
+    /// Mean reciprocal rank of the first relevant record among the first ten.
+    pub mrr_at_10: f64,
+    /// Mean share of a query's relevant records that stand at rank 1. With one relevant record for each query
+    /// this is how often the first hit is right.
+    pub recall_at_1: f64,
+    /// Mean normalized discounted cumulative gain of the first ten.
+    pub ndcg_at_10: f64,
+    /// Queries with at least one relevant record: those the averages run over.
+    pub judged: usize,
+    /// Queries without a relevant record, left out of the averages.
+    pub unjudged: usize,
+}
+
+/// Averages the metrics over `rankings`: pairs of a query id and its record ids, best first.
+///
+/// Queries that are judged but do not occur in `rankings` are not counted: hand in an empty ranking for a query
+/// that found nothing.
+pub fn evaluate<'a, Q, R, S>(rankings: impl IntoIterator<Item = (Q, R)>, qrels: &Qrels) -> Report
+where
+    Q: AsRef<str>,
+    R: AsRef<[S]>,
+    S: AsRef<str> + 'a,
+{
+    let nothing = HashMap::new();
+    let mut report = Report::default();
+    for (query_id, ranking) in rankings {
+        let grades = qrels.of(query_id.as_ref()).unwrap_or(&nothing);
+        if !grades.values().any(|&grade| grade > 0) {
+            report.unjudged += 1;
+            continue;
+        }
+        let ranking: Vec<&str> = ranking.as_ref().iter().map(AsRef::as_ref).collect();
+        report.judged += 1;
+        report.mrr_at_10 += reciprocal_rank(&ranking, grades, 10);
+        report.recall_at_1 += recall(&ranking, grades, 1);
+        report.ndcg_at_10 += ndcg(&ranking, grades, 10);
+    }
+    if report.judged > 0 {
+        let count = report.judged as f64;
+        report.mrr_at_10 /= count;
+        report.recall_at_1 /= count;
+        report.ndcg_at_10 /= count;
+    }
+    report
+}
+
+/// 1 / rank of the first relevant record among the first `depth`, 0 when there is none.
+pub fn reciprocal_rank(ranking: &[&str], grades: &HashMap<String, i64>, depth: usize) -> f64 {
+    let found = ranking.iter().take(depth).position(|&id| grade(grades, id) > 0);
+    found.map_or(0.0, |position| 1.0 / (position + 1) as f64)
+}
+
+/// Share of the relevant records that stand among the first `depth`; 0 when nothing is relevant.
+pub fn recall(ranking: &[&str], grades: &HashMap<String, i64>, depth: usize) -> f64 {
+    let relevant = grades.values().filter(|&&grade| grade > 0).count();
+    if relevant == 0 {
+        return 0.0;
+    }
+    let found = ranking.iter().take(depth).filter(|&&id| grade(grades, id) > 0).count();
+    found as f64 / relevant as f64
+}
+
+/// Discounted cumulative gain of the first `depth` over that of the best possible ranking; 0 when nothing is
+/// relevant. Gains are the grades, the discount is log2(rank + 1) (Järvelin and Kekäläinen 2002, as trec_eval's
+/// `ndcg_cut` computes it).
+pub fn ndcg(ranking: &[&str], grades: &HashMap<String, i64>, depth: usize) -> f64 {
+    let mut ideal: Vec<i64> = grades.values().copied().filter(|&grade| grade > 0).collect();
+    ideal.sort_unstable_by(|a, b| b.cmp(a));
+    let best = discounted(ideal.into_iter().take(depth));
+    if best == 0.0 {
+        return 0.0;
+    }
+    discounted(ranking.iter().take(depth).map(|&id| grade(grades, id).max(0))) / best
+}
+
+fn grade(grades: &HashMap<String, i64>, id: &str) -> i64 {
+    grades.get(id).copied().unwrap_or(0)
+}
+
+fn discounted(gains: impl Iterator<Item = i64>) -> f64 {
+    gains.enumerate().map(|(position, gain)| gain as f64 / (position as f64 + 2.0).log2()).sum()
+}
+
+/// One line of a TREC run, without the line break: `qid Q0 id rank score tag`.
+///
+/// Runs are ordered by falling score, so a distance is written with its sign turned. Fields of a run are
+/// separated by blanks: white space inside an id would shift the columns and is written as `_`.
+///
+/// ```
+/// use simile::learn::evaluate::run_line;
+/// assert_eq!(run_line("q1", "n8", 1, 0.25, false, "simile"), "q1 Q0 n8 1 0.25 simile");
+/// assert_eq!(run_line("q1", "n8", 1, 0.25, true, "simile"), "q1 Q0 n8 1 -0.25 simile");
+/// ```
+pub fn run_line(query_id: &str, id: &str, rank: usize, value: f64, is_distance: bool, tag: &str) -> String {
+    // `0 - value` and not `-value`: a distance of 0 is written `0`, not `-0`.
+    let score = if is_distance { 0.0 - value } else { value };
+    format!("{} Q0 {} {rank} {score} {}", column(query_id), column(id), column(tag))
+}
+
+fn column(text: &str) -> String {
+    text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grades(pairs: &[(&str, i64)]) -> HashMap<String, i64> {
+        pairs.iter().map(|&(id, grade)| (id.to_string(), grade)).collect()
+    }
+
+    #[test]
+    fn reciprocal_rank_looks_at_the_first_relevant_within_the_depth() {
+        let judged = grades(&[("b", 1), ("d", 2), ("a", 0), ("x", -1)]);
+        assert_eq!(reciprocal_rank(&["a", "x", "b", "d"], &judged, 10), 1.0 / 3.0);
+        assert_eq!(reciprocal_rank(&["a", "x", "b", "d"], &judged, 2), 0.0);
+        assert_eq!(reciprocal_rank(&[], &judged, 10), 0.0);
+    }
+
+    #[test]
+    fn recall_divides_by_all_relevant_records() {
+        let judged = grades(&[("b", 1), ("d", 2), ("a", 0)]);
+        assert_eq!(recall(&["d", "b"], &judged, 1), 0.5);
+        assert_eq!(recall(&["a", "b"], &judged, 1), 0.0);
+        assert_eq!(recall(&["a"], &grades(&[("a", 0)]), 1), 0.0);
+    }
+
+    #[test]
+    fn ndcg_agrees_with_figures_worked_out_by_hand() {
+        // Grades 3, 2, 3, 0, 1, 2 in rank order: the textbook example; DCG 6.861 with linear gains.
+        let judged = grades(&[("a", 3), ("b", 2), ("c", 3), ("d", 0), ("e", 1), ("f", 2)]);
+        let ranking = ["a", "b", "c", "d", "e", "f"];
+        let dcg = 3.0 + 2.0 / 3f64.log2() + 3.0 / 2.0 + 1.0 / 6f64.log2() + 2.0 / 7f64.log2();
+        assert!((dcg - 6.861).abs() < 1e-3);
+        let ideal = 3.0 + 3.0 / 3f64.log2() + 2.0 / 2.0 + 2.0 / 5f64.log2() + 1.0 / 6f64.log2();
+        assert!((ndcg(&ranking, &judged, 10) - dcg / ideal).abs() < 1e-15);
+        assert_eq!(ndcg(&["a", "c", "b", "f", "e"], &judged, 10), 1.0);
+        // The ideal ranking is cut at the same depth.
+        assert_eq!(ndcg(&["c"], &judged, 1), 1.0);
+    }
+
+    #[test]
+    fn a_negative_grade_never_lowers_a_score_below_zero() {
+        assert_eq!(ndcg(&["x", "y"], &grades(&[("x", -2), ("y", 1)]), 10), 1.0 / 3f64.log2());
+        assert_eq!(ndcg(&["x"], &grades(&[("x", -2)]), 10), 0.0);
+    }
+
+    #[test]
+    fn averages_count_empty_answers_and_leave_out_unjudged_queries() {
+        let mut qrels = Qrels::new();
+        qrels.insert("q1", "a", 1);
+        qrels.insert("q2", "b", 1);
+        qrels.insert("q3", "c", 0);
+        let report = evaluate([("q1", vec!["a"]), ("q2", vec![]), ("q3", vec!["c"]), ("q4", vec!["a"])], &qrels);
+        assert_eq!(report, Report { mrr_at_10: 0.5, recall_at_1: 0.5, ndcg_at_10: 0.5, judged: 2, unjudged: 2 });
+        let nothing: [(&str, Vec<&str>); 0] = [];
+        assert_eq!(evaluate(nothing, &qrels), Report::default());
+    }
+
+    #[test]
+    fn run_lines_turn_distances_and_keep_their_columns() {
+        assert_eq!(run_line("q 1", "a\tb", 3, 0.0, true, "t"), "q_1 Q0 a_b 3 0 t");
+        let line = run_line("q", "id", 1, 0.1 + 0.2, false, "t");
+        assert_eq!(line.split(' ').nth(4).unwrap().parse::<f64>().unwrap(), 0.1 + 0.2);
+    }
+}

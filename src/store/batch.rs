@@ -1,0 +1,407 @@
+//! One all-or-nothing change of the store.
+//!
+//! Owns [`Batch`]: the catalog's write transaction, the working state of the collections it touches, and the order of
+//! a commit: vectors are appended beyond the committed rows and synced, then one catalog transaction makes them
+//! count, then HEAD says so. Invariant: until that transaction commits, nothing that a reader can reach has changed.
+
+use super::append::ViewState;
+use super::handle::{Shared, WriterTicket};
+use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
+use super::snapshot::no_such_collection;
+use super::state::CollectionState;
+use super::writer::CollectionWriter;
+use super::{fill, garbage};
+use crate::catalog::{CatalogRead, WriteTransaction, tables};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query;
+use crate::types::definitions::PinnedStatistic;
+use crate::types::{
+    CollectionDef, CollectionId, CommitNumber, Control, LensDef, LensRecord, ProjectionDef, StoreMeta, ViewDef, ViewId,
+    ViewKind, limits,
+};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A transaction: everything in it counts once [`Batch::commit`] returns, or nothing does.
+///
+/// Dropping a batch without committing undoes it. One batch is open at a time; readers go on meanwhile.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("simile-doc-batch-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir).unwrap();
+/// use simile::{Record, store::Store};
+/// let store = Store::create(dir.join("notes.simile"))?;
+/// let mut batch = store.begin()?;
+/// let mut notes = batch.collection("notes")?;
+/// notes.insert(Record::new("n1", "Where did I put my wallet?"))?;
+/// notes.insert(Record::new("n2", "I left them in my pocket"))?;
+/// assert_eq!(batch.commit()?.0, 1);
+/// assert_eq!(store.snapshot()?.collection("notes")?.live().len(), 2);
+/// # drop(store);
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), simile::Error>(())
+/// ```
+pub struct Batch {
+    /// Dropped first: it aborts before anybody else may begin.
+    pub(super) tx: Option<WriteTransaction>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) meta: StoreMeta,
+    pub(super) collections: Vec<CollectionState>,
+    /// Paths that nobody needs once this batch is committed.
+    pub(super) garbage: Vec<String>,
+    /// Segment files made by this batch, to be removed if it does not commit.
+    pub(super) created: Vec<String>,
+    /// Whether there is anything to commit.
+    pub(super) changed: bool,
+    /// Why the batch cannot go on.
+    broken: Option<String>,
+    pub(super) control: Control,
+    _ticket: WriterTicket,
+}
+
+impl Batch {
+    pub(super) fn begin(shared: Arc<Shared>, ticket: WriterTicket, control: Control) -> Result<Batch> {
+        let tx = shared.catalog.begin_write()?;
+        let meta = tx.meta()?;
+        garbage::collect(&shared, &tx, &meta)?;
+        Ok(Batch {
+            tx: Some(tx),
+            shared,
+            meta,
+            collections: Vec::new(),
+            garbage: Vec::new(),
+            created: Vec::new(),
+            changed: false,
+            broken: None,
+            control,
+            _ticket: ticket,
+        })
+    }
+
+    /// The collection of that name, made with the store's embedder when it is not there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name the query language could not say.
+    pub fn collection(&mut self, name: &str) -> Result<CollectionWriter<'_>> {
+        match self.load(name)? {
+            Some(idx) => Ok(CollectionWriter::new(self, idx)),
+            None => self.create_collection(name, CollectionSpec::new()),
+        }
+    }
+
+    /// The collection of that name, which must be there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], with the nearest name and the names that exist.
+    pub fn existing_collection(&mut self, name: &str) -> Result<CollectionWriter<'_>> {
+        let idx = self.require(name)?;
+        Ok(CollectionWriter::new(self, idx))
+    }
+
+    /// Whether there is a collection of that name.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn has_collection(&mut self, name: &str) -> Result<bool> {
+        Ok(self.load(name)?.is_some())
+    }
+
+    /// Makes a collection with one view, `raw`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] for a name in use, [`ErrorKind::Invalid`] for one the query language could not say,
+    /// [`ErrorKind::Unsupported`] for an embedder that this process does not have.
+    pub fn create_collection(&mut self, name: &str, spec: CollectionSpec) -> Result<CollectionWriter<'_>> {
+        check_name("collection", name)?;
+        if self.load(name)?.is_some() {
+            return Err(Error::new(ErrorKind::Exists, format!("collection {name} exists already")));
+        }
+        let embedder = match &spec.embedder {
+            EmbedderChoice::StoreDefault => self.meta.embedder.clone(),
+            EmbedderChoice::Supplied => None,
+            EmbedderChoice::Named(name) => Some(self.shared.embedder(name)?.name().to_string()),
+        };
+        let raw = ViewDef {
+            id: self.next_view(),
+            name: "raw".to_string(),
+            kind: ViewKind::Raw,
+            embedder,
+            dimension: None,
+            element: spec.element,
+            rows: 0,
+        };
+        let def = CollectionDef {
+            id: CollectionId(self.meta.next_collection),
+            name: name.to_string(),
+            fields: BTreeMap::new(),
+            rows: 0,
+            live: 0,
+            next_key: 0,
+            views: vec![raw],
+        };
+        self.meta.next_collection += 1;
+        self.changed = true;
+        let mut state = CollectionState::new(def);
+        state.is_embedder_default = spec.embedder == EmbedderChoice::StoreDefault;
+        self.collections.push(state);
+        let idx = self.collections.len() - 1;
+        Ok(CollectionWriter::new(self, idx))
+    }
+
+    /// Adds a view to a collection. Its vectors come with later records, through
+    /// [`CollectionWriter::set_vector`], or from [`Batch::embed`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] for a name in use, [`ErrorKind::Invalid`] for a name the query language could not say or a
+    /// template without `{text}`, [`ErrorKind::Unsupported`] for an embedder that this process does not have.
+    pub fn add_view(&mut self, collection: &str, spec: ViewSpec) -> Result<()> {
+        let idx = self.require(collection)?;
+        check_name("view", &spec.name)?;
+        let ViewSpec { name, kind, embedder, element } = spec;
+        if let ViewKind::Template(template) = &kind {
+            if !template.contains("{text}") {
+                let message = format!("the template {template:?} does not say where the text goes: it needs {{text}}");
+                return Err(Error::invalid(message).with_field("template"));
+            }
+            if template.len() > limits::TEXT_BYTES {
+                return Err(Error::new(ErrorKind::Limit, "the template is too long").with_field("template"));
+            }
+        }
+        // Views with a text are embedded; views of supplied vectors have an embedder only for queries, if any.
+        let embedder = match (embedder, &kind) {
+            (None, ViewKind::VectorsOnly) => None,
+            (None, _) => self.meta.embedder.clone(),
+            (Some(name), _) => Some(self.shared.embedder(&name)?.name().to_string()),
+        };
+        let state = self.state(idx)?;
+        if state.def.views.iter().any(|view| view.name == name) {
+            return Err(Error::new(ErrorKind::Exists, format!("collection {collection} has a view {name} already")));
+        }
+        let id = self.next_view();
+        let state = self.state(idx)?;
+        state.def.views.push(ViewDef { id, name, kind, embedder, dimension: None, element, rows: 0 });
+        state.views.push(ViewState::default());
+        for row in &mut state.pending {
+            row.slots.push(super::state::Slot::Absent);
+        }
+        state.changed = true;
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Embeds what has no vector yet in `view`, or in every view that has an embedder. Answers with the number of
+    /// vectors made; rows that a rewrite view has no text for stay absent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown collection or view, [`ErrorKind::Invalid`] for a view of supplied
+    /// vectors, [`ErrorKind::Unsupported`] for an embedder that this process does not have.
+    pub fn embed(&mut self, collection: &str, view: Option<&str>) -> Result<u64> {
+        let idx = self.require(collection)?;
+        let result = fill::embed_missing(self, idx, view);
+        self.note(result)
+    }
+
+    /// Stores a projection, replacing one of the same name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a wrong shape or numbers that are not finite, [`ErrorKind::Limit`] for a matrix that
+    /// is too large.
+    pub fn put_projection(&mut self, def: ProjectionDef) -> Result<()> {
+        check_projection(&def)?;
+        let result = self.tx()?.put(&tables::PROJECTIONS, &def.name.clone(), &def);
+        self.changed = true;
+        self.note(result)
+    }
+
+    /// Forgets a projection; false where there was none.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be written.
+    pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
+        let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
+        let removed = self.note(result)?;
+        self.changed |= removed;
+        Ok(removed)
+    }
+
+    /// Saves a lens under a name; a redefinition gets the next version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name the query language could not say.
+    pub fn put_lens(&mut self, name: &str, lens: LensDef, pinned: Vec<PinnedStatistic>) -> Result<LensRecord> {
+        check_name("lens", name)?;
+        let commit = CommitNumber(self.meta.commit.0 + 1);
+        let tx = self.tx()?;
+        let version = tx.get(&tables::LENSES, &name.to_string())?.map_or(1, |old| old.version + 1);
+        let record = LensRecord { name: name.to_string(), lens, version, commit, pinned };
+        let result = tx.put(&tables::LENSES, &name.to_string(), &record);
+        self.changed = true;
+        self.note(result)?;
+        Ok(record)
+    }
+
+    /// Forgets a lens; false where there was none.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be written.
+    pub fn drop_lens(&mut self, name: &str) -> Result<bool> {
+        let result = self.tx()?.remove(&tables::LENSES, &name.to_string());
+        let removed = self.note(result)?;
+        self.changed |= removed;
+        Ok(removed)
+    }
+
+    /// Makes everything in the batch count, durably, and answers with the commit's number. A batch that changed
+    /// nothing commits nothing and answers with the last commit's.
+    ///
+    /// # Errors
+    /// After an error the store is as it was before the batch. After [`ErrorKind::Io`] it has to be opened again before
+    /// anything can be written; only that shows whether a commit whose last sync failed counts.
+    pub fn commit(mut self) -> Result<CommitNumber> {
+        self.usable()?;
+        if !self.changed {
+            return Ok(self.meta.commit);
+        }
+        let prepared = self.prepare_commit();
+        self.note(prepared)?;
+        let Some(tx) = self.tx.take() else { return Err(Error::invalid("the batch is not open")) };
+        // From here on the new files may belong to the store, even if the commit's last sync fails: what no commit
+        // names is removed by whoever opens the store next.
+        self.created.clear();
+        let committed = tx.commit();
+        self.note(committed)?;
+        Ok(self.meta.commit)
+    }
+
+    /// Everything up to the moment that makes it count: vectors appended and synced, catalog rows written.
+    fn prepare_commit(&mut self) -> Result<()> {
+        for idx in 0..self.collections.len() {
+            super::flush::flush(self, idx)?;
+            super::flush::finish_views(self, idx)?;
+        }
+        self.meta.commit.0 += 1;
+        if !self.garbage.is_empty() {
+            let generation = self.meta.generation;
+            self.meta.generation += 1;
+            for path in std::mem::take(&mut self.garbage) {
+                self.tx()?.put(&tables::GARBAGE, &(generation, path), &())?;
+            }
+        }
+        let meta = self.meta.clone();
+        self.tx()?.put_meta(&meta)
+    }
+
+    /// The open transaction.
+    pub(super) fn tx(&self) -> Result<&WriteTransaction> {
+        self.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))
+    }
+
+    /// The working state of a collection that was loaded.
+    pub(super) fn state(&mut self, idx: usize) -> Result<&mut CollectionState> {
+        self.collections.get_mut(idx).ok_or_else(|| Error::invalid("the collection is not open in this batch"))
+    }
+
+    /// Position of the collection's working state, read from the catalog when it is asked for first.
+    fn load(&mut self, name: &str) -> Result<Option<usize>> {
+        self.usable()?;
+        if let Some(idx) = self.collections.iter().position(|state| state.def.name == name) {
+            return Ok(Some(idx));
+        }
+        let Some(def) = self.tx()?.get(&tables::COLLECTIONS, &name.to_string())? else { return Ok(None) };
+        let mut state = CollectionState::load(self.tx()?, def)?;
+        let raw = state.def.views.first().and_then(|view| view.embedder.as_ref());
+        state.is_embedder_default = state.def.rows == 0 && raw.is_some() && raw == self.meta.embedder.as_ref();
+        self.collections.push(state);
+        Ok(Some(self.collections.len() - 1))
+    }
+
+    fn require(&mut self, name: &str) -> Result<usize> {
+        if let Some(idx) = self.load(name)? {
+            return Ok(idx);
+        }
+        let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
+        let mut names: Vec<String> = stored.into_iter().map(|(name, _)| name).collect();
+        names.extend(self.collections.iter().map(|state| state.def.name.clone()));
+        names.sort();
+        names.dedup();
+        Err(no_such_collection(name, names.iter().map(String::as_str)))
+    }
+
+    fn next_view(&mut self) -> ViewId {
+        let id = ViewId(self.meta.next_view);
+        self.meta.next_view += 1;
+        id
+    }
+
+    /// Refuses a batch that cannot go on.
+    pub(super) fn usable(&self) -> Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some(reason) => {
+                let message = format!("the batch failed earlier ({reason}) and has changed nothing; begin another");
+                Err(Error::new(ErrorKind::ReadOnly, message))
+            }
+        }
+    }
+
+    /// Passes on what a change answered. A failure in the middle of a change leaves the batch unusable, and a failed
+    /// write the whole handle.
+    pub(super) fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.broken.get_or_insert_with(|| error.message().to_string());
+            self.shared.poison(error);
+        }
+        result
+    }
+}
+
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    query::check_name(name).map_err(|error| error.with_field(what))
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        drop(self.tx.take());
+        self.collections.clear();
+        for path in &self.created {
+            // What cannot be removed now is an orphan, which the next writer that opens the store removes.
+            let _ = self.shared.storage.remove(path);
+        }
+    }
+}
+
+/// Refuses a projection whose shape or numbers cannot be.
+pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
+    check_name("projection", &def.name)?;
+    let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
+    if def.rows == 0 || def.columns == 0 {
+        return Err(refuse(format!("is {} x {}", def.rows, def.columns)));
+    }
+    if def.rows as usize > limits::DIMENSION || def.columns as usize > limits::DIMENSION {
+        return Err(Error::new(ErrorKind::Limit, format!("projection {} has too many dimensions", def.name)));
+    }
+    let cells = def.rows as usize * def.columns as usize;
+    for (side, matrix) in [("query", Some(&def.query)), ("record", def.record.as_ref())] {
+        let Some(matrix) = matrix else { continue };
+        if matrix.len() != cells {
+            let why = format!("is {} x {}, but its {side} side has {} numbers", def.rows, def.columns, matrix.len());
+            return Err(refuse(why));
+        }
+        if let Some(at) = matrix.iter().position(|value| !value.is_finite()) {
+            let (row, column) = (at / def.columns as usize, at % def.columns as usize);
+            return Err(refuse(format!("is not finite at row {row}, column {column} of its {side} side")));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("after", &self.meta.commit)
+            .field("changed", &self.changed)
+            .finish_non_exhaustive()
+    }
+}

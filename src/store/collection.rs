@@ -1,0 +1,166 @@
+//! One collection in a snapshot: which rows are live, its records, texts and columns.
+//!
+//! Owns [`CollectionSnapshot`]. Columns come from their chunks in the catalog; rows behind the last full chunk are
+//! read from the records, so that a small commit never rewrites a chunk. It only reads.
+
+use super::column::{CHUNK_ROWS, Column, ColumnChunk};
+use super::core::Core;
+use super::record::RECORDS;
+use super::rows::{read_row_set, view_present};
+use super::view::{ViewSnapshot, fill_template};
+use crate::catalog::{CatalogRead, tables};
+use crate::error::{Error, Result};
+use crate::types::{CollectionDef, FieldType, RecordKey, RowId, RowSet, Value, ViewDef, ViewKind};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A record without its views.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordData {
+    /// The stable key.
+    pub key: RecordKey,
+    /// The id.
+    pub id: String,
+    /// The raw text.
+    pub text: String,
+    /// Metadata that is not null.
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// One collection at one commit.
+pub struct CollectionSnapshot {
+    core: Arc<Core>,
+    def: CollectionDef,
+    live: RowSet,
+    views: Vec<ViewSnapshot>,
+    columns: Mutex<HashMap<String, Arc<Column>>>,
+}
+
+impl CollectionSnapshot {
+    pub(super) fn open(core: Arc<Core>, def: CollectionDef) -> Result<Self> {
+        let live = read_row_set(&core.read, &tables::LIVE, def.id, def.rows)?;
+        let mut views = Vec::with_capacity(def.views.len());
+        for view in &def.views {
+            let present = view_present(&core.read, view, &live)?;
+            let segments = core.segments(view)?;
+            views.push(ViewSnapshot::new(Arc::clone(&core), view.clone(), present, segments));
+        }
+        Ok(CollectionSnapshot { core, def, live, views, columns: Mutex::default() })
+    }
+
+    /// The collection's definition at this snapshot.
+    pub fn def(&self) -> &CollectionDef {
+        &self.def
+    }
+
+    /// Rows that are live.
+    pub fn live(&self) -> &RowSet {
+        &self.live
+    }
+
+    /// The views in the order they were made; `raw` is the first.
+    pub fn views(&self) -> &[ViewSnapshot] {
+        &self.views
+    }
+
+    /// The view of that name.
+    pub fn view(&self, name: &str) -> Option<&ViewSnapshot> {
+        self.views.iter().find(|view| view.def().name == name)
+    }
+
+    /// The row of the live record with this id.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn row_of(&self, id: &str) -> Result<Option<RowId>> {
+        Ok(self.core.read.get(&tables::IDS, &(self.def.id, id.to_string()))?.map(RowId))
+    }
+
+    /// The record at `row`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the row is not in use,
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where its bytes are damaged.
+    pub fn record(&self, row: RowId) -> Result<RecordData> {
+        let stored = self.core.read.get(&RECORDS, &(self.def.id, row.0))?;
+        let mut stored =
+            stored.ok_or_else(|| Error::not_found(format!("collection {} has no row {row}", self.def.name)))?;
+        let (id, text) = (std::mem::take(&mut stored.id), std::mem::take(&mut stored.text));
+        Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields(&self.def.fields) })
+    }
+
+    /// The records at `rows`, in that order.
+    ///
+    /// # Errors
+    /// As [`CollectionSnapshot::record`].
+    pub fn records(&self, rows: &[u32]) -> Result<Vec<RecordData>> {
+        rows.iter().map(|&row| self.record(RowId(row))).collect()
+    }
+
+    /// The stored text of a rewrite view.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn view_text(&self, view: &ViewDef, row: RowId) -> Result<Option<String>> {
+        self.core.read.get(&tables::VIEW_TEXTS, &(view.id, row.0))
+    }
+
+    /// The text of a record as `view` has it: raw as given, template filled in, rewrite as stored, else none.
+    pub(super) fn view_text_of(&self, view: &ViewDef, row: RowId, text: &str) -> Result<Option<String>> {
+        match &view.kind {
+            ViewKind::Raw => Ok(Some(text.to_string())),
+            ViewKind::Template(template) => Ok(Some(fill_template(template, text))),
+            ViewKind::TextFrom(_) => self.view_text(view, row),
+            ViewKind::VectorsOnly => Ok(None),
+        }
+    }
+
+    /// The values of `field` by row; `None` where the collection never had such a field.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where a chunk or a record is damaged.
+    pub fn column(&self, field: &str) -> Result<Option<Arc<Column>>> {
+        let Some(&field_type) = self.def.fields.get(field) else { return Ok(None) };
+        let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(column) = columns.get(field) {
+            return Ok(Some(Arc::clone(column)));
+        }
+        let column = Arc::new(self.load_column(field, field_type)?);
+        columns.insert(field.to_string(), Arc::clone(&column));
+        Ok(Some(column))
+    }
+
+    fn load_column(&self, field: &str, field_type: FieldType) -> Result<Column> {
+        let full_chunks = self.def.rows / CHUNK_ROWS;
+        let mut chunks = Vec::with_capacity(full_chunks as usize + 1);
+        for chunk in 0..full_chunks {
+            chunks.push(self.core.column_chunk(self.def.id, field, chunk)?);
+        }
+        let tail = self.tail_values(field, field_type, full_chunks * CHUNK_ROWS)?;
+        if !tail.is_empty() {
+            let values: Vec<Option<&Value>> = tail.iter().map(Option::as_ref).collect();
+            chunks.push(ColumnChunk::build(field_type, &values).map(Arc::new));
+        }
+        Ok(Column::new(field_type, self.def.rows, chunks))
+    }
+
+    /// The field's values of the rows from `first_row` on, from the records.
+    fn tail_values(&self, field: &str, field_type: FieldType, first_row: u32) -> Result<Vec<Option<Value>>> {
+        let mut values = vec![None; (self.def.rows - first_row) as usize];
+        let range = (self.def.id, first_row)..(self.def.id, self.def.rows);
+        self.core.read.for_each(&RECORDS, range, |(_, row), mut stored| {
+            if let Some(slot) = values.get_mut((row - first_row) as usize) {
+                *slot = stored.take_field(field, field_type);
+            }
+            Ok(())
+        })?;
+        Ok(values)
+    }
+}
+
+impl fmt::Debug for CollectionSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectionSnapshot").field("def", &self.def).finish_non_exhaustive()
+    }
+}

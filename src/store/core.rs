@@ -1,0 +1,143 @@
+//! What every part of one snapshot shares: the catalog's read transaction, the lease on files, the store's handle.
+//!
+//! Owns [`Core`] and how it is taken: a lease on the generation, then the read transaction, and again from the
+//! start if the catalog has moved to another generation meanwhile. Invariant: as long as a core lives, no
+//! file that its catalog names is unlinked.
+
+use super::column::{CHUNK_ROWS, ColumnChunk};
+use super::handle::Shared;
+use super::record::COLUMNS;
+use crate::catalog::lease::Lease;
+use crate::catalog::tables::SEGMENTS;
+use crate::catalog::{CATALOG_FILE, CatalogRead, ReadTransaction};
+use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::types::{CollectionId, SegmentEntry, SegmentId, StoreMeta, ViewDef};
+use std::sync::Arc;
+
+/// How often a snapshot is tried while writers keep changing the generation.
+const LEASE_TRIES: usize = 100;
+
+/// The shared part of a snapshot.
+pub(super) struct Core {
+    /// Declared before the lease: files may go only after nobody reads the catalog that names them.
+    pub(super) read: ReadTransaction,
+    pub(super) meta: StoreMeta,
+    pub(super) shared: Arc<Shared>,
+    _lease: Option<Arc<Lease>>,
+}
+
+impl Core {
+    /// A snapshot of what is committed now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where the catalog is older than HEAD (which the catalog reads first), or damaged.
+    pub(super) fn take(shared: &Arc<Shared>) -> Result<Core> {
+        let mut generation = shared.catalog.begin_read()?.meta().generation;
+        for _ in 0..LEASE_TRIES {
+            let lease = shared.lease(generation)?;
+            let read = shared.catalog.begin_read()?;
+            let meta = read.meta().clone();
+            if meta.generation == generation {
+                return Ok(Core { read, meta, shared: Arc::clone(shared), _lease: lease });
+            }
+            generation = meta.generation;
+        }
+        let message = "the store's files change faster than a snapshot can be taken; try again";
+        Err(Error::new(ErrorKind::Locked, message).with_path(&shared.path))
+    }
+
+    /// Segments of `view`, ascending by row, checked to cover its rows without a gap.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where they do not.
+    pub(super) fn segments(&self, view: &ViewDef) -> Result<Vec<SegmentEntry>> {
+        read_segments(&self.read, view)
+    }
+
+    /// One chunk of a metadata column; `None`: all null. Chunks never change, so they are decoded once as long as the
+    /// handle's cache has room.
+    ///
+    /// # Errors
+    /// As [`Core::read_column_chunk`].
+    pub(super) fn column_chunk(
+        &self,
+        collection: CollectionId,
+        field: &str,
+        chunk: u32,
+    ) -> Result<Option<Arc<ColumnChunk>>> {
+        let key = format!("column {} {collection} {chunk} {field}", self.meta.generation).into_bytes();
+        if let Some(known) = self.shared.cache.get(&key) {
+            return Ok(Some(known));
+        }
+        let read = self.read_column_chunk(collection, field, chunk)?.map(Arc::new);
+        if let Some(read) = &read {
+            self.shared.cache.insert(&key, Arc::clone(read), read.size_bytes());
+        }
+        Ok(read)
+    }
+
+    /// One chunk of a metadata column, read from the catalog.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where it is not a chunk of [`CHUNK_ROWS`] rows.
+    pub(super) fn read_column_chunk(
+        &self,
+        collection: CollectionId,
+        field: &str,
+        chunk: u32,
+    ) -> Result<Option<ColumnChunk>> {
+        let Some(found) = self.read.get(&COLUMNS, &(collection, field.to_string(), chunk))? else { return Ok(None) };
+        if !found.is_well_formed(CHUNK_ROWS) {
+            return Err(Error::corrupt(Damage {
+                file: CATALOG_FILE.into(),
+                offset: 0,
+                what: format!("table columns, collection {collection}, field {field}, chunk {chunk}"),
+                expected: format!("a column chunk of {CHUNK_ROWS} rows"),
+                found: "parts that do not fit together".to_string(),
+            }));
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Segments of `view` in `catalog`, ascending by row.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] where they leave a gap, overlap, or do not end at the view's rows.
+pub(super) fn read_segments(catalog: &impl CatalogRead, view: &ViewDef) -> Result<Vec<SegmentEntry>> {
+    let range = (view.id, SegmentId(0))..=(view.id, SegmentId(u32::MAX));
+    let mut segments: Vec<SegmentEntry> =
+        catalog.range(&SEGMENTS, range)?.into_iter().map(|(_, entry)| entry).collect();
+    segments.sort_by_key(|entry| entry.first_row);
+    let damaged = |expected: String, found: String| {
+        Error::corrupt(Damage {
+            file: CATALOG_FILE.into(),
+            offset: 0,
+            what: format!("table segments, view {}: segments do not fit together", view.id),
+            expected,
+            found,
+        })
+    };
+    let mut next_row = 0_u32;
+    for entry in &segments {
+        if entry.first_row != next_row || entry.rows == 0 {
+            return Err(damaged(
+                format!("a segment from row {next_row}"),
+                format!("{} rows from {} in segment {}", entry.rows, entry.first_row, entry.id),
+            ));
+        }
+        if Some(entry.dimension) != view.dimension || entry.element != view.element {
+            return Err(damaged(
+                format!("dimension {} in {}", view.dimension.unwrap_or(0), view.element.as_str()),
+                format!("{} in {} in segment {}", entry.dimension, entry.element.as_str(), entry.id),
+            ));
+        }
+        next_row = next_row
+            .checked_add(entry.rows)
+            .ok_or_else(|| damaged("fewer rows".to_string(), format!("{} rows from {next_row}", entry.rows)))?;
+    }
+    if next_row != view.rows {
+        return Err(damaged(format!("rows up to {}", view.rows), format!("rows up to {next_row}")));
+    }
+    Ok(segments)
+}

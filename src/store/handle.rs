@@ -1,0 +1,370 @@
+//! The store's handle: create, open, take snapshots, begin batches.
+//!
+//! Owns [`Store`] and what all its clones, snapshots and batches share. One handle of one process writes; within it
+//! one batch is open at a time. Invariant: after the first failed write or sync nothing is written any more, because
+//! what then lies on disk is known only after the store has been opened anew.
+
+use super::batch::Batch;
+use super::cache::LensCache;
+use super::check::CheckReport;
+use super::core::Core;
+use super::info::StoreInfo;
+use super::options::Options;
+use super::readers::SegmentReaders;
+use super::recover;
+use super::snapshot::Snapshot;
+use crate::catalog::lease::{self, Lease};
+use crate::catalog::tables::COLLECTIONS;
+use crate::catalog::{Catalog, CatalogOptions, CatalogRead};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{FsStorage, Storage};
+use crate::text::embed::{self, Embedder};
+use crate::types::{Control, StoreMeta};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// Version of the on-disk format that this build writes.
+pub const FORMAT: u32 = 1;
+/// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
+const KNOWN_FEATURES: u64 = 0;
+
+/// A store on disk. Clones share one handle; it can be used from any thread.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("simile-doc-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir).unwrap();
+/// # let path = dir.join("notes.simile");
+/// use simile::{Record, store::Store};
+/// let store = Store::create(&path)?;
+/// let mut batch = store.begin()?;
+/// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+/// batch.commit()?;
+/// drop(store);
+///
+/// let store = Store::open_read_only(&path)?;
+/// assert_eq!(store.info()?.collections[0].records, 1);
+/// assert!(store.begin().is_err());
+/// # drop(store);
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), simile::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// What all clones of a handle share.
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) catalog: Catalog,
+    pub(super) readers: SegmentReaders,
+    pub(super) cache: LensCache,
+    options: Options,
+    pool: Option<rayon::ThreadPool>,
+    gate: Gate,
+    poison: Mutex<Option<String>>,
+    leases: Mutex<Weak<Lease>>,
+    latest: Mutex<Weak<super::snapshot::Inner>>,
+}
+
+/// Lets one batch through at a time.
+#[derive(Default)]
+struct Gate {
+    taken: Mutex<bool>,
+    freed: Condvar,
+}
+
+/// Held by the batch that is open.
+pub(super) struct WriterTicket {
+    shared: Arc<Shared>,
+}
+
+impl Drop for WriterTicket {
+    fn drop(&mut self) {
+        *lock(&self.shared.gate.taken) = false;
+        self.shared.gate.freed.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these locks guard is replaced as a whole, so a panic elsewhere cannot leave it half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Store {
+    /// Makes an empty store: a new folder at `path`, whose parent must exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when there is something at `path`.
+    pub fn create(path: impl AsRef<Path>) -> Result<Store> {
+        Store::create_with(path.as_ref(), Options::new())
+    }
+
+    /// Opens a store for reading and writing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] without a store there, [`ErrorKind::Locked`] when another writer has it (see
+    /// [`Options::busy_timeout`]), [`ErrorKind::Version`] for a newer format, [`ErrorKind::Corrupt`] for damage.
+    pub fn open(path: impl AsRef<Path>) -> Result<Store> {
+        Store::open_with(path.as_ref(), Options::new())
+    }
+
+    /// Opens a store for reading only; its snapshots follow the commits of whoever writes.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; `Locked` only where a killed writer's catalog needs a repair that is under way elsewhere.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Store> {
+        Store::open_with(path.as_ref(), Options::new().read_only(true))
+    }
+
+    pub(super) fn create_with(path: &Path, options: Options) -> Result<Store> {
+        match FsStorage::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            _ => {
+                let message = format!("{} exists already", path.display());
+                return Err(Error::new(ErrorKind::Exists, message).with_path(path));
+            }
+        }
+        // The store is made whole beside its place and then renamed, so that a crash leaves either none or an empty
+        // store, never half of one.
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".new-{}", std::process::id()));
+        let beside = path.with_file_name(name);
+        let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&beside)?);
+        recover::format_new(&storage, &options)?;
+        drop(storage);
+        FsStorage::open(&beside)?.rename_root(path)?;
+        Store::open_with(path, options)
+    }
+
+    pub(super) fn open_with(path: &Path, options: Options) -> Result<Store> {
+        let storage: Arc<dyn Storage> = Arc::new(FsStorage::open(path)?);
+        Store::open_storage(storage, options)
+    }
+
+    /// Opens the store in `storage`: the seam that tests use.
+    pub(super) fn open_storage(storage: Arc<dyn Storage>, options: Options) -> Result<Store> {
+        let catalog = open_catalog(&storage, &options)?;
+        check_format(catalog.begin_read()?.meta(), storage.root())?;
+        let pool = match options.threads {
+            Some(threads) => Some(build_pool(threads)?),
+            None => None,
+        };
+        let shared = Arc::new(Shared {
+            path: storage.root().to_path_buf(),
+            storage,
+            catalog,
+            readers: SegmentReaders::default(),
+            cache: LensCache::new(options.lens_cache_bytes),
+            options,
+            pool,
+            gate: Gate::default(),
+            poison: Mutex::default(),
+            leases: Mutex::default(),
+            latest: Mutex::default(),
+        });
+        if !shared.options.read_only {
+            recover::tidy(&shared)?;
+        }
+        Ok(Store { shared })
+    }
+
+    /// The store's folder.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Whether this handle only reads.
+    pub fn is_read_only(&self) -> bool {
+        self.shared.options.read_only
+    }
+
+    /// An immutable view of what is committed now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where the catalog is damaged or older than HEAD.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let core = Core::take(&self.shared)?;
+        let mut latest = lock(&self.shared.latest);
+        if let Some(snapshot) = latest.upgrade().map(Snapshot::from_inner)
+            && snapshot.commit() == core.meta.commit
+        {
+            // Nothing has changed since somebody's snapshot that is still in use: what it has loaded serves again.
+            return Ok(snapshot);
+        }
+        self.shared.readers.forget_gone(&core)?;
+        let defs = core.read.range(&COLLECTIONS, ..)?.into_iter().map(|(_, def)| def).collect();
+        let snapshot = Snapshot::new(Arc::new(core), defs);
+        *latest = snapshot.downgrade();
+        Ok(snapshot)
+    }
+
+    /// Begins an all-or-nothing change, waiting for another open batch as long as [`Options::busy_timeout`] says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`] for a read-only handle or after a failed write, [`ErrorKind::Locked`] when another
+    /// batch of this process stays open.
+    pub fn begin(&self) -> Result<Batch> {
+        self.begin_with(Control::new())
+    }
+
+    /// As [`Store::begin`], with somebody to hear of its progress and to stop it.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub fn begin_with(&self, control: Control) -> Result<Batch> {
+        if self.shared.options.read_only {
+            let message = format!("{} is open for reading only", self.shared.path.display());
+            return Err(Error::new(ErrorKind::ReadOnly, message).with_path(&self.shared.path));
+        }
+        self.shared.check_poison()?;
+        let ticket = self.shared.take_ticket()?;
+        Batch::begin(Arc::clone(&self.shared), ticket, control)
+    }
+
+    /// The store in numbers.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where the catalog is damaged.
+    pub fn info(&self) -> Result<StoreInfo> {
+        StoreInfo::gather(&self.snapshot()?)
+    }
+
+    /// Verifies every checksum and invariant, going on after the first finding.
+    ///
+    /// # Errors
+    /// Only where the check itself cannot be made; damage is in the report.
+    pub fn check(&self) -> Result<CheckReport> {
+        self.check_with(&Control::new())
+    }
+
+    /// As [`Store::check`], with somebody to hear of its progress (in bytes) and to stop it.
+    ///
+    /// # Errors
+    /// As [`Store::check`], and [`ErrorKind::Cancelled`].
+    pub fn check_with(&self, control: &Control) -> Result<CheckReport> {
+        super::check::run(&self.shared, control)
+    }
+
+    /// The embedder of that name: one of the app's own ([`Options::embedder`]) or one of this build.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when there is none.
+    pub fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
+        self.shared.embedder(name)
+    }
+}
+
+impl Shared {
+    pub(super) fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
+        let own = self.options.embedders.iter().find(|embedder| embedder.name() == name).cloned();
+        own.or_else(|| embed::by_name(name)).ok_or_else(|| {
+            let message =
+                format!("this build has no embedder {name:?}; vectors it made can be searched by id or vector");
+            Error::new(ErrorKind::Unsupported, message)
+        })
+    }
+
+    pub(super) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// A lease on `generation`, shared by this handle's snapshots. `None` where the folder cannot be written: then
+    /// files may go while they are read, which on unix only matters before they are mapped.
+    pub(super) fn lease(&self, generation: u64) -> Result<Option<Arc<Lease>>> {
+        let mut held = lock(&self.leases);
+        if let Some(lease) = held.upgrade().filter(|lease| lease.generation() == generation) {
+            return Ok(Some(lease));
+        }
+        match lease::take(&*self.storage, generation) {
+            Ok(Some(lease)) => {
+                let lease = Arc::new(lease);
+                *held = Arc::downgrade(&lease);
+                Ok(Some(lease))
+            }
+            // A writer is collecting this generation: the catalog names a later one by now.
+            Ok(None) => {
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(None)
+            }
+            Err(_) if self.options.read_only => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Remembers the first failed write or sync: nothing is written after it.
+    pub(super) fn poison(&self, error: &Error) {
+        if error.kind() == ErrorKind::Io {
+            lock(&self.poison).get_or_insert_with(|| error.message().to_string());
+        }
+    }
+
+    pub(super) fn check_poison(&self) -> Result<()> {
+        match lock(&self.poison).as_deref() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = format!("an earlier write failed ({reason}); open the store again before writing");
+                Err(Error::new(ErrorKind::ReadOnly, message).with_path(&self.path))
+            }
+        }
+    }
+
+    fn take_ticket(self: &Arc<Self>) -> Result<WriterTicket> {
+        let until = Instant::now() + self.options.busy_timeout;
+        let mut taken = lock(&self.gate.taken);
+        while *taken {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let message = format!("another batch of this process is writing to {}", self.path.display());
+                return Err(Error::new(ErrorKind::Locked, message).with_path(&self.path));
+            }
+            taken = self.gate.freed.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *taken = true;
+        Ok(WriterTicket { shared: Arc::clone(self) })
+    }
+}
+
+fn open_catalog(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog> {
+    let catalog_options = CatalogOptions { cache_bytes: options.cache_bytes, busy_timeout: options.busy_timeout };
+    match options.read_only {
+        true => Catalog::open_read(Arc::clone(storage), catalog_options),
+        false => Catalog::open_write(Arc::clone(storage), catalog_options),
+    }
+}
+
+/// Refuses what this build does not know, by name.
+fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
+    let message = if meta.format > FORMAT {
+        format!("{} has format {}, this build knows formats up to {FORMAT}", path.display(), meta.format)
+    } else if meta.required_features & !KNOWN_FEATURES != 0 {
+        let unknown = meta.required_features & !KNOWN_FEATURES;
+        format!("{} needs features {unknown:#x} that this build does not know", path.display())
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Version, message).with_path(path))
+}
+
+fn build_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|idx| format!("simile-{idx}"))
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {error}")))
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.shared.path)
+            .field("read_only", &self.is_read_only())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! What `info` shows: collections, views, rows, bytes, dead share, projections, lenses and their age.
+//!
+//! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
+
+use super::core::Core;
+use super::recover::segment_files;
+use super::snapshot::Snapshot;
+use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
+use crate::error::Result;
+use crate::segment;
+use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A store in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoreInfo {
+    /// Version of the on-disk format.
+    pub format: u32,
+    /// The store's folder.
+    pub path: PathBuf,
+    /// The commit these numbers are of.
+    pub commit: CommitNumber,
+    /// Share of used rows whose records were removed or replaced, 0 to 1.
+    pub dead_share: f64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// The embedder new collections get.
+    pub embedder: Option<String>,
+    /// Collections by name.
+    pub collections: Vec<CollectionInfo>,
+    /// Projections by name.
+    pub projections: Vec<ProjectionInfo>,
+    /// Saved lenses by name.
+    pub lenses: Vec<LensInfo>,
+}
+
+/// A collection in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectionInfo {
+    /// Name.
+    pub name: String,
+    /// Live records.
+    pub records: u64,
+    /// Rows whose record was removed or replaced: what `compact` would free.
+    pub removed: u64,
+    /// Views in the order they were made.
+    pub views: Vec<ViewInfo>,
+    /// Field types by name.
+    pub fields: BTreeMap<String, FieldType>,
+}
+
+/// A view in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewInfo {
+    /// Name.
+    pub name: String,
+    /// Where its text comes from.
+    pub kind: ViewKind,
+    /// Dimension, once a vector has fixed it.
+    pub dimension: Option<u32>,
+    /// Element type.
+    pub element: ElementType,
+    /// Name of its embedder; `None`: vectors are supplied.
+    pub embedder: Option<String>,
+    /// Live records that have a vector.
+    pub rows: u64,
+    /// Live records that have none.
+    pub absent: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of its segment files.
+    pub bytes: u64,
+}
+
+/// A projection in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProjectionInfo {
+    /// Name.
+    pub name: String,
+    /// Output dimension.
+    pub rows: u32,
+    /// Input dimension.
+    pub columns: u32,
+    /// Whether query and record sides differ.
+    pub pair: bool,
+    /// Where it came from, in words.
+    pub origin: String,
+}
+
+/// A saved lens and how old its pinned statistics are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LensInfo {
+    /// The lens.
+    pub record: LensRecord,
+    /// Oldest commit that a pinned statistic was computed at; `None`: nothing is pinned.
+    pub pinned_at: Option<CommitNumber>,
+    /// Commits since then.
+    pub stale_commits: u64,
+}
+
+impl StoreInfo {
+    pub(super) fn gather(snapshot: &Snapshot) -> Result<StoreInfo> {
+        let core = snapshot.core();
+        let mut collections = Vec::new();
+        let (mut rows, mut dead) = (0_u64, 0_u64);
+        for def in snapshot.collections() {
+            let collection = snapshot.collection(&def.name)?;
+            let live = collection.live().len();
+            let mut views = Vec::new();
+            for view in collection.views() {
+                let (segments, bytes) = segment_bytes(view.segments());
+                let view_rows = view.present().len();
+                views.push(ViewInfo {
+                    name: view.def().name.clone(),
+                    kind: view.def().kind.clone(),
+                    dimension: view.def().dimension,
+                    element: view.def().element,
+                    embedder: view.def().embedder.clone(),
+                    rows: view_rows,
+                    absent: live - view_rows,
+                    segments,
+                    bytes,
+                });
+            }
+            let removed = u64::from(def.rows) - live;
+            rows += u64::from(def.rows);
+            dead += removed;
+            let fields = def.fields.clone();
+            collections.push(CollectionInfo { name: def.name.clone(), records: live, removed, views, fields });
+        }
+        Ok(StoreInfo {
+            format: snapshot.meta().format,
+            path: core.shared.path.clone(),
+            commit: snapshot.commit(),
+            dead_share: if rows == 0 { 0.0 } else { dead as f64 / rows as f64 },
+            bytes: bytes_on_disk(core)?,
+            embedder: snapshot.meta().embedder.clone(),
+            collections,
+            projections: projections(snapshot)?,
+            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(lens, snapshot.commit())).collect(),
+        })
+    }
+}
+
+/// Number and bytes of a view's segments: what counts of them, not what a crash left behind.
+fn segment_bytes<'a>(segments: impl Iterator<Item = &'a SegmentEntry>) -> (u64, u64) {
+    segments.fold((0, 0), |(count, bytes), entry| {
+        let rows = u64::from(entry.rows) * segment::stride_bytes(entry.dimension, entry.element);
+        (count + 1, bytes + segment::header::HEADER_BYTES as u64 + rows)
+    })
+}
+
+/// Bytes of the catalog's files and of all segment files.
+fn bytes_on_disk(core: &Core) -> Result<u64> {
+    let storage = &*core.shared.storage;
+    let mut bytes = 0;
+    for file in [CATALOG_FILE, SUMS_FILE, HEAD_FILE] {
+        bytes += if storage.exists(file)? { storage.len(file)? } else { 0 };
+    }
+    for file in segment_files(storage)? {
+        // A file may go between being listed and being asked for its length.
+        bytes += storage.len(&file).or_else(|error| if storage.exists(&file)? { Err(error) } else { Ok(0) })?;
+    }
+    Ok(bytes)
+}
+
+fn projections(snapshot: &Snapshot) -> Result<Vec<ProjectionInfo>> {
+    let defs = snapshot.projections()?.into_iter();
+    Ok(defs
+        .map(|def| ProjectionInfo {
+            pair: def.record.is_some(),
+            name: def.name,
+            rows: def.rows,
+            columns: def.columns,
+            origin: def.origin,
+        })
+        .collect())
+}
+
+fn lens_info(record: LensRecord, now: CommitNumber) -> LensInfo {
+    let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
+    let stale_commits = pinned_at.map_or(0, |commit| now.0.saturating_sub(commit.0));
+    LensInfo { record, pinned_at, stale_commits }
+}

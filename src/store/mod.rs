@@ -1,0 +1,66 @@
+//! Level 3: the store itself, made of a catalog, segment files and embedders.
+//!
+//! Owns the handle ([`Store`], [`Options`]), reading ([`Snapshot`] and what it hands out), writing ([`Batch`],
+//! [`CollectionWriter`]), and what keeps a store honest: recovery, checks, leases. It knows lenses only as records to
+//! keep, and queries not at all. Every change goes through one batch, every read through one snapshot.
+//!
+//! ```text
+//! Store::create(path) | open(path) | open_read_only(path) -> Result<Store>;  Options::new().read_only(true).open(path)
+//! store.begin() -> Result<Batch>            store.begin_with(Control) -> Result<Batch>   (progress of embedding, cancel)
+//! store.snapshot() -> Result<Snapshot>      store.info() -> Result<StoreInfo>      store.check() -> Result<CheckReport>
+//! store.path(), is_read_only(), embedder(name) -> Result<Arc<dyn Embedder>>, default_embedder() -> Result<Option<String>>
+//!
+//! batch.collection(name) -> Result<CollectionWriter>         made when missing, with the store's embedder
+//! batch.existing_collection(name) -> Result<CollectionWriter>   NotFound when missing
+//! batch.create_collection(name, CollectionSpec) -> Result<CollectionWriter>
+//! batch.has_collection(name) -> Result<bool>
+//! batch.add_view(collection, ViewSpec) -> Result<()>         Exists when there
+//! batch.embed(collection, Some(view) | None) -> Result<u64>  fills what has no vector yet; number of vectors
+//! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
+//! batch.put_lens(name, LensDef, Vec<PinnedStatistic>) -> Result<LensRecord>, drop_lens(name) -> Result<bool>
+//! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
+//!
+//! writer.insert(Record) -> Result<()>                        Exists for a known id
+//! writer.insert_many(impl IntoIterator<Item = Record>) -> Result<u64>
+//! writer.insert_or_skip(Record) -> Result<Outcome>           Inserted | Unchanged; Exists when it differs (resume)
+//! writer.upsert(Record) -> Result<Outcome>; writer.update(Record) -> Result<Outcome> (NotFound)
+//! writer.remove(id) -> Result<bool>; writer.set_vector(id, view, Vec<f32>) / replace_vector -> Result<Outcome>
+//! writer.no_embed(true), keep_vectors(true) -> Self (builder style); writer.def() -> &CollectionDef; contains(id)
+//! ```
+
+mod append;
+mod batch;
+mod cache;
+mod check;
+mod collection;
+mod column;
+mod core;
+mod fill;
+mod flush;
+mod garbage;
+mod handle;
+mod info;
+mod options;
+mod readers;
+mod record;
+mod recover;
+mod rows;
+mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod view;
+mod writer;
+
+pub use batch::Batch;
+pub use cache::LensCache;
+pub use check::CheckReport;
+pub use collection::{CollectionSnapshot, RecordData};
+pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
+pub use handle::Store;
+pub use info::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+pub use options::{CollectionSpec, Options, ViewSpec};
+pub use snapshot::{RecordView, RecordViewPart, Snapshot};
+pub use view::ViewSnapshot;
+pub use writer::{CollectionWriter, Outcome};

@@ -1,0 +1,224 @@
+//! How a store is opened, and what a new collection or view is to be.
+//!
+//! Plain builders; what they mean is decided in `handle`, `batch` and `views`.
+
+use super::cache::DEFAULT_CACHE_BYTES;
+use super::handle::Store;
+use crate::error::Result;
+use crate::text::embed::{Embedder, bundled};
+use crate::types::{ElementType, ViewKind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Default size of the catalog's page cache in bytes.
+pub const DEFAULT_PAGE_CACHE_BYTES: usize = 64 << 20;
+
+/// How to open a store.
+///
+/// ```
+/// # let dir = std::env::temp_dir().join(format!("simile-doc-options-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir).unwrap();
+/// # let path = dir.join("notes.simile");
+/// use simile::store::Options;
+/// use std::time::Duration;
+/// let store = Options::new().busy_timeout(Duration::from_secs(2)).create(&path)?;
+/// drop(store);
+/// let reader = Options::new().read_only(true).open(&path)?;
+/// assert!(reader.is_read_only());
+/// # drop(reader);
+/// # std::fs::remove_dir_all(&dir).unwrap();
+/// # Ok::<(), simile::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) read_only: bool,
+    pub(super) busy_timeout: Duration,
+    pub(super) cache_bytes: usize,
+    pub(super) lens_cache_bytes: usize,
+    pub(super) threads: Option<usize>,
+    pub(super) embedders: Vec<Arc<dyn Embedder>>,
+    default_embedder: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            read_only: false,
+            busy_timeout: Duration::ZERO,
+            cache_bytes: DEFAULT_PAGE_CACHE_BYTES,
+            lens_cache_bytes: DEFAULT_CACHE_BYTES,
+            threads: None,
+            embedders: Vec::new(),
+            default_embedder: None,
+        }
+    }
+}
+
+impl Options {
+    /// Reading and writing, no waiting for locks, 64 MiB of page cache, 256 MiB for what lenses compute.
+    pub fn new() -> Self {
+        Options::default()
+    }
+
+    /// Open for reading only: any number of processes may, beside one that writes.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// How long to wait for another writer's lock before saying that there is one.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Size of the catalog's page cache in bytes.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Bytes kept of what lenses compute (per-record scalars, statistics).
+    #[must_use]
+    pub fn lens_cache_bytes(mut self, bytes: usize) -> Self {
+        self.lens_cache_bytes = bytes;
+        self
+    }
+
+    /// Threads of this store's scans; by default the process's shared pool, one thread for each core.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Makes an embedder of the app's own known under its name, for views that name it.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedders.push(embedder);
+        self
+    }
+
+    /// The embedder that collections of a new store get, by name; without, the bundled one.
+    #[must_use]
+    pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
+        self.default_embedder = Some(name.into());
+        self
+    }
+
+    /// Name of the embedder that a new store is made with.
+    pub(super) fn new_store_embedder(&self) -> Option<String> {
+        Some(self.default_embedder.clone().unwrap_or_else(|| bundled().name().to_string()))
+    }
+
+    /// Opens the store at `path`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        Store::open_with(path.as_ref(), self)
+    }
+
+    /// Makes a new store at `path`.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Store> {
+        Store::create_with(path.as_ref(), self)
+    }
+}
+
+/// Which embedder a new collection's `raw` view gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum EmbedderChoice {
+    /// The store's; dropped again if the first record brings a raw vector of its own.
+    #[default]
+    StoreDefault,
+    /// None: raw vectors are supplied.
+    Supplied,
+    /// The one of this name.
+    Named(String),
+}
+
+/// What a new collection is to be.
+#[derive(Debug, Clone, Default)]
+pub struct CollectionSpec {
+    pub(super) embedder: EmbedderChoice,
+    pub(super) element: ElementType,
+}
+
+impl CollectionSpec {
+    /// `raw` is embedded with the store's embedder, elements are `f32`.
+    pub fn new() -> Self {
+        CollectionSpec::default()
+    }
+
+    /// Embeds `raw` with the embedder of this name.
+    #[must_use]
+    pub fn embedder(mut self, name: impl Into<String>) -> Self {
+        self.embedder = EmbedderChoice::Named(name.into());
+        self
+    }
+
+    /// `raw` has no embedder: its vectors are supplied.
+    #[must_use]
+    pub fn supplied_vectors(mut self) -> Self {
+        self.embedder = EmbedderChoice::Supplied;
+        self
+    }
+
+    /// Element type of `raw`.
+    #[must_use]
+    pub fn element(mut self, element: ElementType) -> Self {
+        self.element = element;
+        self
+    }
+}
+
+/// What a new view is to be.
+#[derive(Debug, Clone)]
+pub struct ViewSpec {
+    pub(super) name: String,
+    pub(super) kind: ViewKind,
+    pub(super) embedder: Option<String>,
+    pub(super) element: ElementType,
+}
+
+impl ViewSpec {
+    fn new(name: impl Into<String>, kind: ViewKind) -> Self {
+        ViewSpec { name: name.into(), kind, embedder: None, element: ElementType::F32 }
+    }
+
+    /// Embeds the record's text put into `template`, which must contain `{text}`.
+    pub fn template(name: impl Into<String>, template: impl Into<String>) -> Self {
+        ViewSpec::new(name, ViewKind::Template(template.into()))
+    }
+
+    /// Embeds a rewritten text that comes with the record (for `import`: in this field of the input).
+    pub fn text_from(name: impl Into<String>, field: impl Into<String>) -> Self {
+        ViewSpec::new(name, ViewKind::TextFrom(field.into()))
+    }
+
+    /// Vectors are supplied; the first one fixes the dimension.
+    pub fn vectors_only(name: impl Into<String>) -> Self {
+        ViewSpec::new(name, ViewKind::VectorsOnly)
+    }
+
+    /// Uses the embedder of this name, not the store's. A view of supplied vectors that has one embeds queries with it.
+    #[must_use]
+    pub fn embedder(mut self, name: impl Into<String>) -> Self {
+        self.embedder = Some(name.into());
+        self
+    }
+
+    /// Element type of the view's rows.
+    #[must_use]
+    pub fn element(mut self, element: ElementType) -> Self {
+        self.element = element;
+        self
+    }
+}

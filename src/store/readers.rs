@@ -1,0 +1,68 @@
+//! Readers of segments, shared by the snapshots of one handle.
+//!
+//! Owns the promise that a block is verified once in a process and a file mapped once, however many snapshots come and
+//! go: when a segment has grown, its reader is opened anew with what is known of its earlier blocks.
+
+use super::core::Core;
+use crate::catalog::sums::read_block_sums;
+use crate::catalog::{CatalogRead, tables};
+use crate::error::Result;
+use crate::segment::{SegmentReader, full_blocks};
+use crate::types::{SegmentEntry, SegmentId, ViewId};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The newest reader of each segment.
+#[derive(Debug, Default)]
+pub(super) struct SegmentReaders {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The generation that `readers` was last compared with.
+    generation: u64,
+    readers: HashMap<SegmentId, Arc<SegmentReader>>,
+}
+
+impl SegmentReaders {
+    /// A reader of `entry` as far as the snapshot `core` sees it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where file and entry do not fit.
+    pub(super) fn get(&self, core: &Core, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
+        let known = self.state().readers.get(&entry.id).cloned();
+        if let Some(known) = known.as_ref().filter(|known| known.entry() == entry) {
+            return Ok(Arc::clone(known));
+        }
+        let sums = read_block_sums(&core.read, entry.id, full_blocks(entry.rows, entry.dimension, entry.element))?;
+        let storage = &*core.shared.storage;
+        let reader = Arc::new(match &known {
+            Some(known) => known.reopen(storage, view, entry, sums)?,
+            None => SegmentReader::open(storage, view, entry, sums)?,
+        });
+        let mut state = self.state();
+        if state.readers.get(&entry.id).is_none_or(|newest| newest.entry().rows < entry.rows) {
+            state.readers.insert(entry.id, Arc::clone(&reader));
+        }
+        Ok(reader)
+    }
+
+    /// Lets go of segments that the catalog no longer names, once for each generation.
+    pub(super) fn forget_gone(&self, core: &Core) -> Result<()> {
+        if self.state().generation >= core.meta.generation {
+            return Ok(());
+        }
+        let named: HashSet<SegmentId> =
+            core.read.range(&tables::SEGMENTS, ..)?.into_iter().map(|((_, segment), _)| segment).collect();
+        let mut state = self.state();
+        state.generation = core.meta.generation;
+        state.readers.retain(|segment, _| named.contains(segment));
+        Ok(())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // Every change is one insertion or removal: a panic elsewhere leaves the map whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

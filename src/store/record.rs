@@ -1,0 +1,155 @@
+//! A record as the catalog keeps it, and the catalog tables whose values belong to this level.
+//!
+//! Owns [`StoredRecord`] and [`StoredValue`]: the truth about a record's text and metadata, of which columns are
+//! copies. A change here is a change of the disk format. It imports no file access.
+
+use super::column::ColumnChunk;
+use crate::catalog::Table;
+use crate::catalog::tables::{COLUMNS_NAME, RECORDS_NAME};
+use crate::types::{CollectionId, FieldType, Record, RecordKey, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Records by (collection, row); dead rows keep theirs until `compact`.
+pub(super) const RECORDS: Table<(CollectionId, u32), StoredRecord> = Table::new(RECORDS_NAME);
+/// Column chunks by (collection, field, chunk): see [`super::column::CHUNK_ROWS`].
+pub(super) const COLUMNS: Table<(CollectionId, String, u32), ColumnChunk> = Table::new(COLUMNS_NAME);
+
+/// A metadata value on disk; null is not stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum StoredValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A finite float, bit for bit.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A list of text.
+    TextList(Vec<String>),
+    /// Compact JSON.
+    Json(String),
+}
+
+/// A record without its views.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StoredRecord {
+    /// The stable key.
+    pub(super) key: RecordKey,
+    /// The id.
+    pub(super) id: String,
+    /// The raw text.
+    pub(super) text: String,
+    /// Metadata that is not null, by ascending name.
+    pub(super) fields: Vec<(String, StoredValue)>,
+}
+
+impl StoredRecord {
+    /// The stored form of `record`.
+    pub(super) fn new(key: RecordKey, record: &Record) -> Self {
+        let fields = record.fields.iter().filter_map(|(name, value)| Some((name.clone(), StoredValue::new(value)?)));
+        StoredRecord { key, id: record.id.clone(), text: record.text.clone(), fields: fields.collect() }
+    }
+
+    /// Whether text and metadata are those of `record`; nulls count as missing.
+    pub(super) fn is_same(&self, record: &Record, types: &BTreeMap<String, FieldType>) -> bool {
+        if self.text != record.text {
+            return false;
+        }
+        let given = record.fields.iter().filter(|(_, value)| **value != Value::Null);
+        let mut count = 0;
+        for (name, value) in given {
+            count += 1;
+            let Ok(found) = self.fields.binary_search_by(|(other, _)| other.cmp(name)) else { return false };
+            let widens = types.get(name) == Some(&FieldType::Float);
+            if !self.fields.get(found).is_some_and(|(_, stored)| stored.is_same(value, widens)) {
+                return false;
+            }
+        }
+        count == self.fields.len()
+    }
+
+    /// The metadata as users see it. Integers of a field that has widened since come back as floats.
+    pub(super) fn into_fields(self, types: &BTreeMap<String, FieldType>) -> BTreeMap<String, Value> {
+        let widen = |name: &str, value: StoredValue| value.into_value(types.get(name).copied());
+        self.fields.into_iter().map(|(name, value)| (name.clone(), widen(&name, value))).collect()
+    }
+
+    /// One field's value, taken out.
+    pub(super) fn take_field(&mut self, name: &str, field_type: FieldType) -> Option<Value> {
+        let idx = self.fields.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
+        Some(self.fields.swap_remove(idx).1.into_value(Some(field_type)))
+    }
+}
+
+impl StoredValue {
+    fn new(value: &Value) -> Option<Self> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Bool(v) => StoredValue::Bool(*v),
+            Value::Integer(v) => StoredValue::Integer(*v),
+            Value::Float(v) => StoredValue::Float(*v),
+            Value::Text(v) => StoredValue::Text(v.clone()),
+            Value::TextList(v) => StoredValue::TextList(v.clone()),
+            Value::Json(v) => StoredValue::Json(v.clone()),
+        })
+    }
+
+    fn is_same(&self, value: &Value, widens: bool) -> bool {
+        match (self, value) {
+            (StoredValue::Bool(a), Value::Bool(b)) => a == b,
+            (StoredValue::Integer(a), Value::Integer(b)) => a == b,
+            (StoredValue::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+            (StoredValue::Integer(a), Value::Float(b)) if widens => (*a as f64).to_bits() == b.to_bits(),
+            (StoredValue::Float(a), Value::Integer(b)) if widens => a.to_bits() == (*b as f64).to_bits(),
+            (StoredValue::Text(a), Value::Text(b)) | (StoredValue::Json(a), Value::Json(b)) => a == b,
+            (StoredValue::TextList(a), Value::TextList(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Whether a field of this type may hold the value.
+    pub(super) fn fits(&self, field_type: FieldType) -> bool {
+        match self {
+            StoredValue::Bool(_) => field_type == FieldType::Bool,
+            StoredValue::Integer(_) => matches!(field_type, FieldType::Integer | FieldType::Float),
+            StoredValue::Float(_) => field_type == FieldType::Float,
+            StoredValue::Text(_) => field_type == FieldType::Text,
+            StoredValue::TextList(_) => field_type == FieldType::TextList,
+            StoredValue::Json(_) => field_type == FieldType::Json,
+        }
+    }
+
+    fn into_value(self, field_type: Option<FieldType>) -> Value {
+        match self {
+            StoredValue::Bool(v) => Value::Bool(v),
+            StoredValue::Integer(v) if field_type == Some(FieldType::Float) => Value::Float(v as f64),
+            StoredValue::Integer(v) => Value::Integer(v),
+            StoredValue::Float(v) => Value::Float(v),
+            StoredValue::Text(v) => Value::Text(v),
+            StoredValue::TextList(v) => Value::TextList(v),
+            StoredValue::Json(v) => Value::Json(v),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_are_missing_and_widened_integers_are_equal() {
+        let record = Record::new("a", "t").field("n", 2_i64).field("gone", Value::Null).field("x", "y");
+        let stored = StoredRecord::new(RecordKey(1), &record);
+        assert_eq!(stored.fields.len(), 2);
+        let mut types = BTreeMap::from([("n".to_string(), FieldType::Integer), ("x".to_string(), FieldType::Text)]);
+        assert!(stored.is_same(&record, &types));
+        assert!(!stored.is_same(&Record::new("a", "t").field("n", 2_i64), &types));
+        let float = Record::new("a", "t").field("n", 2.0).field("x", "y");
+        assert!(!stored.is_same(&float, &types));
+        types.insert("n".to_string(), FieldType::Float);
+        assert!(stored.is_same(&float, &types));
+        assert_eq!(stored.into_fields(&types).get("n"), Some(&Value::Float(2.0)));
+    }
+}

@@ -1,0 +1,81 @@
+//! Making a store, and putting one in order when a writer opens it.
+//!
+//! A crash leaves at most: bytes beyond the committed rows (ignored and overwritten), segment files that no commit
+//! names, garbage that was not unlinked yet, and a torn HEAD. This is where the last three go.
+
+use super::garbage;
+use super::handle::{FORMAT, Shared};
+use super::options::Options;
+use crate::catalog::head::{self, HeadState};
+use crate::catalog::{Catalog, CatalogOptions, CatalogRead, tables};
+use crate::error::Result;
+use crate::segment::{self, SEGMENTS_FOLDER};
+use crate::storage::Storage;
+use crate::types::{CommitNumber, StoreMeta};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Makes an empty store in an empty folder.
+///
+/// # Errors
+/// What the operating system answers.
+pub(super) fn format_new(storage: &Arc<dyn Storage>, options: &Options) -> Result<()> {
+    let meta = StoreMeta {
+        format: FORMAT,
+        required_features: 0,
+        commit: CommitNumber(0),
+        generation: 1,
+        next_collection: 1,
+        next_view: 1,
+        next_segment: 1,
+        embedder: options.new_store_embedder(),
+    };
+    let catalog_options = CatalogOptions { cache_bytes: options.cache_bytes, busy_timeout: options.busy_timeout };
+    drop(Catalog::create(Arc::clone(storage), catalog_options, &meta)?);
+    storage.create_dir(SEGMENTS_FOLDER)?;
+    storage.sync_dir("")
+}
+
+/// Removes what a crash may have left. Only the one writer of the store may call this.
+///
+/// # Errors
+/// What the operating system or the catalog answers.
+pub(super) fn tidy(shared: &Shared) -> Result<()> {
+    // The transaction is dropped: it only sees to it that nobody else writes, and what it forgets of the garbage list
+    // is forgotten again by the first batch.
+    let tx = shared.catalog.begin_write()?;
+    let meta = tx.meta()?;
+    garbage::collect(shared, &tx, &meta)?;
+    let mut named: HashSet<String> = HashSet::new();
+    for ((view, segment), _) in tx.range(&tables::SEGMENTS, ..)? {
+        named.insert(segment::path(view, segment));
+    }
+    for ((_, path), ()) in tx.range(&tables::GARBAGE, ..)? {
+        named.insert(path);
+    }
+    for path in segment_files(&*shared.storage)? {
+        if !named.contains(&path) {
+            shared.storage.remove(&path)?;
+        }
+    }
+    if head::read(&*shared.storage)? != HeadState::Valid(meta.commit) {
+        head::write(&*shared.storage, meta.commit)?;
+    }
+    Ok(())
+}
+
+/// Paths of all segment files, whether a commit names them or not.
+pub(super) fn segment_files(storage: &dyn Storage) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for view in storage.list(SEGMENTS_FOLDER)? {
+        let folder = format!("{SEGMENTS_FOLDER}/{view}");
+        for name in storage.list(&folder)? {
+            // Anything else in there is not ours to remove.
+            let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
+            if is_segment && view.parse::<u32>().is_ok() {
+                files.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,114 @@
+//! Row sets in the catalog, in chunks of 65,536 rows: live rows of a collection, absent rows of a view.
+//!
+//! A commit rewrites only the chunks it touched. Rows within a chunk are stored relative to nothing: each chunk is a
+//! row set of its own whose rows must lie in the chunk.
+
+use crate::catalog::tables::ABSENT;
+use crate::catalog::{CATALOG_FILE, CatalogRead, KeyBytes, Table, WriteTransaction};
+use crate::error::{Damage, Error, Result};
+use crate::types::{RowSet, ViewDef};
+use std::collections::BTreeSet;
+
+/// Rows of one chunk.
+pub(super) const SET_CHUNK_ROWS: u32 = 65_536;
+
+/// Reads the set of `id` in `table`; no row of it may be `rows` or more.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where a chunk is not a row set or holds rows it cannot have.
+pub(super) fn read_row_set<I: Copy>(
+    catalog: &impl CatalogRead,
+    table: &Table<(I, u32), Vec<u8>>,
+    id: I,
+    rows: u32,
+) -> Result<RowSet>
+where
+    (I, u32): KeyBytes,
+{
+    let mut set = RowSet::new();
+    catalog.for_each(table, (id, 0)..=(id, u32::MAX), |(_, chunk), bytes| {
+        let start = u64::from(chunk) * u64::from(SET_CHUNK_ROWS);
+        let end = (start + u64::from(SET_CHUNK_ROWS)).min(u64::from(rows));
+        let found = RowSet::decode(&bytes).ok_or_else(|| damaged(table.name(), chunk, "a row set", "other bytes"))?;
+        let inside = if start >= end { 0 } else { found.count_range(start as u32..end as u32) };
+        if inside != found.len() {
+            let expected = format!("rows {start}..{end} only");
+            return Err(damaged(table.name(), chunk, &expected, "others too"));
+        }
+        set = set.or(&found);
+        Ok(())
+    })?;
+    Ok(set)
+}
+
+/// Live rows that have a vector in `view`.
+pub(super) fn view_present(catalog: &impl CatalogRead, view: &ViewDef, live: &RowSet) -> Result<RowSet> {
+    let absent = read_row_set(catalog, &ABSENT, view.id, view.rows)?;
+    Ok(live.and(&RowSet::from_range(0..view.rows)).and_not(&absent))
+}
+
+fn damaged(table: &str, chunk: u32, expected: &str, found: &str) -> Error {
+    Error::corrupt(Damage {
+        file: CATALOG_FILE.into(),
+        offset: 0,
+        what: format!("table {table}, chunk {chunk}: rows do not fit"),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
+}
+
+/// A row set that knows which of its chunks have changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TrackedRows {
+    rows: RowSet,
+    dirty: BTreeSet<u32>,
+}
+
+impl TrackedRows {
+    /// A set as it was read.
+    pub(super) fn new(rows: RowSet) -> Self {
+        TrackedRows { rows, dirty: BTreeSet::new() }
+    }
+
+    /// The set.
+    pub(super) fn rows(&self) -> &RowSet {
+        &self.rows
+    }
+
+    /// Adds a row.
+    pub(super) fn insert(&mut self, row: u32) {
+        if self.rows.insert(row) {
+            self.dirty.insert(row / SET_CHUNK_ROWS);
+        }
+    }
+
+    /// Takes a row out.
+    pub(super) fn remove(&mut self, row: u32) {
+        if self.rows.remove(row) {
+            self.dirty.insert(row / SET_CHUNK_ROWS);
+        }
+    }
+
+    /// Writes the chunks that changed.
+    pub(super) fn write<I: Copy>(
+        &mut self,
+        tx: &WriteTransaction,
+        table: &Table<(I, u32), Vec<u8>>,
+        id: I,
+    ) -> Result<()>
+    where
+        (I, u32): KeyBytes,
+    {
+        for &chunk in &self.dirty {
+            let start = chunk * SET_CHUNK_ROWS;
+            let rows: RowSet = self.rows.iter_range(start..start.saturating_add(SET_CHUNK_ROWS)).collect();
+            if rows.is_empty() {
+                tx.remove(table, &(id, chunk))?;
+            } else {
+                tx.put(table, &(id, chunk), &rows.encode())?;
+            }
+        }
+        self.dirty.clear();
+        Ok(())
+    }
+}

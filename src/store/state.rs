@@ -1,0 +1,142 @@
+//! The working state of one collection within a batch.
+//!
+//! Owns what changes before a commit: the definition, live rows, records whose vectors are still to be made or
+//! written, and the values of the column chunk that is being filled. It is lost with the batch.
+
+use super::append::ViewState;
+use super::column::{CHUNK_ROWS, ColumnChunk};
+use super::record::{COLUMNS, RECORDS};
+use super::rows::{TrackedRows, read_row_set};
+use crate::catalog::{CatalogRead, WriteTransaction, tables};
+use crate::error::Result;
+use crate::types::{CollectionDef, Value};
+use std::collections::BTreeMap;
+
+/// Where the vector of a new row comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Slot {
+    /// There is none for now.
+    Absent,
+    /// It was supplied, or copied from the row that this one replaces.
+    Vector(Vec<f32>),
+    /// The record's own text is embedded.
+    Raw,
+    /// This text is embedded.
+    Text(String),
+}
+
+/// A new row whose vectors are not in a segment yet.
+#[derive(Debug)]
+pub(super) struct PendingRow {
+    pub(super) row: u32,
+    pub(super) text: String,
+    /// One for each view.
+    pub(super) slots: Vec<Slot>,
+    pub(super) bytes: usize,
+}
+
+impl PendingRow {
+    /// Counts the memory it holds.
+    pub(super) fn measure(&mut self) {
+        let slot_bytes = |slot: &Slot| match slot {
+            Slot::Absent | Slot::Raw => 0,
+            Slot::Vector(vector) => vector.len() * 4,
+            Slot::Text(text) => text.len(),
+        };
+        self.bytes = self.text.len() + self.slots.iter().map(slot_bytes).sum::<usize>();
+    }
+}
+
+/// One collection in a batch.
+#[derive(Debug)]
+pub(super) struct CollectionState {
+    pub(super) def: CollectionDef,
+    pub(super) live: TrackedRows,
+    /// One for each view of the definition.
+    pub(super) views: Vec<ViewState>,
+    /// New rows in row order, not yet in segments.
+    pub(super) pending: Vec<PendingRow>,
+    pub(super) pending_bytes: usize,
+    pub(super) columns: ColumnFiller,
+    /// Whether `raw` has the store's embedder without anybody having asked for it.
+    pub(super) is_embedder_default: bool,
+    /// Whether the definition, live rows or views differ from the catalog.
+    pub(super) changed: bool,
+}
+
+impl CollectionState {
+    /// A collection that the catalog does not have yet.
+    pub(super) fn new(def: CollectionDef) -> Self {
+        let views = def.views.iter().map(|_| ViewState::default()).collect();
+        CollectionState {
+            columns: ColumnFiller { first_row: def.rows, rows: Vec::new() },
+            def,
+            live: TrackedRows::default(),
+            views,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            is_embedder_default: false,
+            changed: true,
+        }
+    }
+
+    /// A collection as the catalog has it.
+    pub(super) fn load(tx: &WriteTransaction, def: CollectionDef) -> Result<Self> {
+        let live = TrackedRows::new(read_row_set(tx, &tables::LIVE, def.id, def.rows)?);
+        let views = def.views.iter().map(|view| ViewState::load(tx, view)).collect::<Result<_>>()?;
+        let mut state = CollectionState::new(def);
+        state.live = live;
+        state.views = views;
+        state.changed = false;
+        Ok(state)
+    }
+}
+
+/// Collects the values of new rows until a column chunk is full.
+#[derive(Debug)]
+pub(super) struct ColumnFiller {
+    /// Row of the first buffered values.
+    first_row: u32,
+    /// Values by field of consecutive rows.
+    rows: Vec<BTreeMap<String, Value>>,
+}
+
+impl ColumnFiller {
+    /// Takes the values of the next row (`def.rows` counts it already), and writes a chunk for each field when this row
+    /// was the last of one.
+    pub(super) fn push(
+        &mut self,
+        tx: &WriteTransaction,
+        def: &CollectionDef,
+        fields: BTreeMap<String, Value>,
+    ) -> Result<()> {
+        self.rows.push(fields);
+        let next_row = self.first_row + self.rows.len() as u32;
+        if next_row.is_multiple_of(CHUNK_ROWS) {
+            self.write_chunk(tx, def, next_row - CHUNK_ROWS)?;
+            self.rows.clear();
+            self.first_row = next_row;
+        }
+        Ok(())
+    }
+
+    fn write_chunk(&self, tx: &WriteTransaction, def: &CollectionDef, chunk_row: u32) -> Result<()> {
+        let mut earlier = Vec::new();
+        if self.first_row > chunk_row {
+            // Rows of the chunk that were committed before this batch.
+            tx.for_each(&RECORDS, (def.id, chunk_row)..(def.id, self.first_row), |_, stored| {
+                earlier.push(stored.into_fields(&def.fields));
+                Ok(())
+            })?;
+        }
+        let rows: Vec<&BTreeMap<String, Value>> = earlier.iter().chain(&self.rows).collect();
+        for (name, &field_type) in &def.fields {
+            let values: Vec<Option<&Value>> =
+                rows.iter().map(|row| row.get(name).filter(|value| **value != Value::Null)).collect();
+            if let Some(chunk) = ColumnChunk::build(field_type, &values) {
+                tx.put(&COLUMNS, &(def.id, name.clone(), chunk_row / CHUNK_ROWS), &chunk)?;
+            }
+        }
+        Ok(())
+    }
+}

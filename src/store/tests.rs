@@ -1,0 +1,387 @@
+//! Tests that reach below the public interface: catalogs that cannot be, and storage that fails.
+
+use super::handle::Store;
+use super::options::{Options, ViewSpec};
+use super::record::{COLUMNS, RECORDS};
+use super::recover;
+use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
+use crate::error::{ErrorKind, Result};
+use crate::lens::RowSource;
+use crate::storage::{LockGuard, LockKind, Mapping, MemoryStorage, OpenMode, RangeLocks, Storage, StorageFile};
+use crate::types::{CollectionId, Record, RecordKey, RowSet, SegmentId, ViewId};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn new_store(storage: &Arc<dyn Storage>) -> Store {
+    recover::format_new(storage, &Options::new()).unwrap();
+    Store::open_storage(Arc::clone(storage), Options::new()).unwrap()
+}
+
+/// 5,000 records in a collection with a supplied view and a rewrite view; ids are row numbers.
+fn filled() -> MemoryStorage {
+    let memory = MemoryStorage::new();
+    let storage: Arc<dyn Storage> = Arc::new(memory.clone());
+    let store = new_store(&storage);
+    let mut batch = store.begin().unwrap();
+    batch.collection("c").unwrap();
+    batch.add_view("c", ViewSpec::vectors_only("v")).unwrap();
+    batch.add_view("c", ViewSpec::text_from("r", "rewritten")).unwrap();
+    let mut c = batch.collection("c").unwrap().no_embed(true);
+    for n in 0..5_000_u16 {
+        let record = Record::new(n.to_string(), "t").field("n", i64::from(n)).view_text("r", "rewrite");
+        let record = if n == 7 { record } else { record.vector("v", vec![f32::from(n), 1.0, 2.0]) };
+        c.insert(record).unwrap();
+    }
+    batch.commit().unwrap();
+    memory
+}
+
+/// The store with its catalog changed behind its back.
+fn tampered(memory: &MemoryStorage, change: impl FnOnce(&WriteTransaction) -> Result<()>) -> Arc<dyn Storage> {
+    let storage: Arc<dyn Storage> = Arc::new(memory.copy());
+    let catalog = Catalog::open_write(Arc::clone(&storage), CatalogOptions::default()).unwrap();
+    let tx = catalog.begin_write().unwrap();
+    change(&tx).unwrap();
+    tx.commit().unwrap();
+    storage
+}
+
+#[test]
+fn check_sees_every_broken_invariant() {
+    let memory = filled();
+    let c = CollectionId(1);
+    let view = ViewId(2);
+    type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<()>>;
+    let def_with = |change: fn(&mut crate::types::CollectionDef)| -> Change {
+        Box::new(move |tx| {
+            let mut def = tx.get(&tables::COLLECTIONS, &"c".to_string())?.unwrap();
+            change(&mut def);
+            tx.put(&tables::COLLECTIONS, &"c".to_string(), &def)
+        })
+    };
+    let record_with = |change: fn(&mut super::record::StoredRecord)| -> Change {
+        Box::new(move |tx| {
+            let mut record = tx.get(&RECORDS, &(CollectionId(1), 9))?.unwrap();
+            change(&mut record);
+            tx.put(&RECORDS, &(CollectionId(1), 9), &record)
+        })
+    };
+    let cases: Vec<(&str, Change)> = vec![
+        ("an id is missing", Box::new(move |tx| tx.remove(&tables::IDS, &(c, "9".to_string())).map(|_| ()))),
+        ("an id names another row", Box::new(move |tx| tx.put(&tables::IDS, &(c, "9".to_string()), &10))),
+        ("an id too many", Box::new(move |tx| tx.put(&tables::IDS, &(c, "nobody".to_string()), &10))),
+        ("a record is missing", Box::new(move |tx| tx.remove(&RECORDS, &(c, 9)).map(|_| ()))),
+        (
+            "a record changed its field",
+            record_with(|record| record.fields[0].1 = super::record::StoredValue::Integer(-1)),
+        ),
+        (
+            "a record's field has another type",
+            record_with(|record| {
+                record.fields[0].1 = super::record::StoredValue::Bool(true);
+            }),
+        ),
+        ("a record's key is another's", record_with(|record| record.key = RecordKey(10))),
+        ("a record's key was never given", record_with(|record| record.key = RecordKey(9_999))),
+        ("the live count is wrong", def_with(|def| def.live += 1)),
+        ("a row nobody has", def_with(|def| def.rows += 1)),
+        ("a view claims rows it does not have", def_with(|def| def.views[1].rows -= 1)),
+        (
+            "a live row is lost",
+            Box::new(move |tx| {
+                let mut rows = RowSet::decode(&tx.get(&tables::LIVE, &(c, 0))?.unwrap()).unwrap();
+                rows.remove(9);
+                tx.put(&tables::LIVE, &(c, 0), &rows.encode())
+            }),
+        ),
+        (
+            "rows live beyond the end",
+            Box::new(move |tx| tx.put(&tables::LIVE, &(c, 1), &RowSet::from_rows([70_000]).encode())),
+        ),
+        (
+            "a present row is called absent",
+            Box::new(move |tx| tx.put(&tables::ABSENT, &(view, 0), &RowSet::from_rows([7, 8]).encode())),
+        ),
+        (
+            "absent rows of no view",
+            Box::new(move |tx| tx.put(&tables::ABSENT, &(ViewId(9), 0), &RowSet::from_rows([7]).encode())),
+        ),
+        ("a column is missing", Box::new(move |tx| tx.remove(&COLUMNS, &(c, "n".to_string(), 0)).map(|_| ()))),
+        (
+            "a column too many",
+            Box::new(move |tx| {
+                let chunk = tx.get(&COLUMNS, &(c, "n".to_string(), 0))?.unwrap();
+                tx.put(&COLUMNS, &(c, "n".to_string(), 1), &chunk)
+            }),
+        ),
+        ("a segment is missing", Box::new(move |tx| tx.remove(&tables::SEGMENTS, &(view, SegmentId(1))).map(|_| ()))),
+        (
+            "a segment of no view",
+            Box::new(move |tx| {
+                let entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                tx.put(&tables::SEGMENTS, &(ViewId(9), SegmentId(1)), &entry)
+            }),
+        ),
+        ("a text of no view", Box::new(move |tx| tx.put(&tables::VIEW_TEXTS, &(ViewId(9), 1), &"x".to_string()))),
+        (
+            "the tail's checksum is wrong",
+            Box::new(move |tx| {
+                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                entry.tail_sum ^= 1;
+                tx.put(&tables::SEGMENTS, &(view, SegmentId(1)), &entry)
+            }),
+        ),
+    ];
+    let sound = tampered(&memory, |_| Ok(()));
+    let report = Store::open_storage(sound, Options::new()).unwrap().check().unwrap();
+    assert!(report.is_ok(), "{:?}", report.findings);
+    assert_eq!((report.records, report.segments), (5_000, 5));
+    for (what, change) in cases {
+        let storage = tampered(&memory, change);
+        let report = Store::open_storage(storage, Options::new().read_only(true)).unwrap().check().unwrap();
+        assert!(!report.is_ok(), "not seen: {what}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let memory = filled();
+    let with_meta = |change: fn(&mut crate::types::StoreMeta)| {
+        tampered(&memory, |tx| {
+            let mut meta = tx.meta()?;
+            change(&mut meta);
+            tx.put_meta(&meta)
+        })
+    };
+    let newer = with_meta(|meta| meta.format = 2);
+    let error = Store::open_storage(newer, Options::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Version);
+    assert!(error.to_string().contains("format 2"), "{error}");
+    let unknown = with_meta(|meta| meta.required_features = 4);
+    let error = Store::open_storage(unknown, Options::new().read_only(true)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Version);
+    assert!(error.to_string().contains("0x4"), "{error}");
+}
+
+#[test]
+fn blocks_cover_the_rows_and_hold_them() {
+    let store = Store::open_storage(Arc::new(filled().copy()), Options::new()).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let collection = snapshot.collection("c").unwrap();
+    let view = collection.view("v").unwrap();
+    assert!(!view.present().contains(7) && view.present().len() == 4_999);
+    let mut next = 0;
+    for block in 0..view.block_count() {
+        let range = view.block_range(block);
+        assert_eq!(range.start, next);
+        next = range.end;
+        let rows = view.block(block).unwrap();
+        assert_eq!(rows.len(), range.len());
+        for row in range.clone() {
+            let mut found = Vec::new();
+            rows.row_f32((row - range.start) as usize, &mut found);
+            let expected = if row == 7 { vec![0.0; 3] } else { vec![row as f32, 1.0, 2.0] };
+            assert_eq!(found, expected);
+        }
+    }
+    assert_eq!(next, view.row_count());
+    assert!(view.block(view.block_count()).is_err());
+    assert_eq!(view.identity(), (view.def().id, snapshot.commit()));
+}
+
+#[test]
+fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
+    let storage: Arc<dyn Storage> = Arc::new(filled());
+    let store = Store::open_storage(Arc::clone(&storage), Options::new()).unwrap();
+    let segments = |store: &Store| {
+        let collection = store.snapshot().unwrap().collection("c").unwrap();
+        collection
+            .view("v")
+            .unwrap()
+            .segments()
+            .map(|entry| (entry.id.0, entry.first_row, entry.rows))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        segments(&store),
+        [(1, 0, 1_024), (2, 1_024, 1_024), (3, 2_048, 1_024), (4, 3_072, 1_024), (5, 4_096, 904)]
+    );
+    let before = store.snapshot().unwrap();
+    let mut batch = store.begin().unwrap();
+    let mut c = batch.collection("c").unwrap().no_embed(true);
+    c.set_vector("7", "v", vec![-7.0, 0.0, -0.0]).unwrap();
+    c.replace_vector("2047", "v", vec![0.5; 3]).unwrap();
+    // Updates copy the vectors that do not change, wherever they are by now.
+    for id in ["7", "1024", "2047", "3000", "4999", "4999"] {
+        let changed = Record::new(id, "t").field("n", -1).view_text("r", "rewrite");
+        c.upsert(changed).unwrap();
+    }
+    batch.commit().unwrap();
+    let now = segments(&store);
+    assert_eq!(now, [(6, 0, 1_024), (7, 1_024, 1_024), (3, 2_048, 1_024), (4, 3_072, 1_024), (5, 4_096, 909)]);
+    let vector = |snapshot: &super::Snapshot, id: &str| snapshot.get("c", id).unwrap().unwrap().views[1].vector.clone();
+    let after = store.snapshot().unwrap();
+    for (id, expected) in
+        [("7", [-7.0, 0.0, -0.0]), ("1024", [1_024.0, 1.0, 2.0]), ("2047", [0.5; 3]), ("4999", [4_999.0, 1.0, 2.0])]
+    {
+        assert_eq!(vector(&after, id), Some(expected.to_vec()), "{id}");
+    }
+    assert_eq!(vector(&before, "7"), None);
+    assert_eq!(vector(&before, "2047"), Some(vec![2_047.0, 1.0, 2.0]), "older snapshots see what they saw");
+    assert_eq!(after.get("c", "7").unwrap().unwrap().fields["n"], crate::types::Value::Integer(-1));
+    drop((before, after));
+    let report = store.check().unwrap();
+    assert!(report.is_ok(), "{:?}", report.findings);
+    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 7);
+    let mut batch = store.begin().unwrap();
+    batch.collection("c").unwrap().remove("8").unwrap();
+    batch.commit().unwrap();
+    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 5, "replaced files went with their last reader");
+    assert!(store.check().unwrap().notes.is_empty());
+}
+
+/// Storage whose segment files fail to sync while the switch is on.
+#[derive(Debug)]
+struct Failing {
+    inner: MemoryStorage,
+    fails: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FailingFile {
+    inner: Arc<dyn StorageFile>,
+    fails: Arc<AtomicBool>,
+}
+
+impl StorageFile for FailingFile {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.inner.read_exact_at(buffer, offset)
+    }
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.inner.write_all_at(bytes, offset)
+    }
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        if self.fails.load(Ordering::Relaxed) { Err(io::Error::other("the disk is full")) } else { self.inner.sync() }
+    }
+    fn range_locks(&self) -> io::Result<RangeLocks> {
+        self.inner.range_locks()
+    }
+}
+
+impl Storage for Failing {
+    fn root(&self) -> &Path {
+        self.inner.root()
+    }
+    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
+        let inner = self.inner.open(path, mode)?;
+        if !path.starts_with("segments/") {
+            return Ok(inner);
+        }
+        Ok(Arc::new(FailingFile { inner, fails: Arc::clone(&self.fails) }))
+    }
+    fn exists(&self, path: &str) -> Result<bool> {
+        self.inner.exists(path)
+    }
+    fn len(&self, path: &str) -> Result<u64> {
+        self.inner.len(path)
+    }
+    fn create_dir(&self, path: &str) -> Result<()> {
+        self.inner.create_dir(path)
+    }
+    fn list(&self, path: &str) -> Result<Vec<String>> {
+        self.inner.list(path)
+    }
+    fn remove(&self, path: &str) -> Result<()> {
+        self.inner.remove(path)
+    }
+    fn remove_dir(&self, path: &str) -> Result<()> {
+        self.inner.remove_dir(path)
+    }
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn sync_dir(&self, path: &str) -> Result<()> {
+        self.inner.sync_dir(path)
+    }
+    fn map(&self, path: &str, len: u64) -> Result<Mapping> {
+        self.inner.map(path, len)
+    }
+    fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
+        self.inner.try_lock(path, kind)
+    }
+}
+
+#[test]
+fn the_first_failed_sync_poisons_the_writer() {
+    let inner = MemoryStorage::new();
+    let fails = Arc::new(AtomicBool::new(false));
+    let storage: Arc<dyn Storage> = Arc::new(Failing { inner: inner.clone(), fails: Arc::clone(&fails) });
+    let store = new_store(&storage);
+    let insert = |store: &Store, id: &str| {
+        let mut batch = store.begin()?;
+        batch.collection("c")?.insert(Record::new(id, "t").vector("raw", vec![1.0]))?;
+        batch.commit()
+    };
+    insert(&store, "a").unwrap();
+    fails.store(true, Ordering::Relaxed);
+    let error = insert(&store, "b").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("the disk is full"), "{error}");
+    fails.store(false, Ordering::Relaxed);
+    let error = insert(&store, "b").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    assert!(error.to_string().contains("open the store again"), "{error}");
+    assert_eq!(store.snapshot().unwrap().collection("c").unwrap().live().len(), 1, "reading goes on");
+    drop(store);
+    let store = Store::open_storage(storage, Options::new()).unwrap();
+    assert_eq!(insert(&store, "b").unwrap().0, 2);
+    assert!(store.check().unwrap().is_ok());
+}
+
+#[test]
+fn a_batch_that_failed_half_way_cannot_commit() {
+    #[derive(Debug)]
+    struct Broken;
+    impl crate::text::embed::Embedder for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+        fn dimension(&self) -> usize {
+            2
+        }
+        fn embed(&self, texts: &[&str], out: &mut Vec<f32>) -> Result<()> {
+            out.extend(texts.iter().flat_map(|_| [f32::NAN, 1.0]));
+            Ok(())
+        }
+    }
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let options = Options::new().embedder(Arc::new(Broken)).default_embedder("broken");
+    recover::format_new(&storage, &options).unwrap();
+    let store = Store::open_storage(storage, options).unwrap();
+    let mut batch = store.begin().unwrap();
+    batch.collection("c").unwrap().insert(Record::new("a", "t")).unwrap();
+    assert_eq!(batch.embed("c", None).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(batch.collection("c").unwrap_err().kind(), ErrorKind::ReadOnly);
+    assert_eq!(batch.commit().unwrap_err().kind(), ErrorKind::ReadOnly);
+    assert!(store.begin().is_ok(), "the store itself is unharmed");
+    assert_eq!(store.snapshot().unwrap().commit().0, 0);
+}
+
+#[test]
+fn handles_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Store>();
+    shared::<super::Snapshot>();
+    shared::<super::CollectionSnapshot>();
+    shared::<super::ViewSnapshot>();
+    sent::<super::Batch>();
+}
