@@ -13,7 +13,6 @@ pub(crate) mod exec;
 pub mod fuzzing;
 pub(crate) mod interchange;
 pub mod learn;
-pub(crate) mod interchange;
 pub(crate) mod lens;
 pub(crate) mod linalg;
 pub mod query;
