@@ -4,7 +4,7 @@
 //! `--json` was given. It runs nothing.
 
 use super::commands::{COMMANDS, Entry};
-use super::console::Console;
+use super::console::{Console, to_stderr};
 use super::progress::ProgressMode;
 use super::render::error::usage_json;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -66,7 +66,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<(&'static Entry, ArgMatche
 fn complain(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let json = arguments.iter().skip(1).take_while(|argument| *argument != "--").any(|argument| argument == "--json");
     if error.use_stderr() && json {
-        eprintln!("{}", usage_json(&error.to_string()));
+        to_stderr(format_args!("{}\n", usage_json(&error.to_string())));
     } else {
         // Nobody is left to tell when stderr is closed.
         let _ = error.print();

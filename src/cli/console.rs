@@ -108,7 +108,7 @@ impl Console {
 
     /// Prints one line (or several) of a result.
     pub(crate) fn line(&mut self, line: impl Display) -> Result<()> {
-        writeln!(self.out, "{line}").map_err(|source| stdout_error(source))
+        writeln!(self.out, "{line}").map_err(stdout_error)
     }
 
     /// Prints one JSON document on one line.
@@ -120,7 +120,7 @@ impl Console {
 
     /// Hands everything printed so far to whoever reads it.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(|source| stdout_error(source))
+        self.out.flush().map_err(stdout_error)
     }
 
     /// A remark that is no result.
@@ -128,16 +128,16 @@ impl Console {
         // Results printed before it come first; an error of theirs is found at the next line.
         let _ = self.out.flush();
         if !self.json {
-            eprintln!("{}", safe(&note.to_string()));
+            to_stderr(format_args!("{}\n", safe(&note.to_string())));
         }
     }
 
     /// Shows an error, as JSON where results are.
     pub(crate) fn error(&self, error: &Error) {
         if self.json {
-            eprintln!("{}", render_error_json(error));
+            to_stderr(format_args!("{}\n", render_error_json(error)));
         } else {
-            eprint!("{}", render_error(error, self.error_style));
+            to_stderr(render_error(error, self.error_style));
         }
     }
 
@@ -145,6 +145,11 @@ impl Console {
     pub(crate) fn reporter(&self, what: &str) -> Reporter {
         Reporter::new(self.progress, io::stderr().is_terminal() && !self.json, what)
     }
+}
+
+/// Writes to standard error; nobody is left to tell when that is closed.
+pub(super) fn to_stderr(text: impl Display) {
+    let _ = write!(io::stderr(), "{text}");
 }
 
 fn stdout_error(source: io::Error) -> Error {

@@ -10,9 +10,9 @@ mod console;
 mod progress;
 mod render;
 mod repl;
+mod tour;
 
 use crate::error::{Error, ErrorKind};
-use console::Console;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 //! that exist refused, replaced or skipped, and the pairing of line i with row i. At most one batch is held. What it
 //! says is data; rendering it is the caller's business.
 
-use super::input::{LineReader, Source, open};
+use super::input::{LineReader, Position, Source, open, open_with_position};
 use super::jsonl::{ImportSpec, LineError, parse_line};
 use super::npy::NpyReader;
 use super::npy_header::Element;
@@ -32,6 +32,8 @@ pub struct ImportOptions {
     pub skip_bad: bool,
     /// Replace records whose ids exist.
     pub update: bool,
+    /// Keep the supplied vectors of a replaced record although its text has changed.
+    pub keep_vectors: bool,
     /// Pass over records that are there already, identical.
     pub resume: bool,
     /// Leave what is embedded without vectors for now.
@@ -65,8 +67,8 @@ impl ImportReport {
 
 /// Who hears of an import while it runs.
 pub trait ImportListener {
-    /// `read` lines have been read so far.
-    fn line(&mut self, _read: u64) {}
+    /// `read` lines have been read so far, which is about this share (0 to 1) of the input; a pipe has no share.
+    fn line(&mut self, _read: u64, _share: &dyn Fn() -> Option<f64>) {}
     /// A commit has become durable; `records` are in by now.
     fn commit(&mut self, _records: u64) {}
 }
@@ -97,8 +99,8 @@ pub fn import(
     if let Some(vectors) = &vectors {
         check_counts(vectors, options)?;
     }
-    let source = open(&options.input)?;
-    let mut run = Run::new(options, source, vectors);
+    let (source, position) = open_with_position(&options.input)?;
+    let mut run = Run::new(options, source, position, vectors);
     match run.all(store, collection, control, listener) {
         Ok(()) => Ok(run.finish()),
         Err(error) => Err(run.explain(error)),
@@ -130,6 +132,7 @@ struct Run<'o> {
     options: &'o ImportOptions,
     spec: ImportSpec,
     lines: LineReader,
+    position: Position,
     vectors: Option<NpyReader>,
     report: ImportReport,
     /// Records of the commits so far.
@@ -141,7 +144,7 @@ struct Run<'o> {
 }
 
 impl<'o> Run<'o> {
-    fn new(options: &'o ImportOptions, source: Source, vectors: Option<NpyReader>) -> Self {
+    fn new(options: &'o ImportOptions, source: Source, position: Position, vectors: Option<NpyReader>) -> Self {
         let mut report = ImportReport::default();
         if vectors.as_ref().is_some_and(|vectors| vectors.element() == Element::F8) {
             let path = options.vectors.as_deref().unwrap_or(Path::new("")).display();
@@ -151,6 +154,7 @@ impl<'o> Run<'o> {
             options,
             spec: options.spec.clone(),
             lines: LineReader::new(source),
+            position,
             vectors,
             report,
             committed: 0,
@@ -172,6 +176,7 @@ impl<'o> Run<'o> {
             self.prepare(&mut batch, collection)?;
             let before = self.report.kept();
             let mut writer = batch.existing_collection(collection)?.no_embed(self.options.no_embed);
+            writer = writer.keep_vectors(self.options.keep_vectors);
             self.fill(&mut writer, control, listener)?;
             // The last, empty batch of a batched import would be a commit of nothing.
             if self.report.commits > 0 && self.report.kept() == before {
@@ -248,6 +253,8 @@ impl<'o> Run<'o> {
                 return Ok(());
             };
             match parsed.and_then(|record| self.apply(writer, record, number)) {
+                // A vector for a record that was there is a change of that record.
+                Ok(Outcome::Inserted) if self.spec.only_vectors => self.report.updated += 1,
                 Ok(Outcome::Inserted) => self.report.inserted += 1,
                 Ok(Outcome::Updated) => self.report.updated += 1,
                 Ok(Outcome::Unchanged) => self.report.unchanged += 1,
@@ -263,13 +270,12 @@ impl<'o> Run<'o> {
                     }
                 }
             }
-            listener.line(self.report.read);
+            listener.line(self.report.read, &|| self.position.share());
         }
         Ok(())
     }
 
     /// The next line as a record with its row of the matrix; a bad line still uses up its row.
-    #[expect(clippy::type_complexity, reason = "the three outcomes of a line, taken apart at once by the one caller")]
     fn next_record(&mut self) -> Result<Option<(u64, Result<Record, Refusal>)>> {
         let failed = |source| Error::io("read", &self.options.input, source);
         let Some(line) = self.lines.next_line().map_err(failed)? else { return Ok(None) };
@@ -307,7 +313,7 @@ impl<'o> Run<'o> {
                 let field = self.spec.vector_field.clone();
                 return Err(Refusal::Line(LineError { line: number, field, reason: "is missing".to_string() }, None));
             };
-            if self.options.update || self.options.resume {
+            if self.options.update {
                 writer.replace_vector(&id, &self.spec.vector_view, vector)
             } else {
                 writer.set_vector(&id, &self.spec.vector_view, vector)

@@ -21,3 +21,8 @@ fn replay(name: &str, target: fn(&[u8])) {
 fn query_roundtrip() {
     replay("query_roundtrip", simile::fuzzing::query_roundtrip);
 }
+
+#[test]
+fn import_line() {
+    replay("import_line", simile::fuzzing::import_line);
+}

@@ -53,6 +53,9 @@ pub(in crate::cli) struct Import {
     /// Replace records whose ids exist
     #[arg(long)]
     update: bool,
+    /// With --update: supplied vectors stay although the text has changed
+    #[arg(long, requires = "update")]
+    keep_vectors: bool,
     /// Pass over records that are there already, identical
     #[arg(long)]
     resume: bool,
@@ -105,9 +108,13 @@ struct SkippedLine<'a> {
 struct Listener(Reporter);
 
 impl ImportListener for Listener {
-    fn line(&mut self, read: u64) {
+    fn line(&mut self, read: u64, share: &dyn Fn() -> Option<f64>) {
         // Drawing is bounded elsewhere; telling the bar of every line would still cost more than reading it.
         if read.is_multiple_of(64) {
+            // The first buffers of a small file say little about its number of lines.
+            if let Some(share) = share().filter(|share| *share > 0.0 && read >= 1024) {
+                self.0.guess_total((read as f64 / share) as u64);
+            }
             self.0.done(read);
         }
     }
@@ -159,6 +166,7 @@ impl Import {
             batch: self.batch,
             skip_bad: self.skip_bad,
             update: self.update,
+            keep_vectors: self.keep_vectors,
             resume: self.resume,
             no_embed: self.no_embed,
         }

@@ -15,6 +15,7 @@ mod project;
 mod query;
 mod remove;
 mod repl;
+mod tour;
 mod view;
 
 pub(super) use query::Runner;
@@ -56,6 +57,7 @@ fn run<A: Run>(matches: &ArgMatches, console: &mut Console) -> Result<Outcome> {
 
 /// All commands, in the order a newcomer meets them.
 pub(super) const COMMANDS: &[Entry] = &[
+    entry::<tour::Tour>("tour", "A guided first look: makes a store, questions it, leaves it behind"),
     entry::<new::New>("new", "Make an empty store"),
     entry::<import::Import>("import", "Read JSONL (plain or .gz) into a collection, with or without vectors"),
     entry::<view::View>("view", "Add a view: a template, a rewritten text, or supplied vectors"),

@@ -4,11 +4,11 @@ use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::one_line;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::interchange::npy::NpyReader;
 use crate::types::ProjectionDef;
 use crate::types::limits::DIMENSION;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,9 @@ const NUMBERS: u64 = 1 << 23;
 
 /// Arguments of `project`.
 #[derive(Debug, Args)]
-#[group(id = "source", required = true, multiple = true, args = ["matrix", "query", "record", "identity", "random"])]
+#[command(group(
+    ArgGroup::new("source").required(true).multiple(true).args(["matrix", "query", "record", "identity", "random"])
+))]
 pub(in crate::cli) struct Project {
     /// The store
     store: PathBuf,
@@ -50,10 +52,13 @@ impl Run for Project {
     fn run(self, console: &mut Console) -> Result<Outcome> {
         let def = self.definition()?;
         let store = console.open_writer(&self.store)?;
-        let mut batch = store.begin()?;
-        if self.replace {
-            batch.drop_projection(&self.name)?;
+        // The writer's lock is held, so nobody can store one of this name in between.
+        if !self.replace && store.snapshot()?.projection(&self.name)?.is_some() {
+            let message =
+                format!("there is a projection {:?} already (--replace stores this one in its place)", self.name);
+            return Err(Error::new(ErrorKind::Exists, message));
         }
+        let mut batch = store.begin()?;
         batch.put_projection(def.clone())?;
         let commit = batch.commit()?;
         if console.json {
@@ -147,7 +152,7 @@ fn check_shape(rows: u32, columns: u32) -> Result<()> {
 }
 
 fn too_large(what: String) -> Error {
-    Error::new(crate::error::ErrorKind::Limit, format!("{what} is too large: at most {NUMBERS} numbers are allowed"))
+    Error::new(ErrorKind::Limit, format!("{what} is too large: at most {NUMBERS} numbers are allowed"))
 }
 
 /// Independent normal numbers with variance 1/k, so that lengths are kept on average (Johnson and Lindenstrauss).

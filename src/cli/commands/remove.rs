@@ -6,13 +6,13 @@ use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line};
 use crate::error::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = false, args = ["ids", "condition"])]
+#[command(group(ArgGroup::new("which").required(true).args(["ids", "condition"])))]
 pub(in crate::cli) struct Remove {
     /// The store
     store: PathBuf,

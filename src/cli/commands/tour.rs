@@ -63,8 +63,11 @@ fn unused_path() -> PathBuf {
 }
 
 fn opening(console: &mut Console, path: &Path) -> Result<()> {
-    prose(console, "Similar in what respect? Every search here says which text is compared, what is done to its vector, \
-                    and by which metric; the line above each answer repeats it, defaults included.")?;
+    prose(
+        console,
+        "Similar in what respect? Every search here says which text is compared, what is done to its vector, \
+                    and by which metric; the line above each answer repeats it, defaults included.",
+    )?;
     console.line("")?;
     console.line(format!("The store is {}", safe(&path.display().to_string())))
 }

@@ -8,13 +8,13 @@ use crate::cli::render::text::{count, one_line};
 use crate::error::{Error, Result};
 use crate::store::ViewSpec;
 use crate::types::{ElementType, ViewKind};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
 
 /// Arguments of `view`.
 #[derive(Debug, Args)]
-#[group(id = "kind", required = true, multiple = false, args = ["template", "text_from", "vectors_only"])]
+#[command(group(ArgGroup::new("kind").required(true).args(["template", "text_from", "vectors_only"])))]
 pub(in crate::cli) struct View {
     /// The store
     store: PathBuf,

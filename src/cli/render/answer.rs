@@ -125,7 +125,7 @@ fn footer(answer: &Answer) -> String {
     let plan = &answer.plan;
     let mut parts = vec![format!("{} of {}", thousands(answer.hits().len() as u64), thousands(plan.scanned))];
     if plan.matched < plan.rows {
-        parts.push(format!("{} match the condition", thousands(plan.matched)));
+        parts.push(format!("{} of {} match", thousands(plan.matched), thousands(plan.rows)));
     }
     if plan.undirected > 0 {
         parts.push(format!("{} without direction (show undirected)", thousands(plan.undirected)));

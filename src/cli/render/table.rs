@@ -96,7 +96,7 @@ mod tests {
         ];
         let style = Style { colour: false, width: 30 };
         let found = lines(&columns, &rows, style, 1);
-        assert_eq!(found, [" score  id      text", "   0.5  n17     Where did I pu…", " -0.25  a lon…  日本"]);
+        assert_eq!(found, [" score  id      text", "   0.5  n17     Where did I p…", " -0.25  a lon…  日本"]);
     }
 
     #[test]

@@ -112,8 +112,12 @@ fn vectors_beside_texts_come_back_bit_for_bit() {
     import(&place, &["notes.jsonl", "--vectors", "v.npy"]);
     for (id, row) in ["n17", "n31", "n08"].iter().zip(rows) {
         let record = place.run(["get", "s", "notes", id, "--vectors", "--json"]).exits(0).json();
-        let found: Vec<u32> =
-            record["views"]["raw"]["vector"].as_array().unwrap().iter().map(|n| (n.as_f64().unwrap() as f32).to_bits()).collect();
+        let found: Vec<u32> = record["views"]["raw"]["vector"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| (n.as_f64().unwrap() as f32).to_bits())
+            .collect();
         assert_eq!(found, row.iter().map(|number| number.to_bits()).collect::<Vec<_>>(), "{id}");
     }
     let info = place.run(["info", "s", "--json"]).exits(0).json();
@@ -178,7 +182,10 @@ fn a_rewrite_view_takes_its_text_from_a_field() {
     place.write("a.jsonl", "{\"id\": 1, \"text\": \"long\", \"short\": \"keys\"}\n");
     import(&place, &["a.jsonl"]);
     place.run(["view", "s", "notes", "rewritten", "--text-from", "short"]).exits(0);
-    place.write("b.jsonl", "{\"id\": 2, \"text\": \"longer\", \"short\": \"wallet\"}\n{\"id\": 3, \"text\": \"none\"}\n");
+    place.write(
+        "b.jsonl",
+        "{\"id\": 2, \"text\": \"longer\", \"short\": \"wallet\"}\n{\"id\": 3, \"text\": \"none\"}\n",
+    );
     import(&place, &["b.jsonl"]);
     let record = place.run(["get", "s", "notes", "2", "--json"]).exits(0).json();
     assert_eq!(record["views"]["rewritten"]["text"], "wallet");

@@ -77,8 +77,7 @@ fn readers_follow_the_commits_of_a_writer() {
 fn a_repl_beside_a_writer_sees_what_comes() {
     let place = notes();
     let mut writer = Writer::start(&place);
-    let mut repl =
-        place.command(["repl", "s", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut repl = place.command(["repl", "s", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = repl.stdin.take().unwrap();
     let mut answers = BufReader::new(repl.stdout.take().unwrap());
     let mut ask = |statement: &str| {

@@ -23,7 +23,9 @@ fn query_json_has_the_documented_shape() {
     assert!(answer["notes"].is_array() && answer["elapsed_ms"].is_number());
     let first = &answer["results"][0];
     assert_eq!(first["rank"], 1);
-    assert!(first["id"].is_string() && first["score"].is_f64() && first["text"].is_string() && first["fields"].is_object());
+    assert!(
+        first["id"].is_string() && first["score"].is_f64() && first["text"].is_string() && first["fields"].is_object()
+    );
     assert!(first.get("distance").is_none());
     assert_eq!(answer["results"].as_array().unwrap().len(), 2);
 }
@@ -109,7 +111,9 @@ fn parameters_are_bound_and_never_become_query_text() {
 #[test]
 fn statements_from_a_pipe_are_answered_line_by_line() {
     let place = notes();
-    let input = format!("{KEYS} | top 1\n\nfind \"x\" in nowhere\n-- a remark\nlet topic = center corpus\n{KEYS} | using topic\n");
+    let input = format!(
+        "{KEYS} | top 1\n\nfind \"x\" in nowhere\n-- a remark\nlet topic = center corpus\n{KEYS} | using topic\n"
+    );
     let ran = place.run_with_input(["query", "s", "-", "--json"], &input).exits(2);
     let lines: Vec<Json> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 4, "{}", ran.stdout);
@@ -135,7 +139,9 @@ fn let_show_and_drop() {
 #[test]
 fn the_repl_reads_a_script() {
     let place = notes();
-    let script = format!("{KEYS} |\n  top 1\nshow lenses;\nlet a = center\nshow lenses\n.format jsonl\n{KEYS}\n| top 2\nquit\nnonsense\n");
+    let script = format!(
+        "{KEYS} |\n  top 1\nshow lenses;\nlet a = center\nshow lenses\n.format jsonl\n{KEYS}\n| top 2\nquit\nnonsense\n"
+    );
     let ran = place.run_with_input(["repl", "s"], &script).exits(0);
     assert!(ran.stdout.contains("no lenses") && ran.stdout.contains("saved lens a"), "{}", ran.stdout);
     assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("{\"rank\"")).count(), 2, "{}", ran.stdout);
@@ -150,7 +156,10 @@ fn evaluate_writes_a_run_and_scores_it() {
     place.write("c.jsonl", "{\"_id\": \"a\"}\n{\"_id\": \"b\"}\n{\"_id\": \"c\"}\n");
     place.write("c.npy", npy(&[&[1.0, 0.0], &[0.0, 1.0], &[-1.0, 0.0]]));
     place.run(["import", "s", "corpus", "c.jsonl", "--vectors", "c.npy"]).exits(0);
-    place.write("q.jsonl", "{\"_id\": \"q1\", \"text\": \"\"}\n{\"_id\": \"q2\", \"text\": \"\"}\n{\"_id\": \"zero\"}\n");
+    place.write(
+        "q.jsonl",
+        "{\"_id\": \"q1\", \"text\": \"\"}\n{\"_id\": \"q2\", \"text\": \"\"}\n{\"_id\": \"zero\"}\n",
+    );
     place.write("q.npy", npy(&[&[1.0, 0.1], &[0.9, 1.0], &[0.0, 0.0]]));
     place.write("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\ta\t1\nq2\ta\t1\n");
     let base = ["evaluate", "s", "find $q in corpus | top 10", "--queries", "q.jsonl", "--query-vectors", "q.npy"];
