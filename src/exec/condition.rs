@@ -167,7 +167,7 @@ impl Checker<'_> {
 
     fn compare(&self, field: &Name, op: CompareOp, value: &Spanned<Literal>) -> Result<Condition> {
         let field_type = self.field(field)?;
-        let literal = self.literal(value)?;
+        let literal = self.literal(value, field_type)?;
         if literal == Literal::Null {
             return fail(self.compared_with_null(field, op, value));
         }
@@ -210,7 +210,7 @@ impl Checker<'_> {
         let mut numbers = Vec::new();
         let mut bools = Vec::new();
         for value in values {
-            match (field_type, self.literal(value)?) {
+            match (field_type, self.literal(value, field_type)?) {
                 (_, Literal::Null) => {
                     return fail(
                         self.site
@@ -240,7 +240,7 @@ impl Checker<'_> {
 
     fn has(&self, field: &Name, value: &Spanned<Literal>) -> Result<Condition> {
         let field_type = self.field(field)?;
-        let literal = self.literal(value)?;
+        let literal = self.literal(value, field_type)?;
         if field_type != FieldType::TextList {
             let error = self.site.error(
                 "resolve::has_needs_list",
@@ -258,11 +258,12 @@ impl Checker<'_> {
         }
     }
 
-    /// The constant, with a parameter replaced by its value.
-    fn literal(&self, value: &Spanned<Literal>) -> Result<Literal> {
+    /// The constant, with a parameter replaced by its value. Command lines and forms have only text to bind, so a
+    /// bound text counts as a number or a boolean where the field is one and the text reads as one.
+    fn literal(&self, value: &Spanned<Literal>, field_type: FieldType) -> Result<Literal> {
         let Literal::Param(name) = &value.node else { return Ok(value.node.clone()) };
         match self.params.get(name) {
-            Some(Param::Text(text)) => Ok(Literal::Text(text.clone())),
+            Some(Param::Text(text)) => Ok(read_as(text, field_type).unwrap_or_else(|| Literal::Text(text.clone()))),
             Some(Param::Integer(v)) => Ok(Literal::Integer(*v)),
             Some(Param::Float(v)) if v.is_finite() => Ok(Literal::Float(*v)),
             Some(Param::Float(v)) => {
@@ -347,6 +348,19 @@ impl Checker<'_> {
             (None, FieldType::Bool, _) => error.hint(format!("booleans are written {}", one_of(&["true", "false"]))),
             _ => error,
         }
+    }
+}
+
+/// `text` as a constant of a number or boolean field, if it reads as one.
+fn read_as(text: &str, field_type: FieldType) -> Option<Literal> {
+    match field_type {
+        FieldType::Integer | FieldType::Float => {
+            let integer = text.parse().map(Literal::Integer);
+            let float = || text.parse().ok().filter(|v: &f64| v.is_finite()).map(Literal::Float);
+            integer.ok().or_else(float)
+        }
+        FieldType::Bool => text.parse().ok().map(Literal::Bool),
+        FieldType::Text | FieldType::TextList | FieldType::Json => None,
     }
 }
 

@@ -257,7 +257,8 @@ pub(crate) fn notes(plan: &Plan, view: &ViewSnapshot, params: &Params) -> Vec<St
     let weights: f64 = terms.iter().map(|term| term.weight).sum();
     if plan.centers() && (weights - 1.0).abs() > 1e-9 {
         notes.push(format!(
-            "the weights sum to {weights}, and centering subtracts the mean once: the query is not on the records' scale"
+            "the weights sum to {}, and centering subtracts the mean once: the query is not on the records' scale",
+            (weights * 1e9).round() / 1e9
         ));
     }
     notes

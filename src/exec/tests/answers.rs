@@ -155,12 +155,35 @@ fn a_batch_answers_as_single_searches_do() {
 
 #[test]
 fn a_batch_may_vary_the_condition() {
-    let (fixture, _) = words();
+    let (fixture, vectors) = words();
     let query = fixture.query("find #w9 in words | where number >= $least | top 40");
     let answers = query.run_batch(&[10.into(), 38.into()]).unwrap();
     assert_eq!(answers.iter().map(|answer| answer.plan.matched).collect::<Vec<_>>(), [30, 2]);
+    // What is the same for all keeps one pass.
+    let query = fixture.query("find $q in words | where number >= $least | top 40").bind("least", "30");
+    let values: Vec<Param> = [9, 10].map(|idx| vectors[idx].clone().into()).into();
+    let answers = query.run_batch(&values).unwrap();
+    assert_eq!(answers.iter().map(|answer| answer.plan.matched).collect::<Vec<_>>(), [10, 10]);
+    assert_ne!(answers[0].hits(), answers[1].hits());
     let fixed = fixture.query("find #w9 in words");
     assert_eq!(fixed.run_batch(&[1.into()]).unwrap_err().query().unwrap().code, "resolve::batch_param");
+}
+
+#[test]
+fn bound_text_is_read_as_what_the_field_holds() {
+    let (fixture, _) = words();
+    let matched = |condition: &str, value: Param| {
+        let query = fixture.query(&format!("find #w9 in words | where {condition}")).bind("v", value);
+        query.run().map(|answer| answer.plan.matched).map_err(|error| error.query().unwrap().code)
+    };
+    assert_eq!(matched("number < $v", "12".into()), Ok(12));
+    assert_eq!(matched("number < $v", "11.5".into()), Ok(12));
+    assert_eq!(matched("number in ($v, 3)", "12".into()), Ok(2));
+    assert_eq!(matched("number < $v", "twelve".into()), Err("resolve::type_mismatch"));
+    assert_eq!(matched("number < $v", "inf".into()), Err("resolve::type_mismatch"));
+    assert_eq!(matched("kind = $v", "third".into()), Ok(14));
+    assert_eq!(matched("kind = $v", 3.into()), Err("resolve::type_mismatch"));
+    assert_eq!(matched("tags has $v", "even".into()), Ok(20));
 }
 
 #[test]

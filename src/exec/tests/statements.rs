@@ -165,6 +165,18 @@ fn only_let_and_drop_write() {
 }
 
 #[test]
+fn a_session_that_holds_its_snapshot_sees_new_commits() {
+    let (fixture, _) = words();
+    let mut session = Session::new(&fixture.store);
+    session.hold_snapshot(true);
+    assert_eq!(answer(&mut session, "find #w9 in words | where number < 20").plan.matched, 20);
+    let mut batch = fixture.store.begin().unwrap();
+    batch.collection("words").unwrap().remove("w3").unwrap();
+    batch.commit().unwrap();
+    assert_eq!(answer(&mut session, "find #w9 in words | where number < 20").plan.matched, 19);
+}
+
+#[test]
 fn a_condition_names_records_and_removes_them() {
     let (fixture, _) = words();
     let snapshot = fixture.snapshot();
