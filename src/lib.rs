@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files of their own"))]
 
+#[doc(hidden)]
+pub mod bench_support;
 pub(crate) mod catalog;
 #[doc(hidden)]
 pub mod cli;

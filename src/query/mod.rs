@@ -76,8 +76,6 @@ mod suggest;
 mod token;
 
 #[cfg(test)]
-mod bad_errors;
-#[cfg(test)]
 mod tests;
 
 pub use name::{check_id, check_name, is_bare_field, is_bare_id, is_bare_name, is_keyword, is_param_name};

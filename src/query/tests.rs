@@ -1,5 +1,7 @@
 //! The language as a whole: canonical texts, round trips over arbitrary trees, limits, and arbitrary input.
 
+mod bad_errors;
+
 use super::*;
 
 /// Statements in canonical form: they print as they stand.

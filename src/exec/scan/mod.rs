@@ -73,16 +73,21 @@ pub fn scan_batch(
     }
     let rows = Rows::new(prepared, allowed);
     let wanted = Wanted { k, bound };
-    let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
-    candidates
-        .into_par_iter()
-        .zip(queries)
-        .map(|(candidates, query)| {
+    let mut results = Vec::with_capacity(queries.len());
+    for queries in queries.chunks(PASS_QUERIES) {
+        let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
+        let finish = |(candidates, query)| {
             let hits = finish::hits(source, prepared, query, rows.with_extreme(candidates), &wanted)?;
             Ok(ScanResult { hits, scanned: rows.scanned })
-        })
-        .collect()
+        };
+        results.extend(candidates.into_par_iter().zip(queries).map(finish).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(results)
 }
+
+/// Queries that share one pass over the rows: enough to be bound by arithmetic and not by memory, few enough that the
+/// candidates of all of them in every task stay small.
+const PASS_QUERIES: usize = 256;
 
 /// How many rows are wanted, and from which value on.
 #[derive(Debug, Clone, Copy)]

@@ -194,8 +194,9 @@ impl Checker<'_> {
         named.extend(garbage.into_iter().map(|((_, path), ())| path));
         let unnamed = segment_files(&*self.shared.storage)?.into_iter().filter(|path| !named.contains(path)).count();
         if unnamed > 0 {
-            let note =
-                format!("{unnamed} segment files belong to no commit; a writer that opens the store removes them");
+            let note = format!(
+                "{unnamed} segment files belong to no commit so far; a writer that opens the store removes them"
+            );
             self.report.notes.push(note);
         }
         Ok(())

@@ -2,8 +2,8 @@
 //!
 //! The file is written anew with `UPDATE=1 cargo test bad_errors`; read the difference before committing it.
 
-use super::{parse, parse_expr};
 use crate::error::QueryError;
+use crate::query::{parse, parse_expr};
 use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
@@ -207,7 +207,7 @@ fn sketch(error: &QueryError) -> String {
     let mut shown = String::new();
     let mut carets = 0;
     for (at, c) in line.char_indices() {
-        let c = if c.is_control() || super::printer::is_invisible(c) { '?' } else { c };
+        let c = if c.is_control() || crate::query::printer::is_invisible(c) { '?' } else { c };
         shown.push(c);
         if start + at < error.span.start {
             gap.push(c);
