@@ -68,7 +68,7 @@ fn unordered(bits: u64) -> f64 {
 }
 
 /// Fewest candidates that are worth a pruning pass.
-const SMALLEST_LIMIT: usize = 512;
+const SMALLEST_LIMIT: usize = 64;
 
 impl Candidates {
     /// Looks for the best `k` among rows whose true value is at least `threshold` (minus infinity: all rows).
