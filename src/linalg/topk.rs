@@ -88,11 +88,6 @@ impl Candidates {
         self.threshold
     }
 
-    /// Whether nothing can be among the best because none are wanted.
-    pub fn wants_none(&self) -> bool {
-        self.k == 0
-    }
-
     /// Considers a row. An interval that is not a number must not be offered.
     #[inline]
     pub fn offer(&mut self, candidate: Candidate) {
@@ -169,7 +164,7 @@ mod tests {
     fn no_rows_wanted_none_kept() {
         let mut best = Candidates::new(0, f64::NEG_INFINITY);
         best.offer(interval(0, 1.0, 1.0));
-        assert!(best.wants_none() && best.finish().is_empty());
+        assert!(best.finish().is_empty());
     }
 
     #[test]

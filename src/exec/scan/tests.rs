@@ -1,5 +1,6 @@
 //! The scan against the oracle, for random lenses over random and hostile rows.
 
+use super::finish::rescore;
 use super::*;
 use crate::lens::memory::MemoryRows;
 use crate::lens::oracle::{self, Verdict};
