@@ -37,8 +37,7 @@ fn what_the_tour_says_of_its_answers_holds() {
     let described = ids(&tour, 2, 0);
     assert!(described.iter().filter(|id| physicists.contains(id)).count() >= 4, "{described:?}");
     assert!(ids(&tour, 2, 1).iter().filter(|id| described.contains(id)).count() >= 4);
-    let english =
-        ["newton", "faraday", "shakespeare", "austen", "dickens", "elgar", "purcell", "turner", "constable"];
+    let english = ["newton", "faraday", "shakespeare", "austen", "dickens", "elgar", "purcell", "turner", "constable"];
     assert!(ids(&tour, 2, 2).iter().all(|id| english.contains(id)), "{:?}", ids(&tour, 2, 2));
 
     // Queens and capitals.
