@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use simile::text::embed::{Embedder, StaticEmbedder, bundled};
+use simile::text::embed::{StaticEmbedder, bundled};
 
 /// Short texts of the kind people search for, each a little different.
 fn texts() -> Vec<String> {

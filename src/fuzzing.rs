@@ -63,7 +63,7 @@ pub fn import_line(data: &[u8]) {
     let record = match parse_line(line, &spec) {
         Ok(record) => record,
         Err(error) => {
-            assert!(!error.reason.is_empty() && !error.reason.contains(" at line 1 "), "{error:?}");
+            assert!(!error.reason.is_empty() && error.to_string().len() < 4096, "{error:?}");
             return;
         }
     };

@@ -178,6 +178,7 @@ impl<'o> Run<'o> {
             let mut writer = batch.existing_collection(collection)?.no_embed(self.options.no_embed);
             writer = writer.keep_vectors(self.options.keep_vectors);
             self.fill(&mut writer, control, listener)?;
+            self.check_rows()?;
             // The last, empty batch of a batched import would be a commit of nothing.
             if self.report.commits > 0 && self.report.kept() == before {
                 break;
@@ -187,8 +188,13 @@ impl<'o> Run<'o> {
             self.committed = self.report.kept();
             listener.commit(self.committed);
         }
+        Ok(())
+    }
+
+    /// Refuses rows that no line came for: a pipe's lines could not be counted beforehand.
+    fn check_rows(&self) -> Result<()> {
         match &self.vectors {
-            Some(vectors) if vectors.rows() != self.report.read => {
+            Some(vectors) if self.at_end && vectors.rows() != self.report.read => {
                 Err(other_count(self.options, self.report.read, vectors.rows()))
             }
             _ => Ok(()),

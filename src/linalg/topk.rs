@@ -68,7 +68,7 @@ fn unordered(bits: u64) -> f64 {
 }
 
 /// Fewest candidates that are worth a pruning pass.
-const SMALLEST_LIMIT: usize = 512;
+const SMALLEST_LIMIT: usize = 64;
 
 impl Candidates {
     /// Looks for the best `k` among rows whose true value is at least `threshold` (minus infinity: all rows).
@@ -86,11 +86,6 @@ impl Candidates {
     /// A row with an upper end below this cannot be among the best.
     pub fn threshold(&self) -> f64 {
         self.threshold
-    }
-
-    /// Whether nothing can be among the best because none are wanted.
-    pub fn wants_none(&self) -> bool {
-        self.k == 0
     }
 
     /// Considers a row. An interval that is not a number must not be offered.
@@ -169,7 +164,7 @@ mod tests {
     fn no_rows_wanted_none_kept() {
         let mut best = Candidates::new(0, f64::NEG_INFINITY);
         best.offer(interval(0, 1.0, 1.0));
-        assert!(best.wants_none() && best.finish().is_empty());
+        assert!(best.finish().is_empty());
     }
 
     #[test]

@@ -334,7 +334,8 @@ fn number(i: &str) -> IResult<&str, &str> {
         let next_is_digit = || i[end + 1..].starts_with(|c: char| c.is_ascii_digit());
         let plain = c.is_alphanumeric() || c == '.' || c == '_';
         // A sign belongs to the number only as the sign of an exponent: `1e-5`, but not `1e - 5` or `2-1`.
-        if !plain && !(matches!(c, '+' | '-') && matches!(last, 'e' | 'E') && next_is_digit()) {
+        let signs_exponent = matches!(c, '+' | '-') && matches!(last, 'e' | 'E') && next_is_digit();
+        if !plain && !signs_exponent {
             break;
         }
         last = c;

@@ -128,9 +128,9 @@ fn check_sees_every_broken_invariant() {
         (
             "the tail's checksum is wrong",
             Box::new(move |tx| {
-                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(5)))?.unwrap();
                 entry.tail_sum ^= 1;
-                tx.put(&tables::SEGMENTS, &(view, SegmentId(1)), &entry)
+                tx.put(&tables::SEGMENTS, &(view, SegmentId(5)), &entry)
             }),
         ),
     ];

@@ -14,3 +14,4 @@ mod store;
 mod store_damage;
 mod store_model;
 mod tidy;
+mod tour;

@@ -13,6 +13,7 @@ use crate::interchange::output::TextFile;
 use crate::learn::evaluate::{Qrels, Report, evaluate, run_line};
 use clap::Args;
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -50,6 +51,8 @@ struct Outcomes {
     failed: u64,
     first_failure: Option<String>,
     hits: u64,
+    /// Queries that are judged but stand in no line of the queries.
+    missing: u64,
 }
 
 impl Run for Evaluate {
@@ -66,14 +69,18 @@ impl Run for Evaluate {
         }
         let mut run = self.run.as_deref().map(TextFile::create).transpose()?;
         let start = Instant::now();
-        let outcomes = self.answer(console, &queries, vectors.as_mut(), run.as_mut())?;
+        let mut outcomes = self.answer(console, &queries, vectors.as_mut(), run.as_mut())?;
         let seconds = start.elapsed().as_secs_f64();
+        if let Some(qrels) = &qrels {
+            let asked: HashSet<&str> = queries.iter().map(|query| query.id.as_str()).collect();
+            outcomes.missing = qrels.queries().filter(|query| !asked.contains(query)).count() as u64;
+        }
         if let Some(run) = run {
             run.finish()?;
         }
-        let report = qrels.map(|qrels| {
+        let report = qrels.as_ref().map(|qrels| {
             let rankings = outcomes.rankings.iter().map(|(query, ids)| (query.as_str(), ids.as_slice()));
-            evaluate(rankings, &qrels)
+            evaluate(rankings, qrels)
         });
         self.print(console, queries.len() as u64, &outcomes, report.as_ref(), seconds)?;
         Ok(if outcomes.hits > 0 { Outcome::Done } else { Outcome::Nothing })
@@ -126,10 +133,11 @@ impl Evaluate {
                 "query": statement,
                 "queries": queries,
                 "failed": outcomes.failed,
+                "missing": outcomes.missing,
                 "judged": report.map(|report| report.judged),
-                "mrr@10": report.map(|report| report.mrr_at_10),
-                "r@1": report.map(|report| report.recall_at_1),
-                "ndcg@10": report.map(|report| report.ndcg_at_10),
+                "MRR@10": report.map(|report| report.mrr_at_10),
+                "R@1": report.map(|report| report.recall_at_1),
+                "nDCG@10": report.map(|report| report.ndcg_at_10),
                 "run": self.run.as_ref().map(|path| path.display().to_string()),
                 "seconds": (seconds * 1000.0).round() / 1000.0,
             }));
@@ -147,6 +155,10 @@ impl Evaluate {
                 report.ndcg_at_10,
                 count(report.judged as u64, "query")
             ))?;
+        }
+        if outcomes.missing > 0 {
+            console
+                .line(format!("note: {} not in the file, and not counted", count(outcomes.missing, "judged query")))?;
         }
         if let Some(reason) = &outcomes.first_failure {
             console.line(format!("{} without an answer: {}", count(outcomes.failed, "query"), safe(reason)))?;

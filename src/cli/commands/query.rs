@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Param, Reply, Session, is_write};
 use crate::interchange::input::{LineReader, open};
 use crate::interchange::npy::NpyReader;
+use crate::store::{Snapshot, Store};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,7 @@ fn is_empty(reply: &Reply) -> bool {
 /// Runs statements against one store, as a reader until one of them writes.
 pub(in crate::cli) struct Runner {
     path: PathBuf,
+    store: Store,
     session: Session,
     params: Vec<(String, Param)>,
     format: Format,
@@ -107,15 +109,21 @@ impl Runner {
         format: Format,
         params: Vec<(String, Param)>,
     ) -> Result<Runner> {
-        let mut session = Session::new(&console.open_reader(path)?);
+        let store = console.open_reader(path)?;
+        let mut session = Session::new(&store);
         for (name, value) in &params {
             session.bind(name, value.clone());
         }
-        Ok(Runner { path: path.to_path_buf(), session, params, format })
+        Ok(Runner { path: path.to_path_buf(), store, session, params, format })
     }
 
-    /// Runs one statement. The first one that writes opens the store for writing; it is closed again after it, so
-    /// that other writers are not kept out while nothing is written.
+    /// What the store holds now.
+    pub(in crate::cli) fn snapshot(&self) -> Result<Snapshot> {
+        self.store.snapshot()
+    }
+
+    /// Runs one statement. One that writes opens the store for writing; it is closed again after it, so that other
+    /// writers are not kept out while nothing is written.
     pub(in crate::cli) fn reply(&mut self, console: &Console, statement: &str) -> Result<Reply> {
         if is_write(statement) {
             let writer = console.open_writer(&self.path)?;

@@ -4,6 +4,7 @@
 //! pipe lines are joined by the same rule, and a line that begins with `|` carries on the one before it when it is
 //! already there.
 
+use super::complete::Words;
 use super::history;
 use super::statement::{carries_on, is_complete};
 use crate::cli::console::{Console, Style};
@@ -15,7 +16,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Config, Editor, Helper};
+use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, IsTerminal, Stdin};
 use std::path::{Path, PathBuf};
@@ -54,11 +55,15 @@ impl Input {
         if !io::stdin().is_terminal() || !console.is_terminal {
             return Ok(Input::Pipe(BufReader::new(io::stdin())));
         }
-        let config = Config::builder().history_ignore_space(true).auto_add_history(false).build();
+        let config = Config::builder()
+            .history_ignore_space(true)
+            .auto_add_history(false)
+            .completion_type(CompletionType::List)
+            .build();
         let mut editor = Editor::with_config(config).map_err(editor_error)?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let prompt = format!("{}> ", one_line(&name));
-        editor.set_helper(Some(Joiner { style: console.style }));
+        editor.set_helper(Some(Joiner { style: console.style, words: Words::default() }));
         let history = if keep_history { history::file() } else { None };
         if let Some(file) = &history {
             // The first session has none yet.
@@ -70,6 +75,15 @@ impl Input {
     /// Whether a person types.
     pub(super) fn is_terminal(&self) -> bool {
         matches!(self, Input::Terminal(_))
+    }
+
+    /// Offers these words from now on.
+    pub(super) fn offer(&mut self, words: Words) {
+        if let Input::Terminal(terminal) = self
+            && let Some(helper) = terminal.editor.helper_mut()
+        {
+            helper.words = words;
+        }
     }
 
     /// The next statement.
@@ -135,9 +149,10 @@ fn next_carries_on<R: io::Read>(reader: &BufReader<R>) -> bool {
     carries_on(&String::from_utf8_lossy(reader.buffer()))
 }
 
-/// Tells the editor when a statement is finished.
+/// Tells the editor when a statement is finished, and what a word could become.
 struct Joiner {
     style: Style,
+    words: Words,
 }
 
 impl Validator for Joiner {
@@ -157,6 +172,10 @@ impl Highlighter for Joiner {
 
 impl Completer for Joiner {
     type Candidate = String;
+
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(self.words.complete(line, at))
+    }
 }
 
 impl Hinter for Joiner {

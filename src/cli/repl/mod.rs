@@ -4,6 +4,7 @@
 //! for writing only while a `let` or `drop` runs, so that it keeps no other writer out; every statement sees the
 //! latest commit, whoever made it.
 
+mod complete;
 mod history;
 mod input;
 mod statement;
@@ -15,6 +16,7 @@ use super::render::format::Format;
 use super::render::text::one_line;
 use crate::error::{Error, Result};
 use clap::ValueEnum;
+use complete::Words;
 use input::{Input, Read};
 use std::path::Path;
 
@@ -30,7 +32,8 @@ does an open string or bracket; an empty line ends them all the same.
   show collections | views | fields | lenses | projections | undirected
 
   help              this page               .format FORMAT    table, json, jsonl, csv or markdown
-  quit              leave (also Ctrl-D)     .bind NAME TEXT   gives $NAME a text";
+  quit              leave (also Ctrl-D)     .bind NAME TEXT   gives $NAME a text
+  Tab               completes words of the language and names of the store";
 
 /// What a line that is no statement asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +59,12 @@ pub(super) fn run(path: &Path, keep_history: bool, console: &mut Console) -> Res
     }
     let mut failed = false;
     loop {
+        // Names come and go, by this hand or another; a store that cannot be read says so at the next statement.
+        if input.is_terminal()
+            && let Ok(words) = runner.snapshot().and_then(|snapshot| Words::of(&snapshot))
+        {
+            input.offer(words);
+        }
         let text = match input.read()? {
             Read::Statement(text) => text,
             Read::Nothing => continue,

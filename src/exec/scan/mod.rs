@@ -1,6 +1,6 @@
 //! The scan: the best k rows of a view under a prepared lens.
 //!
-//! Owns [`scan`], [`scan_batch`] and [`rescore`]. One pass over the allowed rows computes one `f32` product each and
+//! Owns [`scan`] and [`scan_batch`]. One pass over the allowed rows computes one `f32` product each and
 //! keeps the rows that may be among the best (`screen`); those are scored again in `f64` from the raw row
 //! (`finish`), and only these scores are compared and shown. So an answer is the same bits for any number of
 //! threads, for one query or many, filtered or not. It knows no records and no names.
@@ -9,8 +9,6 @@ mod finish;
 mod screen;
 #[cfg(test)]
 mod tests;
-
-pub use finish::rescore;
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};

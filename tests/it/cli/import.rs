@@ -200,3 +200,43 @@ fn texts_in_another_field_are_asked_about() {
     let shown = place.run(["import", "s", "notes", "x.jsonl"]).exits(0).stdout;
     assert!(shown.contains("--text FIELD"), "{shown}");
 }
+
+#[test]
+fn halves_are_kept_and_doubles_are_rounded() {
+    let place = Place::with_store();
+    place.write("x.jsonl", "{\"id\": 1}\n");
+    let of = |descr: &str, data: &[u8]| {
+        let whole = npy(&[&[0.0]]);
+        let mut bytes = whole[..whole.len() - 4].to_vec();
+        let at = bytes.windows(3).position(|part| part == b"<f4").unwrap();
+        bytes[at..at + 3].copy_from_slice(descr.as_bytes());
+        bytes.extend_from_slice(data);
+        bytes
+    };
+    place.write("half.npy", of("<f2", &0x3555_u16.to_le_bytes()));
+    let report = import(&place, &["x.jsonl", "--vectors", "half.npy", "--view", "half", "--no-embed"]);
+    assert_eq!(report["notes"], json!([]));
+    place.write("double.npy", of("<f8", &0.1_f64.to_le_bytes()));
+    let double = ["x.jsonl", "--vectors", "double.npy", "--view", "double", "--only-vectors"];
+    let report = import(&place, &double);
+    assert!(report["notes"][0].as_str().unwrap().contains("rounded to f4"), "{report}");
+    let record = place.run(["get", "s", "notes", "1", "--vectors", "--json"]).exits(0).json();
+    assert_eq!(record["views"]["half"]["vector"], json!([0.333_251_95]));
+    assert_eq!(record["views"]["double"]["vector"], json!([0.1]));
+    let info = place.run(["info", "s", "--json"]).exits(0).json();
+    assert_eq!(info["collections"][0]["views"][1]["type"], "f16");
+}
+
+#[test]
+fn rows_that_no_line_of_a_pipe_came_for_keep_everything_out() {
+    let place = Place::with_store();
+    place.write("v.npy", npy(&[&[1.0], &[2.0], &[3.0]]));
+    for (lines, want) in
+        [("{\"id\": 1}\n{\"id\": 2}\n", "2 records"), ("{\"id\":1}\n{\"id\":2}\n{\"id\":3}\n{\"id\":4}\n", "3 rows")]
+    {
+        let ran = place.run_with_input(["import", "s", "notes", "-", "--vectors", "v.npy", "--json"], lines).exits(2);
+        let message = ran.json_error()["message"].as_str().unwrap().to_string();
+        assert!(message.contains(want) && message.contains("nothing was imported"), "{message}");
+        assert_eq!(place.records("notes"), 0);
+    }
+}

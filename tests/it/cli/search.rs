@@ -166,9 +166,9 @@ fn evaluate_writes_a_run_and_scores_it() {
     let rest = ["--qrels", "qrels.tsv", "--run", "out.trec", "--json"];
     let report = place.run(base.iter().chain(&rest)).exits(0).json();
     assert_eq!((&report["queries"], &report["judged"], &report["failed"]), (&3.into(), &2.into(), &1.into()));
-    assert_eq!(report["mrr@10"], 0.75);
-    assert_eq!(report["r@1"], 0.5);
-    let ndcg = report["ndcg@10"].as_f64().unwrap();
+    assert_eq!(report["MRR@10"], 0.75);
+    assert_eq!(report["R@1"], 0.5);
+    let ndcg = report["nDCG@10"].as_f64().unwrap();
     assert!((ndcg - (1.0 + 1.0 / 3f64.log2()) / 2.0).abs() < 1e-12, "{ndcg}");
     let run = std::fs::read_to_string(place.path("out.trec")).unwrap();
     let first: Vec<&str> = run.lines().next().unwrap().split(' ').collect();
