@@ -78,7 +78,7 @@ impl ImportListener for () {}
 /// Why one line did not go in.
 enum Refusal {
     /// The line is bad; the batch is as it was.
-    Line(LineError, Option<String>),
+    Line(LineError, ErrorKind, Option<String>),
     /// Nothing more can be done.
     Fatal(Error),
 }
@@ -265,14 +265,14 @@ impl<'o> Run<'o> {
                 Ok(Outcome::Updated) => self.report.updated += 1,
                 Ok(Outcome::Unchanged) => self.report.unchanged += 1,
                 Err(Refusal::Fatal(error)) => return Err(error),
-                Err(Refusal::Line(problem, id)) => {
+                Err(Refusal::Line(problem, kind, id)) => {
                     if let Some(id) = id {
                         self.taken.push((self.report.skipped.len(), id));
                     }
                     self.report.skipped.push(problem);
                     if !self.options.skip_bad {
                         self.name_the_takers();
-                        return Err(self.bad_line());
+                        return Err(self.bad_line(kind));
                     }
                 }
             }
@@ -308,7 +308,7 @@ impl<'o> Run<'o> {
             self.any_text |= !record.text.is_empty();
             record
         });
-        Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, None)))))
+        Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, ErrorKind::Invalid, None)))))
     }
 
     /// Gives a record to the store.
@@ -317,7 +317,8 @@ impl<'o> Run<'o> {
         let done = if self.spec.only_vectors {
             let Some(vector) = record.vectors.remove(&self.spec.vector_view) else {
                 let field = self.spec.vector_field.clone();
-                return Err(Refusal::Line(LineError { line: number, field, reason: "is missing".to_string() }, None));
+                let problem = LineError { line: number, field, reason: "is missing".to_string() };
+                return Err(Refusal::Line(problem, ErrorKind::Invalid, None));
             };
             if self.options.update {
                 writer.replace_vector(&id, &self.spec.vector_view, vector)
@@ -352,7 +353,7 @@ impl<'o> Run<'o> {
             None => None,
         };
         let taken = (error.kind() == Exists && !self.spec.only_vectors).then_some(id);
-        Refusal::Line(LineError { line: number, field, reason: error.message().to_string() }, taken)
+        Refusal::Line(LineError { line: number, field, reason: error.message().to_string() }, error.kind(), taken)
     }
 
     /// Says of every taken id whether an earlier line of this input took it. The input is read once more only when
@@ -374,9 +375,13 @@ impl<'o> Run<'o> {
     }
 
     /// The error for the first bad line.
-    fn bad_line(&self) -> Error {
-        let problem = self.report.skipped.last();
-        Error::invalid(problem.map(ToString::to_string).unwrap_or_default())
+    fn bad_line(&self, kind: ErrorKind) -> Error {
+        let Some(problem) = self.report.skipped.last() else { return Error::invalid("a line is bad") };
+        let error = Error::new(kind, problem.to_string()).with_path(&self.options.input);
+        match &problem.field {
+            Some(field) => error.with_field(field),
+            None => error,
+        }
     }
 
     /// Says what an import that failed leaves behind.

@@ -109,6 +109,9 @@ pub(crate) fn error_json(error: &Error) -> Json {
         fields.insert("code".to_string(), json!(query.code));
         fields.insert("corrected".to_string(), json!(query.corrected));
     }
+    if let Some(field) = error.field() {
+        fields.insert("field".to_string(), json!(field));
+    }
     if let Some(path) = error.path() {
         fields.insert("path".to_string(), json!(path.display().to_string()));
     }

@@ -67,7 +67,9 @@ fn batches_that_were_acknowledged_stay() {
 #[test]
 fn an_id_that_exists_is_refused_replaced_or_skipped() {
     let place = notes();
-    let message = refuse(&place, &["notes.jsonl"]);
+    let error = place.run(["--json", "import", "s", "notes", "notes.jsonl"]).exits(2).json_error();
+    assert_eq!((&error["kind"], &error["field"]), (&"exists".into(), &"id".into()));
+    let message = error["message"].as_str().unwrap();
     assert!(message.contains("line 1 `id`") && message.contains("--update"), "{message}");
 
     assert_eq!(import(&place, &["notes.jsonl", "--resume"])["unchanged"], 3);
