@@ -77,8 +77,11 @@ fn keep<T>(value: T) {
     let _ = black_box(value);
 }
 
+/// Something to be timed, under its name.
+type Timed<'a> = (String, Box<dyn FnMut() + 'a>);
+
 /// The shortest of several runs of each, taken in turn.
-fn best(rounds: usize, runs: &mut [(String, Box<dyn FnMut() + '_>)]) -> Vec<Duration> {
+fn best(rounds: usize, runs: &mut [Timed<'_>]) -> Vec<Duration> {
     let mut best = vec![Duration::MAX; runs.len()];
     for _ in 0..rounds {
         for ((_, run), best) in runs.iter_mut().zip(&mut best) {
@@ -127,7 +130,7 @@ fn table(threads: usize, rows: u32, source: &MemoryRows, half: &MemoryRows, live
         black_box(scan_batch(source, &lens.prepared, &lens.queries, live, 10, None).expect("a scan"));
     };
     let tenth = RowSet::from_rows((0..rows).filter(|row| row % 97 == 0));
-    let mut runs: Vec<(String, Box<dyn FnMut() + '_>)> = vec![
+    let mut runs: Vec<Timed<'_>> = vec![
         ("read every float".into(), Box::new(|| keep(read_all(source)))),
         ("cosine".into(), Box::new(|| run(source, plain, live))),
         ("center corpus | project 64x384 | cosine".into(), Box::new(|| run(source, centered, live))),
