@@ -1,6 +1,7 @@
 //! One store, one question, three meanings of "similar".
 //!
 //! Run with `cargo run --release --example respects`.
+#![allow(clippy::disallowed_methods, reason = "an app of its own clears up with the standard library")]
 
 use simile::{Lens, Record, Source, Store, store::ViewSpec};
 

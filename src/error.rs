@@ -241,6 +241,13 @@ impl Error {
         self
     }
 
+    /// Puts `rest` behind the message, as in `...; nothing was imported`.
+    #[must_use]
+    pub fn followed_by(mut self, rest: impl fmt::Display) -> Self {
+        self.inner.message = format!("{}{rest}", self.inner.message);
+        self
+    }
+
     /// What sort of error this is.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind

@@ -1,2 +1,7 @@
 //! The `simile` program: arguments in, exit code out.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    simile::cli::run(std::env::args_os())
+}

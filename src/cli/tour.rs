@@ -12,7 +12,7 @@ use crate::store::{Batch, Store, ViewSpec};
 use crate::types::Record;
 use std::path::Path;
 
-pub(super) use stops::{STOPS, Stop};
+pub(in crate::cli) use stops::{STOPS, Stop};
 
 /// Texts by collection, and the key of the supplied vectors where there are any.
 const COLLECTIONS: &[(&str, &str, Option<&str>)] = &[
@@ -22,24 +22,27 @@ const COLLECTIONS: &[(&str, &str, Option<&str>)] = &[
     ("ratings", include_str!("tour/ratings.jsonl"), Some("ratings")),
 ];
 
+/// Views of rewritten texts: a collection, and the field that the text comes from, which also names the view.
+const REWRITTEN: &[(&str, &str)] = &[("notes", "asks"), ("people", "origin")];
+
 /// The most frequent words of the bundled model's vocabulary, one a line.
 const WORDS: &str = include_str!("tour/words.txt");
 
 /// What one statement of a stop answered.
-pub(super) struct Answered {
+pub(in crate::cli) struct Answered {
     /// What it asks, in words.
-    pub(super) caption: &'static str,
+    pub(in crate::cli) caption: &'static str,
     /// As it is written.
-    pub(super) statement: &'static str,
+    pub(in crate::cli) statement: &'static str,
     /// The answer.
-    pub(super) reply: Reply,
+    pub(in crate::cli) reply: Reply,
 }
 
 /// Makes the tour's store at `path` and fills it in one commit.
 ///
 /// # Errors
 /// When something is there already, or cannot be written.
-pub(super) fn make_store(path: &Path) -> Result<Store> {
+pub(in crate::cli) fn make_store(path: &Path) -> Result<Store> {
     let store = Store::create(path)?;
     let mut batch = store.begin()?;
     for (name, lines, vector_key) in COLLECTIONS {
@@ -55,13 +58,13 @@ pub(super) fn make_store(path: &Path) -> Result<Store> {
 
 fn fill(batch: &mut Batch, name: &str, lines: &str, vector_key: Option<&str>) -> Result<()> {
     batch.collection(name)?;
-    let views = views_of(name);
-    for (_, view) in &views {
-        batch.add_view(name, view.clone())?;
+    for view in views_of(name) {
+        batch.add_view(name, view)?;
     }
+    let rewritten = REWRITTEN.iter().filter(|(collection, _)| *collection == name);
     let spec = ImportSpec {
         vector_field: vector_key.map(str::to_string),
-        view_texts: views.iter().filter_map(|(key, view)| key.map(|key| (key.to_string(), view.name.clone()))).collect(),
+        view_texts: rewritten.map(|(_, field)| (field.to_string(), field.to_string())).collect(),
         ..ImportSpec::default()
     };
     let mut writer = batch.collection(name)?;
@@ -72,23 +75,21 @@ fn fill(batch: &mut Batch, name: &str, lines: &str, vector_key: Option<&str>) ->
     Ok(())
 }
 
-/// Further views of a collection, with the field that a rewritten text comes from.
-fn views_of(collection: &str) -> Vec<(Option<&'static str>, ViewSpec)> {
-    match collection {
-        "notes" => vec![(Some("asks"), ViewSpec::text_from("asks", "asks"))],
-        "people" => vec![
-            (None, ViewSpec::template("nationality", "Nationality of {text}")),
-            (Some("origin"), ViewSpec::text_from("origin", "origin")),
-        ],
-        _ => Vec::new(),
+/// Further views of a collection.
+fn views_of(collection: &str) -> Vec<ViewSpec> {
+    let rewritten = REWRITTEN.iter().filter(|(name, _)| *name == collection);
+    let mut views: Vec<ViewSpec> = rewritten.map(|(_, field)| ViewSpec::text_from(*field, *field)).collect();
+    if collection == "people" {
+        views.push(ViewSpec::template("nationality", "Nationality of {text}"));
     }
+    views
 }
 
 /// Asks the questions of one stop.
 ///
 /// # Errors
 /// Those of the statements.
-pub(super) fn ask(session: &mut Session, stop: &Stop) -> Result<Vec<Answered>> {
+pub(in crate::cli) fn ask(session: &mut Session, stop: &Stop) -> Result<Vec<Answered>> {
     stop.questions
         .iter()
         .map(|&(caption, statement)| Ok(Answered { caption, statement, reply: session.run(statement)? }))

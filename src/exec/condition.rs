@@ -116,7 +116,7 @@ pub(crate) fn check(
     site: &Site<'_>,
 ) -> Result<Condition> {
     let checker = Checker { fields, params, site };
-    Ok(checker.expr(expr)?)
+    checker.expr(expr)
 }
 
 struct Checker<'a> {
@@ -126,7 +126,7 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn expr(&self, expr: &Expr) -> Result<Condition, QueryError> {
+    fn expr(&self, expr: &Expr) -> Result<Condition> {
         Ok(match expr {
             Expr::Compare { field, op, value } => self.compare(field, *op, value)?,
             Expr::In { field, values } => self.one_of(field, values)?,
@@ -136,24 +136,25 @@ impl Checker<'_> {
                 Condition::IsNull { field: field.node.clone(), wanted: !negated }
             }
             Expr::Not(inner) => Condition::Not(Box::new(self.expr(inner)?)),
-            Expr::And(parts) => Condition::And(parts.iter().map(|part| self.expr(part)).collect::<Result<_, _>>()?),
-            Expr::Or(parts) => Condition::Or(parts.iter().map(|part| self.expr(part)).collect::<Result<_, _>>()?),
+            Expr::And(parts) => Condition::And(parts.iter().map(|part| self.expr(part)).collect::<Result<_>>()?),
+            Expr::Or(parts) => Condition::Or(parts.iter().map(|part| self.expr(part)).collect::<Result<_>>()?),
         })
     }
 
     /// The field's type; unknown and unfilterable fields are errors.
-    fn field(&self, name: &Name) -> Result<FieldType, QueryError> {
+    fn field(&self, name: &Name) -> Result<FieldType> {
         match self.fields.get(&name.node) {
-            Some(FieldType::Json) => Err(self
-                .site
-                .error(
-                    "resolve::field_not_filterable",
-                    format!("`{}` holds nested values: they are kept and shown, but cannot be filtered", name.node),
-                    &name.span,
-                )
-                .expected(self.fields.iter().filter(|(_, t)| **t != FieldType::Json).map(|(n, _)| n.as_str()))),
+            Some(FieldType::Json) => fail(
+                self.site
+                    .error(
+                        "resolve::field_not_filterable",
+                        format!("`{}` holds nested values: they are kept and shown, but cannot be filtered", name.node),
+                        &name.span,
+                    )
+                    .expected(self.fields.iter().filter(|(_, t)| **t != FieldType::Json).map(|(n, _)| n.as_str())),
+            ),
             Some(field_type) => Ok(*field_type),
-            None => Err(self.site.no_such(
+            None => fail(self.site.no_such(
                 "resolve::no_such_field",
                 "field",
                 &format!("no field `{}` in this collection", name.node),
@@ -164,15 +165,15 @@ impl Checker<'_> {
         }
     }
 
-    fn compare(&self, field: &Name, op: CompareOp, value: &Spanned<Literal>) -> Result<Condition, QueryError> {
+    fn compare(&self, field: &Name, op: CompareOp, value: &Spanned<Literal>) -> Result<Condition> {
         let field_type = self.field(field)?;
-        let literal = self.literal(value)?;
+        let literal = self.literal(value, field_type)?;
         if literal == Literal::Null {
-            return Err(self.compared_with_null(field, op, value));
+            return fail(self.compared_with_null(field, op, value));
         }
         if field_type == FieldType::TextList {
             let wanted = if op == CompareOp::Ne { "not " } else { "" };
-            return Err(self.list_needs_has(
+            return fail(self.list_needs_has(
                 field,
                 &format!("`{}` compares single values", symbol(op)),
                 &[value],
@@ -187,33 +188,35 @@ impl Checker<'_> {
                 CompareOp::Eq => Test::Bool(true, v),
                 CompareOp::Ne => Test::Bool(false, v),
                 _ => {
-                    return Err(self
-                        .site
-                        .error("resolve::no_order", "true and false have no order", &field.span)
-                        .expected(["=", "!="]));
+                    return fail(
+                        self.site
+                            .error("resolve::no_order", "true and false have no order", &field.span)
+                            .expected(["=", "!="]),
+                    );
                 }
             },
-            (field_type, literal) => return Err(self.mismatch(field, field_type, &literal, value)),
+            (field_type, literal) => return fail(self.mismatch(field, field_type, &literal, value)),
         };
         Ok(Condition::Field { field: field.node.clone(), test })
     }
 
-    fn one_of(&self, field: &Name, values: &[Spanned<Literal>]) -> Result<Condition, QueryError> {
+    fn one_of(&self, field: &Name, values: &[Spanned<Literal>]) -> Result<Condition> {
         let field_type = self.field(field)?;
         if field_type == FieldType::TextList {
             let values: Vec<_> = values.iter().collect();
-            return Err(self.list_needs_has(field, "`in` compares single values", &values, ""));
+            return fail(self.list_needs_has(field, "`in` compares single values", &values, ""));
         }
         let mut texts = HashSet::new();
         let mut numbers = Vec::new();
         let mut bools = Vec::new();
         for value in values {
-            match (field_type, self.literal(value)?) {
+            match (field_type, self.literal(value, field_type)?) {
                 (_, Literal::Null) => {
-                    return Err(self
-                        .site
-                        .error("resolve::null_comparison", "nothing equals null, also not in a list", &value.span)
-                        .hint(format!("`{} is null` finds the records without it", field.node)));
+                    return fail(
+                        self.site
+                            .error("resolve::null_comparison", "nothing equals null, also not in a list", &value.span)
+                            .hint(format!("`{} is null` finds the records without it", field.node)),
+                    );
                 }
                 (FieldType::Text, Literal::Text(text)) => {
                     texts.insert(text);
@@ -221,7 +224,7 @@ impl Checker<'_> {
                 (FieldType::Integer | FieldType::Float, Literal::Integer(v)) => numbers.push(Number::Integer(v)),
                 (FieldType::Integer | FieldType::Float, Literal::Float(v)) => numbers.push(Number::Float(v)),
                 (FieldType::Bool, Literal::Bool(v)) => bools.push(v),
-                (field_type, literal) => return Err(self.mismatch(field, field_type, &literal, value)),
+                (field_type, literal) => return fail(self.mismatch(field, field_type, &literal, value)),
             }
         }
         let test = match field_type {
@@ -235,9 +238,9 @@ impl Checker<'_> {
         Ok(Condition::Field { field: field.node.clone(), test })
     }
 
-    fn has(&self, field: &Name, value: &Spanned<Literal>) -> Result<Condition, QueryError> {
+    fn has(&self, field: &Name, value: &Spanned<Literal>) -> Result<Condition> {
         let field_type = self.field(field)?;
-        let literal = self.literal(value)?;
+        let literal = self.literal(value, field_type)?;
         if field_type != FieldType::TextList {
             let error = self.site.error(
                 "resolve::has_needs_list",
@@ -245,31 +248,34 @@ impl Checker<'_> {
                 &field.span,
             );
             let between = field.span.end..value.span.start;
-            return Err(self.site.respell(error.hint(format!("write `{} =`", field.node)), &[(between, " = ".into())]));
+            return fail(
+                self.site.respell(error.hint(format!("write `{} =`", field.node)), &[(between, " = ".into())]),
+            );
         }
         match literal {
             Literal::Text(text) => Ok(Condition::Field { field: field.node.clone(), test: Test::Has(text) }),
-            other => Err(self.mismatch(field, field_type, &other, value)),
+            other => fail(self.mismatch(field, field_type, &other, value)),
         }
     }
 
-    /// The constant, with a parameter replaced by its value.
-    fn literal(&self, value: &Spanned<Literal>) -> Result<Literal, QueryError> {
+    /// The constant, with a parameter replaced by its value. Command lines and forms have only text to bind, so a
+    /// bound text counts as a number or a boolean where the field is one and the text reads as one.
+    fn literal(&self, value: &Spanned<Literal>, field_type: FieldType) -> Result<Literal> {
         let Literal::Param(name) = &value.node else { return Ok(value.node.clone()) };
         match self.params.get(name) {
-            Some(Param::Text(text)) => Ok(Literal::Text(text.clone())),
+            Some(Param::Text(text)) => Ok(read_as(text, field_type).unwrap_or_else(|| Literal::Text(text.clone()))),
             Some(Param::Integer(v)) => Ok(Literal::Integer(*v)),
             Some(Param::Float(v)) if v.is_finite() => Ok(Literal::Float(*v)),
             Some(Param::Float(v)) => {
-                Err(self.site.error("resolve::param_type", format!("`${name}` is {v}, not a number"), &value.span))
+                fail(self.site.error("resolve::param_type", format!("`${name}` is {v}, not a number"), &value.span))
             }
             Some(Param::Bool(v)) => Ok(Literal::Bool(*v)),
-            Some(Param::Vector(_)) => Err(self.site.error(
+            Some(Param::Vector(_)) => fail(self.site.error(
                 "resolve::param_type",
                 format!("`${name}` is a vector; a condition takes text, a number or a boolean"),
                 &value.span,
             )),
-            None => Err(self.site.unbound(name, &value.span)),
+            None => fail(self.site.unbound(name, &value.span)),
         }
     }
 
@@ -343,6 +349,23 @@ impl Checker<'_> {
             _ => error,
         }
     }
+}
+
+/// `text` as a constant of a number or boolean field, if it reads as one.
+fn read_as(text: &str, field_type: FieldType) -> Option<Literal> {
+    match field_type {
+        FieldType::Integer | FieldType::Float => {
+            let integer = text.parse().map(Literal::Integer);
+            let float = || text.parse().ok().filter(|v: &f64| v.is_finite()).map(Literal::Float);
+            integer.ok().or_else(float)
+        }
+        FieldType::Bool => text.parse().ok().map(Literal::Bool),
+        FieldType::Text | FieldType::TextList | FieldType::Json => None,
+    }
+}
+
+fn fail<T>(error: QueryError) -> Result<T> {
+    Err(error.into())
 }
 
 fn symbol(op: CompareOp) -> &'static str {

@@ -21,7 +21,11 @@ mod resolve;
 mod run;
 mod session;
 mod source;
+mod steps;
 mod texts;
+
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Param {
-    /// Text: embedded through the view as a source, compared as text in a condition.
+    /// Text: embedded through the view as a source. In a condition it is compared as text, or, where the field holds
+    /// numbers or booleans and the text reads as one, as that.
     Text(String),
     /// A vector of the view, as a source.
     Vector(Vec<f32>),

@@ -5,7 +5,8 @@
 
 use super::names::Site;
 use super::plan::Plan;
-use super::resolve::{FlatLens, steps};
+use super::resolve::FlatLens;
+use super::steps::steps;
 use crate::error::Result;
 use crate::lens::prepared::CorpusMean;
 use crate::lens::{Chain, Prepared, VectorMetric};

@@ -4,8 +4,10 @@
 //! the rows is `run`'s business.
 
 use super::answer::{LensHeader, PinnedHeader};
-use super::resolve::Steps;
-use crate::query::ast::Find;
+use super::params::Params;
+use super::resolve::param_names;
+use super::steps::Steps;
+use crate::query::ast::{Find, Source};
 use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{CollectionId, CommitNumber, LensDef, LensRecord, Metric, Step};
@@ -57,9 +59,13 @@ impl Plan {
         self.def.metric == Metric::Levenshtein
     }
 
-    /// Whether the condition names a parameter, so that it may keep other rows the next time.
-    pub(crate) fn filter_is_open(&self) -> bool {
-        self.find.output.filter.as_ref().is_some_and(super::resolve::mentions_param)
+    /// Whether the condition keeps the same rows for all of `all_params`.
+    pub(crate) fn filter_is_same(&self, all_params: &[&Params]) -> bool {
+        let names = param_names(&Source::default(), self.find.output.filter.as_ref());
+        all_params.windows(2).all(|pair| match pair {
+            [a, b] => names.iter().all(|name| a.get(name) == b.get(name)),
+            _ => true,
+        })
     }
 
     /// Whether a step subtracts the records' mean. A vector's own mean is subtracted linearly, and the weights of

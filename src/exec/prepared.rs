@@ -54,9 +54,9 @@ impl Query {
         let text = print(&statement);
         // Parsed again it has places to point at. A vector may be too long to be a statement, and the tree itself
         // may break a limit: then it is settled as it is, without places.
-        let statement = match (text.len() <= STATEMENT_BYTES).then(|| parse(&text)) {
-            Some(Ok(parsed)) if parsed == statement => parsed,
-            Some(Err(error)) => return Err(error.into()),
+        let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)?) } else { None };
+        let statement = match parsed {
+            Some(parsed) if parsed == statement => parsed,
             _ => statement,
         };
         let Statement::Find(find) = statement else {

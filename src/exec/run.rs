@@ -100,7 +100,7 @@ pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
 /// What concerns all of them; what concerns one (a query without direction) is that one's answer.
 pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) -> Result<Vec<Result<Run>>> {
     // One pass needs one set of rows.
-    let one_pass = all_params.len() == 1 || !plan.filter_is_open() && !plan.compares_texts();
+    let one_pass = all_params.len() == 1 || plan.filter_is_same(all_params) && !plan.compares_texts();
     if !one_pass {
         let mut runs = Vec::with_capacity(all_params.len());
         for params in all_params {

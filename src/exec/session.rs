@@ -96,6 +96,9 @@ pub struct Session {
     params: Params,
     control: Control,
     undirected: Option<Undirected>,
+    /// Whether `held` is kept between statements.
+    holds: bool,
+    held: Option<Snapshot>,
 }
 
 /// Records without direction in the last search.
@@ -115,12 +118,28 @@ pub fn is_write(text: &str) -> bool {
 impl Session {
     /// A session with nothing bound.
     pub fn new(store: &Store) -> Self {
-        Session { store: store.clone(), params: Params::new(), control: Control::default(), undirected: None }
+        Session {
+            store: store.clone(),
+            params: Params::new(),
+            control: Control::default(),
+            undirected: None,
+            holds: false,
+            held: None,
+        }
+    }
+
+    /// Whether the last snapshot stays open between statements, which spares the next one what it has loaded (the
+    /// columns of a filter). An open snapshot keeps the catalog from reusing the space of what was replaced since, so
+    /// a session that waits for a person lets go of it, which is the default. Statements see new commits either way.
+    pub fn hold_snapshot(&mut self, holds: bool) {
+        self.holds = holds;
+        self.held = None;
     }
 
     /// Runs later statements against another handle of the store, as a REPL does when it becomes a writer.
     pub fn set_store(&mut self, store: &Store) {
         self.store = store.clone();
+        self.held = None;
     }
 
     /// Gives a parameter its value for all statements to come.
@@ -142,6 +161,9 @@ impl Session {
         let statement = parse(text)?;
         let site = Site::new(text);
         let snapshot = self.store.snapshot()?;
+        if self.holds {
+            self.held = Some(snapshot.clone());
+        }
         match statement {
             Statement::Find(find) => {
                 let run = self.query(&snapshot, &find, text)?.run_whole()?;

@@ -50,7 +50,7 @@ enum Bound<'a> {
     Vector(&'a [f32]),
 }
 
-fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) -> Result<Bound<'a>, QueryError> {
+fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) -> Result<Bound<'a>> {
     let name = match &operand.node {
         Operand::Text(text) => return Ok(Bound::Text(text)),
         Operand::Id(id) => return Ok(Bound::Id(id)),
@@ -60,12 +60,11 @@ fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) 
     match params.get(name) {
         Some(Param::Text(text)) => Ok(Bound::Text(text)),
         Some(Param::Vector(vector)) => Ok(Bound::Vector(vector)),
-        Some(_) => Err(site.error(
-            "resolve::param_type",
-            format!("`${name}` is a number or a boolean; a source takes a text or a vector"),
-            &operand.span,
-        )),
-        None => Err(site.unbound(name, &operand.span)),
+        Some(_) => {
+            let message = format!("`${name}` is a number or a boolean; a source takes a text or a vector");
+            Err(site.error("resolve::param_type", message, &operand.span).into())
+        }
+        None => Err(site.unbound(name, &operand.span).into()),
     }
 }
 
@@ -258,7 +257,8 @@ pub(crate) fn notes(plan: &Plan, view: &ViewSnapshot, params: &Params) -> Vec<St
     let weights: f64 = terms.iter().map(|term| term.weight).sum();
     if plan.centers() && (weights - 1.0).abs() > 1e-9 {
         notes.push(format!(
-            "the weights sum to {weights}, and centering subtracts the mean once: the query is not on the records' scale"
+            "the weights sum to {}, and centering subtracts the mean once: the query is not on the records' scale",
+            (weights * 1e9).round() / 1e9
         ));
     }
     notes

@@ -4,11 +4,14 @@
 //! endings, and the numbering of lines. It keeps at most one line in memory, and a line is bounded: the rest of a
 //! longer one is passed over, so that a caller who skips bad lines can go on behind it.
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::storage::input;
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest line of an input, in bytes: a text and metadata at their limits, with room for JSON's escapes.
 pub(crate) const LINE_BYTES: usize = 64 << 20;
@@ -21,8 +24,7 @@ pub(crate) type Source = Box<dyn Read + Send>;
 /// # Errors
 /// When the file cannot be opened, is a folder, or its first bytes cannot be read.
 pub(crate) fn open(path: &Path) -> Result<Source> {
-    let source: Source = if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(open_file(path)?) };
-    decoded(source).map_err(|source| Error::io("read", path, source))
+    Ok(open_with_position(path)?.0)
 }
 
 /// Opens a file of the user's for reading; a folder is refused by name.
@@ -30,15 +32,59 @@ pub(crate) fn open(path: &Path) -> Result<Source> {
 /// # Errors
 /// When there is no such file, or it is a folder.
 pub(crate) fn open_file(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => Error::new(ErrorKind::NotFound, format!("no file {}", path.display())),
-        _ => Error::io("open", path, source),
-    })?;
+    let file = input::open(path)?;
     let metadata = file.metadata().map_err(|source| Error::io("read", path, source))?;
     if metadata.is_dir() {
         return Err(Error::invalid(format!("{} is a folder, not a file", path.display())).with_path(path));
     }
     Ok(file)
+}
+
+/// How far a stream has been read: bytes of the file itself, packed or not, and its length where it has one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Position {
+    done: Arc<AtomicU64>,
+    length: Option<u64>,
+}
+
+impl Position {
+    /// The share of the input that has been read, 0 to 1; `None` for pipes.
+    pub(crate) fn share(&self) -> Option<f64> {
+        let length = self.length.filter(|length| *length > 0)?;
+        Some((self.done.load(Ordering::Relaxed) as f64 / length as f64).min(1.0))
+    }
+}
+
+/// Counts the bytes that pass.
+struct Counted {
+    source: Source,
+    done: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.done.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// As [`open`], with somebody to ask how far it has been read.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_with_position(path: &Path) -> Result<(Source, Position)> {
+    let (source, length): (Source, _) = if path == Path::new("-") {
+        (Box::new(io::stdin()), None)
+    } else {
+        let file = open_file(path)?;
+        let length = file.metadata().ok().filter(Metadata::is_file).map(|found| found.len());
+        (Box::new(file), length)
+    };
+    let position = Position { done: Arc::default(), length };
+    let counted = Counted { source, done: Arc::clone(&position.done) };
+    let source = decoded(Box::new(counted)).map_err(|source| Error::io("read", path, source))?;
+    Ok((source, position))
 }
 
 /// Passes `source` on, unpacked if it starts like gzip.
@@ -84,11 +130,6 @@ impl LineReader {
 
     fn with_limit(source: Source, limit: usize) -> Self {
         LineReader { reader: BufReader::with_capacity(1 << 16, source), number: 0, line: Vec::new(), limit }
-    }
-
-    /// The number of the line read last.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     /// The next line that is not blank, or `None` at the end.

@@ -51,9 +51,20 @@ pub struct LineError {
     pub reason: String,
 }
 
+/// Most characters of a key or a reason in a complaint: either may quote a line of megabytes.
+const QUOTED: usize = 200;
+
+fn shortened(text: &str) -> String {
+    let mut out: String = text.chars().take(QUOTED).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}
+
 impl LineError {
-    fn new(field: Option<&str>, reason: impl Into<String>) -> Self {
-        LineError { line: 0, field: field.map(str::to_string), reason: reason.into() }
+    fn new(field: Option<&str>, reason: impl AsRef<str>) -> Self {
+        LineError { line: 0, field: field.map(shortened), reason: shortened(reason.as_ref()) }
     }
 
     /// The same complaint about line `line`.

@@ -4,6 +4,9 @@
 //! store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It knows nothing
 //! of terminals or arguments.
 
+pub(crate) mod beir;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod input;
 pub(crate) mod jsonl;
 pub(crate) mod npy;

@@ -3,6 +3,7 @@
 //! Owns their creation, and the choice of gzip by name: what ends in `.gz` is packed. It knows no format.
 
 use crate::error::{Error, Result};
+use crate::storage;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::File;
@@ -14,7 +15,15 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the operating system refuses.
 pub(crate) fn create_file(path: &Path) -> Result<File> {
-    File::create(path).map_err(|source| Error::io("create", path, source))
+    storage::input::create(path)
+}
+
+/// Makes the folder at `path`, and those above it.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    storage::input::create_dir(path)
 }
 
 /// A text file being written, plain or gzip by its name.

@@ -59,8 +59,8 @@ impl Qrels {
 pub struct Report {
     /// Mean reciprocal rank of the first relevant record among the first ten.
     pub mrr_at_10: f64,
-    /// Mean share of a query's relevant records that stand at rank 1. With one relevant record for each query
-    /// this is how often the first hit is right.
+    /// Share of the queries whose first hit is relevant. With one relevant record for each query this is recall at 1;
+    /// with several it stays a number that the best ranking can bring to 1.
     pub recall_at_1: f64,
     /// Mean normalized discounted cumulative gain of the first ten.
     pub ndcg_at_10: f64,
@@ -91,7 +91,7 @@ where
         let ranking: Vec<&str> = ranking.as_ref().iter().map(AsRef::as_ref).collect();
         report.judged += 1;
         report.mrr_at_10 += reciprocal_rank(&ranking, grades, 10);
-        report.recall_at_1 += recall(&ranking, grades, 1);
+        report.recall_at_1 += reciprocal_rank(&ranking, grades, 1);
         report.ndcg_at_10 += ndcg(&ranking, grades, 10);
     }
     if report.judged > 0 {
@@ -212,6 +212,9 @@ mod tests {
         qrels.insert("q3", "c", 0);
         let report = evaluate([("q1", vec!["a"]), ("q2", vec![]), ("q3", vec!["c"]), ("q4", vec!["a"])], &qrels);
         assert_eq!(report, Report { mrr_at_10: 0.5, recall_at_1: 0.5, ndcg_at_10: 0.5, judged: 2, unjudged: 2 });
+        // Two records are relevant: a relevant first hit is all that the first rank can bring.
+        qrels.insert("q1", "z", 1);
+        assert_eq!(evaluate([("q1", vec!["a"])], &qrels).recall_at_1, 1.0);
         let nothing: [(&str, Vec<&str>); 0] = [];
         assert_eq!(evaluate(nothing, &qrels), Report::default());
     }

@@ -5,7 +5,7 @@
 
 use super::RowSource;
 use super::prepared::Scalars;
-use super::program::{Op, Program, Undirected, apply_in_place};
+use super::program::{Op, Program, Undirected, apply_in_place, direction};
 use crate::error::Result;
 use crate::linalg::stats::{self, VectorSum};
 use crate::linalg::{matrix, simd};
@@ -16,7 +16,7 @@ use std::ops::Range;
 /// Rows of one task, at least, unless the source ends.
 const TASK_ROWS: u32 = 4096;
 /// Bytes of the `f64` tile that a task works on: with its product it stays in the second-level cache.
-const TILE_BYTES: usize = 128 << 10;
+const TILE_BYTES: usize = 256 << 10;
 /// Norms of rows that are left to `f32` products, and with a wide margin what their scalars may be.
 const ORDINARY_NORM: Range<f64> = 1e-25..1e30;
 const ORDINARY_SCALAR: Range<f64> = 1e-30..1e30;
@@ -62,7 +62,12 @@ pub(super) fn scalars(
     let layout = Layout::of(program, with_squares);
     // What follows the last normalization changes no scalar, unless the length of the result is one.
     let last = program.ops.iter().rposition(|op| matches!(op, Op::Normalize)).map_or(0, |idx| idx + 1);
-    let ops = if with_squares { &program.ops[..] } else { &program.ops[..last] };
+    // The last of them is then asked for norms alone.
+    let (ops, norms_only) = match (with_squares, last) {
+        (true, _) => (&program.ops[..], false),
+        (false, 0) => (&program.ops[..0], false),
+        (false, last) => (&program.ops[..last - 1], true),
+    };
     let wide = widened(ops);
     let mut scalars = layout.allocate(source.row_count() as usize);
     let tasks = tasks(source);
@@ -74,6 +79,9 @@ pub(super) fn scalars(
             let task = slot.task.clone();
             for_each_tile(source, live, &task, |tile| {
                 tile.run(ops, &wide);
+                if norms_only {
+                    tile.take_norms();
+                }
                 for i in 0..tile.len() {
                     if !tile.alive[i] {
                         undirected.push(tile.rows[i]);
@@ -210,6 +218,19 @@ impl Tile {
                 _ => self.run_in_place(op),
             }
         }
+    }
+
+    /// A normalization of which only the norms matter.
+    fn take_norms(&mut self) {
+        let mut norms = vec![1.0; self.len()];
+        for (i, norm) in norms.iter_mut().enumerate() {
+            let found = self.alive[i].then(|| direction(self.vector(i), self.references[i])).flatten();
+            match found {
+                Some(found) => *norm = found,
+                None => self.alive[i] = false,
+            }
+        }
+        self.norms.push(norms);
     }
 
     fn run_in_place(&mut self, op: &Op) {

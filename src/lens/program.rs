@@ -106,14 +106,12 @@ pub fn apply_in_place(op: &Op, vector: &mut [f64], reference: &mut f64, undirect
             vector.iter_mut().zip(mean.iter()).for_each(|(x, m)| *x -= m);
         }
         Op::Normalize => {
-            let norm = stats::norm(vector);
-            if norm <= TINIEST_NORM || (norm <= ZERO_RATIO * *reference && undirected == Undirected::Stop) {
-                if undirected == Undirected::Stop {
-                    return None;
-                }
-                vector.fill(0.0);
-                return Some(1.0);
-            }
+            let found = direction(vector, *reference);
+            let norm = match (found, undirected) {
+                (Some(norm), _) => norm,
+                (None, Undirected::Stop) => return None,
+                (None, Undirected::GoOn) => stats::norm(vector).max(TINIEST_NORM),
+            };
             vector.iter_mut().for_each(|x| *x /= norm);
             *reference = 0.0;
             return Some(norm);
@@ -121,6 +119,12 @@ pub fn apply_in_place(op: &Op, vector: &mut [f64], reference: &mut f64, undirect
         Op::Truncate { .. } | Op::Matrix { .. } => debug_assert!(false, "{op:?} changes the dimension"),
     }
     Some(1.0)
+}
+
+/// The norm of a vector; `None` where it counts as zero.
+pub fn direction(vector: &[f64], reference: f64) -> Option<f64> {
+    let norm = stats::norm(vector);
+    (norm > TINIEST_NORM && norm > ZERO_RATIO * reference).then_some(norm)
 }
 
 /// `v -= mean(v)`; it is its own adjoint.

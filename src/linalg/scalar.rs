@@ -5,6 +5,7 @@
 //! multiplication with an addition. The compiler may put the lanes into registers of any width, so its result is the
 //! same bits everywhere.
 
+#[cfg(test)]
 use half::f16;
 
 /// Lanes of the `f64` kernels.
@@ -71,11 +72,13 @@ pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
 }
 
 /// Inner product of two `f32` vectors of equal length, in `f64` and in order: what SIMD is tested against.
+#[cfg(test)]
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
 }
 
 /// [`dot_f32`] with 16-bit elements on the right.
+#[cfg(test)]
 pub fn dot_f16(a: &[f32], b: &[f16]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y.to_f32())).sum()
 }

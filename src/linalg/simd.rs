@@ -4,8 +4,9 @@
 //! simsimd for `f32` rows and portable lanes for `f16` rows. Which kernel runs changes nothing but the speed of what
 //! is `f64`, and stays inside [`dot_error`] for what is `f32`.
 //!
-//! Measured with `cargo bench --bench scan` (200,000 x 384 f32, one thread): see ARCHITECTURE.md for the figures that
-//! decided between our lanes and simsimd.
+//! Why not simsimd everywhere: on a quiet two-core EPYC (Zen 3), one thread over 200,000 x 384, our lanes read `f32`
+//! rows at 26 GB/s and simsimd at 22 of a possible 27, and `f16` rows at 32 against 16. On a loaded machine the two do
+//! not differ. `cargo bench --bench scan` prints both again, beside the bandwidth of the same run.
 
 use super::rows::{RowRef, RowsRef};
 use super::scalar;

@@ -7,6 +7,8 @@
 //! is larger. At least k rows have a true value of at least `t`, so the k-th best true value is at least `t`, and a
 //! row whose upper end is below `t` is not among the best (nor above the threshold). `t` only grows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// A row whose true value lies in `lower..=upper`; larger is better.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -29,8 +31,44 @@ pub struct Candidates {
     lowers: Vec<f64>,
 }
 
+/// A threshold that tasks share. It only grows, and every value it takes is a true lower bound of the k-th best, so the
+/// order in which tasks meet it changes how much work they do and nothing else.
+#[derive(Debug)]
+pub struct SharedThreshold(AtomicU64);
+
+impl SharedThreshold {
+    /// Starts from minus infinity.
+    pub fn new() -> Self {
+        SharedThreshold(AtomicU64::new(ordered(f64::NEG_INFINITY)))
+    }
+
+    /// Raises it to `threshold` if that is larger; the larger of the two.
+    fn raise(&self, threshold: f64) -> f64 {
+        // Relaxed: the number stands for itself, nothing else is published with it.
+        let before = self.0.fetch_max(ordered(threshold), Ordering::Relaxed);
+        unordered(before).max(threshold)
+    }
+}
+
+impl Default for SharedThreshold {
+    fn default() -> Self {
+        SharedThreshold::new()
+    }
+}
+
+/// The bits of `x` such that integers compare as the numbers do.
+fn ordered(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+/// The inverse of [`ordered`].
+fn unordered(bits: u64) -> f64 {
+    f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits })
+}
+
 /// Fewest candidates that are worth a pruning pass.
-const SMALLEST_LIMIT: usize = 512;
+const SMALLEST_LIMIT: usize = 64;
 
 impl Candidates {
     /// Looks for the best `k` among rows whose true value is at least `threshold` (minus infinity: all rows).
@@ -48,11 +86,6 @@ impl Candidates {
     /// A row with an upper end below this cannot be among the best.
     pub fn threshold(&self) -> f64 {
         self.threshold
-    }
-
-    /// Whether nothing can be among the best because none are wanted.
-    pub fn wants_none(&self) -> bool {
-        self.k == 0
     }
 
     /// Considers a row. An interval that is not a number must not be offered.
@@ -82,11 +115,15 @@ impl Candidates {
         self
     }
 
-    /// The rows that may be among the best, best upper end first, then by row.
+    /// The rows that may be among the best, in no order.
     pub fn finish(mut self) -> Vec<Candidate> {
         self.prune();
-        self.kept.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.row.cmp(&b.row)));
         self.kept
+    }
+
+    /// Raises the threshold to what another part of the rows has shown, and shows it this one's.
+    pub fn share(&mut self, shared: &SharedThreshold) {
+        self.threshold = self.threshold.max(shared.raise(self.threshold));
     }
 
     /// Raises the threshold as far as the rows seen allow and forgets what is below it.
@@ -118,14 +155,30 @@ mod tests {
         for (row, value) in [1.0, 5.0, 3.0, 3.0, 2.0].into_iter().enumerate() {
             best.offer(interval(row as u32, value, value));
         }
-        assert_eq!(best.finish().iter().map(|c| c.row).collect::<Vec<_>>(), [1, 2, 3]);
+        let mut rows: Vec<u32> = best.finish().iter().map(|c| c.row).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [1, 2, 3]);
     }
 
     #[test]
     fn no_rows_wanted_none_kept() {
         let mut best = Candidates::new(0, f64::NEG_INFINITY);
         best.offer(interval(0, 1.0, 1.0));
-        assert!(best.wants_none() && best.finish().is_empty());
+        assert!(best.finish().is_empty());
+    }
+
+    #[test]
+    fn shared_thresholds_only_grow() {
+        let shared = SharedThreshold::new();
+        let numbers = [f64::NEG_INFINITY, -1e300, -2.5, -1e-310, -0.0, 0.0, 3.0, 1e300, f64::INFINITY];
+        assert!(numbers.is_sorted_by_key(|&x| ordered(x)));
+        assert!(numbers.iter().all(|&x| unordered(ordered(x)).to_bits() == x.to_bits()));
+        assert_eq!(shared.raise(-2.0), -2.0);
+        assert_eq!(shared.raise(-3.0), -2.0);
+        let mut best = Candidates::new(1, f64::NEG_INFINITY);
+        best.share(&shared);
+        best.offer(interval(0, -5.0, -2.5));
+        assert!(best.finish().is_empty());
     }
 
     proptest! {

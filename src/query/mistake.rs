@@ -74,6 +74,8 @@ pub(super) struct Mistake {
     pub span: Range<usize>,
     /// What could stand there.
     pub expected: Vec<Cow<'static, str>>,
+    /// Whether `expected` only repeats the message; anything more exact replaces it.
+    vague: bool,
     /// Further lines.
     pub hints: Vec<String>,
     /// How to repair it.
@@ -83,7 +85,15 @@ pub(super) struct Mistake {
 impl Mistake {
     /// A mistake at `span`.
     pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>, span: Range<usize>) -> Mistake {
-        Mistake { code, message: message.into(), span, expected: Vec::new(), hints: Vec::new(), fix: Fix::None }
+        Mistake {
+            code,
+            message: message.into(),
+            span,
+            expected: Vec::new(),
+            vague: false,
+            hints: Vec::new(),
+            fix: Fix::None,
+        }
     }
 
     /// A mistake at `token`.
@@ -94,19 +104,23 @@ impl Mistake {
     /// `wanted` is missing: `token` stands in its place.
     pub fn missing(token: &Token<'_>, wanted: &'static str) -> Mistake {
         let message = format!("expected {wanted}, found {}", described(token));
-        Mistake::at(token, "parse::expected", message).expected(wanted)
+        let mut mistake = Mistake::at(token, "parse::expected", message).expected(wanted);
+        mistake.vague = true;
+        mistake
     }
 
     /// Adds something that could stand there.
     pub fn expected(mut self, expected: impl Into<Cow<'static, str>>) -> Mistake {
+        if std::mem::take(&mut self.vague) {
+            self.expected.clear();
+        }
         self.expected.push(expected.into());
         self
     }
 
     /// Adds several things that could stand there.
-    pub fn expected_any(mut self, expected: impl IntoIterator<Item = &'static str>) -> Mistake {
-        self.expected.extend(expected.into_iter().map(Cow::Borrowed));
-        self
+    pub fn expected_any(self, expected: impl IntoIterator<Item = &'static str>) -> Mistake {
+        expected.into_iter().fold(self, Mistake::expected)
     }
 
     /// Adds a line of help.

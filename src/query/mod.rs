@@ -144,7 +144,7 @@ fn parse_once<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result<
     };
     // Where the text stopped making tokens, that is what is wrong, unless something was wrong before.
     match invalid {
-        Some(invalid) if invalid.span.start <= mistake.span.end => Err(invalid),
+        Some(invalid) if tokens.last().is_some_and(|last| last.start <= mistake.span.start) => Err(invalid),
         _ => Err(mistake),
     }
 }

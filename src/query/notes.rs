@@ -76,3 +76,56 @@ fn measured(steps: &[Step], metric: Metric) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::ast::Statement;
+    use crate::query::parse;
+
+    /// The notes on a chain as it is written.
+    fn notes(stages: &str) -> Vec<String> {
+        let Ok(Statement::Let { lens, .. }) = parse(&format!("let x = {stages}")) else { panic!("{stages}") };
+        let steps: Vec<Step> = lens.steps.into_iter().map(|step| step.node).collect();
+        doubts(&steps, lens.metric.map_or(Metric::Cosine, |metric| metric.node))
+    }
+
+    #[test]
+    fn doubtful_chains_get_one_short_note() {
+        for (stages, start) in [
+            (
+                "normalize | truncate 64",
+                "`normalize | truncate` leaves vectors off unit length; `truncate 64 | normalize`",
+            ),
+            ("normalize | center | score dot", "`normalize | center` leaves vectors off unit length"),
+            ("normalize | normalize", "`normalize` twice in a row"),
+            ("center | center", "`center` twice"),
+            ("center corpus | center | center corpus", "`center corpus` twice"),
+            ("center sides from a | center sides from b", "`center sides from b` twice"),
+            ("truncate 64 | truncate 32", "`truncate` twice in a row"),
+            ("center | score pearson", "`center` before `score pearson`"),
+            ("normalize | score levenshtein", "`levenshtein` compares texts"),
+        ] {
+            let notes = notes(stages);
+            assert_eq!(notes.len(), 1, "{stages}: {notes:?}");
+            assert!(notes[0].starts_with(start), "{stages}: {notes:?}");
+        }
+    }
+
+    #[test]
+    fn usual_chains_get_none() {
+        for stages in [
+            "view raw",
+            "center corpus | normalize | score dot",
+            "center corpus | truncate 64 | normalize | score dot",
+            "normalize | truncate 64 | normalize",
+            "normalize | center corpus | score euclidean",
+            "center corpus | project a | center corpus",
+            "center | normalize | score dot",
+            "normalize | score cosine",
+            "score levenshtein",
+        ] {
+            assert_eq!(notes(stages), Vec::<String>::new(), "{stages}");
+        }
+    }
+}

@@ -5,7 +5,8 @@
 //! with [`Kind::Invalid`] and a [`Mistake`]. The last token is always `End` or `Invalid`, and all spans lie on
 //! character boundaries.
 
-use super::mistake::{Edit, Fix, Mistake, shown};
+use super::blame;
+use super::mistake::Mistake;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, one_of, satisfy};
@@ -182,8 +183,8 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Mistake>) {
                 rest = after;
             }
             _ => {
-                let mistake = invalid(rest, start);
-                tokens.push(Token { kind: Kind::Invalid, text: &text[mistake.span.clone()], start, spaced });
+                let mistake = blame::invalid(rest, start);
+                tokens.push(Token { kind: Kind::Invalid, text: &text[start..mistake.span.end], start, spaced });
                 return (tokens, Some(mistake));
             }
         }
@@ -291,7 +292,7 @@ fn quoted<'a>(quote: char) -> impl Parser<&'a str, Output = &'a str, Error = nom
 }
 
 /// An escape behind its backslash.
-fn escape(i: &str) -> IResult<&str, char> {
+pub(super) fn escape(i: &str) -> IResult<&str, char> {
     let hex = verify(take_while1(|c: char| c.is_ascii_hexdigit()), |digits: &str| digits.len() <= 6);
     let unicode = (tag("u{"), hex, char('}'))
         .map_opt(|(_, digits, _)| u32::from_str_radix(digits, 16).ok().and_then(char::from_u32));
@@ -333,7 +334,8 @@ fn number(i: &str) -> IResult<&str, &str> {
         let next_is_digit = || i[end + 1..].starts_with(|c: char| c.is_ascii_digit());
         let plain = c.is_alphanumeric() || c == '.' || c == '_';
         // A sign belongs to the number only as the sign of an exponent: `1e-5`, but not `1e - 5` or `2-1`.
-        if !plain && !(matches!(c, '+' | '-') && matches!(last, 'e' | 'E') && next_is_digit()) {
+        let signs_exponent = matches!(c, '+' | '-') && matches!(last, 'e' | 'E') && next_is_digit();
+        if !plain && !signs_exponent {
             break;
         }
         last = c;
@@ -350,7 +352,7 @@ fn dated(i: &str) -> IResult<&str, &str> {
 }
 
 /// Whether the id at the head of `rest` is written without quotes.
-fn is_bare(rest: &str) -> bool {
+pub(super) fn is_bare(rest: &str) -> bool {
     !rest[1..].starts_with(['"', '\''])
 }
 
@@ -363,91 +365,5 @@ fn odd_id_follows(after: &str) -> bool {
         ':' => !then.is_none_or(|c| c.is_whitespace() || c.is_alphabetic()),
         '.' | '/' | '@' | '~' | '%' | '&' | '\\' | '?' | '!' | '#' | '\'' | '"' | '`' | '^' => true,
         _ => next.is_alphanumeric(),
-    }
-}
-
-/// What is wrong at the head of `rest`, which makes no token.
-fn invalid(rest: &str, start: usize) -> Mistake {
-    let first = rest.chars().next().unwrap_or(' ');
-    match first {
-        '"' | '\'' | '`' => bad_string(rest, start, 0),
-        '#' if !is_bare(rest) => bad_string(rest, start, 1),
-        '#' => bad_id(rest, start),
-        '$' => Mistake::new("parse::bad_param", "a name follows `$` directly", start..start + 1)
-            .expected("the name of a parameter, such as `$q`"),
-        _ => strange_character(rest, first, start),
-    }
-}
-
-/// An unknown escape, or a string without an end.
-fn bad_string(rest: &str, start: usize, prefix: usize) -> Mistake {
-    let quote = rest[prefix..].chars().next().unwrap_or('"');
-    let mut at = prefix + 1;
-    while let Some(found) = rest[at..].find([quote, '\\']) {
-        at += found;
-        match escape(&rest[at + 1..]) {
-            Ok((after, _)) => at = rest.len() - after.len(),
-            Err(_) if at + 1 == rest.len() => break,
-            Err(_) => {
-                let end = at + 1 + rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                return Mistake::new("parse::bad_escape", "unknown escape in a string", start + at..start + end)
-                    .expected("one of \\\\ \\\" \\' \\` \\n \\r \\t \\0 \\u{..}")
-                    .hint("a backslash itself is written `\\\\`")
-                    .fix(Fix::edit(Edit::insert(start + at, "\\")));
-            }
-        }
-    }
-    let what = if quote == '`' { "a name in backticks" } else { "a string" };
-    Mistake::new("parse::unclosed_string", format!("{what} does not end"), start..start + prefix + 1)
-        .expected(format!("a closing {quote}"))
-        .fix(Fix::By(super::repair::close_string))
-}
-
-/// `#` without an id, or an id that needs quotes.
-fn bad_id(rest: &str, start: usize) -> Mistake {
-    let body = &rest[1..];
-    let odd = |c: char| c.is_whitespace() || matches!(c, '|' | ',' | '(' | ')');
-    let end = body.find(odd).unwrap_or(body.len());
-    if end == 0 {
-        let gap = body.len() - body.trim_start().len();
-        let fix = if gap > 0 { Fix::edit(Edit::delete(start + 1..start + 1 + gap)) } else { Fix::None };
-        return Mistake::new("parse::bad_id", "an id follows `#` directly", start..start + 1).expected("#id").fix(fix);
-    }
-    let run = &body[..end];
-    let quoted = super::printer::quote_text(run);
-    Mistake::new("parse::bad_id", "an id with other characters is written in quotes", start..start + 1 + end)
-        .expected(format!("#{quoted}"))
-        .fix(Fix::edit(Edit::replace(start + 1..start + 1 + end, quoted)))
-}
-
-/// A character the language has no use for; look-alikes from word processors are replaced.
-fn strange_character(rest: &str, c: char, start: usize) -> Mistake {
-    let span = start..start + c.len_utf8();
-    let plain = match c {
-        '“' | '”' | '„' | '«' | '»' => Some("\""),
-        '‘' | '’' | '‚' => Some("'"),
-        '–' | '—' | '−' => Some("-"),
-        '→' | '⇒' => Some("->"),
-        '≤' => Some("<="),
-        '≥' => Some(">="),
-        '≠' => Some("!="),
-        '×' | '·' => Some("*"),
-        '｜' | '¦' => Some("|"),
-        '…' => None,
-        c if c.is_control() || super::printer::is_invisible(c) => Some(""),
-        _ => None,
-    };
-    let mistake = Mistake::new(
-        "parse::strange_character",
-        format!("unexpected character {}", shown(&rest[..c.len_utf8()])),
-        span.clone(),
-    );
-    match plain {
-        Some("\"") => mistake.expected("\"").fix(Fix::By(super::repair::straighten_quotes)),
-        Some("'") => mistake.expected("'").fix(Fix::By(super::repair::straighten_quotes)),
-        Some(plain) => mistake
-            .expected(if plain.is_empty() { "nothing" } else { plain })
-            .fix(Fix::edit(Edit::replace(span, plain))),
-        None => mistake,
     }
 }

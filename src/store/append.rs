@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bytes at which a segment is full and the next one begins: it bounds what writing one anew costs.
-const SEGMENT_BYTES: u64 = 256 << 20;
+/// In this crate's own tests it is small, so that they have views of several segments.
+const SEGMENT_BYTES: u64 = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 /// Bytes of vectors for rows within the view that wait at most.
 const OVERLAY_BYTES: usize = 256 << 20;
 /// Rows copied at once when a segment is written anew.

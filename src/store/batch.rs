@@ -256,8 +256,8 @@ impl Batch {
     /// nothing commits nothing and answers with the last commit's.
     ///
     /// # Errors
-    /// After an error the store is as it was before the batch; after [`ErrorKind::Io`] or [`ErrorKind::Corrupt`] it
-    /// has to be opened again before anything can be written.
+    /// After an error the store is as it was before the batch. After [`ErrorKind::Io`] it has to be opened again before
+    /// anything can be written; only that shows whether a commit whose last sync failed counts.
     pub fn commit(mut self) -> Result<CommitNumber> {
         self.usable()?;
         if !self.changed {
@@ -266,10 +266,11 @@ impl Batch {
         let prepared = self.prepare_commit();
         self.note(prepared)?;
         let Some(tx) = self.tx.take() else { return Err(Error::invalid("the batch is not open")) };
+        // From here on the new files may belong to the store, even if the commit's last sync fails: what no commit
+        // names is removed by whoever opens the store next.
+        self.created.clear();
         let committed = tx.commit();
         self.note(committed)?;
-        // From here on the files belong to the store.
-        self.created.clear();
         Ok(self.meta.commit)
     }
 

@@ -54,16 +54,38 @@ impl Core {
         read_segments(&self.read, view)
     }
 
-    /// One chunk of a metadata column; `None`: all null.
+    /// One chunk of a metadata column; `None`: all null. Chunks never change, so they are decoded once as long as the
+    /// handle's cache has room.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] where it is not a chunk of [`CHUNK_ROWS`] rows.
+    /// As [`Core::read_column_chunk`].
     pub(super) fn column_chunk(
         &self,
         collection: CollectionId,
         field: &str,
         chunk: u32,
     ) -> Result<Option<Arc<ColumnChunk>>> {
+        let key = format!("column {} {collection} {chunk} {field}", self.meta.generation).into_bytes();
+        if let Some(known) = self.shared.cache.get(&key) {
+            return Ok(Some(known));
+        }
+        let read = self.read_column_chunk(collection, field, chunk)?.map(Arc::new);
+        if let Some(read) = &read {
+            self.shared.cache.insert(&key, Arc::clone(read), read.size_bytes());
+        }
+        Ok(read)
+    }
+
+    /// One chunk of a metadata column, read from the catalog.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] where it is not a chunk of [`CHUNK_ROWS`] rows.
+    pub(super) fn read_column_chunk(
+        &self,
+        collection: CollectionId,
+        field: &str,
+        chunk: u32,
+    ) -> Result<Option<ColumnChunk>> {
         let Some(found) = self.read.get(&COLUMNS, &(collection, field.to_string(), chunk))? else { return Ok(None) };
         if !found.is_well_formed(CHUNK_ROWS) {
             return Err(Error::corrupt(Damage {
@@ -74,7 +96,7 @@ impl Core {
                 found: "parts that do not fit together".to_string(),
             }));
         }
-        Ok(Some(Arc::new(found)))
+        Ok(Some(found))
     }
 }
 

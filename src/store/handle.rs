@@ -298,9 +298,9 @@ impl Shared {
         }
     }
 
-    /// Remembers the first failed write: nothing is written after it.
+    /// Remembers the first failed write or sync: nothing is written after it.
     pub(super) fn poison(&self, error: &Error) {
-        if matches!(error.kind(), ErrorKind::Io | ErrorKind::Corrupt) {
+        if error.kind() == ErrorKind::Io {
             lock(&self.poison).get_or_insert_with(|| error.message().to_string());
         }
     }

@@ -37,7 +37,6 @@ pub struct Options {
     pub(super) cache_bytes: usize,
     pub(super) lens_cache_bytes: usize,
     pub(super) threads: Option<usize>,
-    pub(super) repair: bool,
     pub(super) embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
 }
@@ -50,7 +49,6 @@ impl Default for Options {
             cache_bytes: DEFAULT_PAGE_CACHE_BYTES,
             lens_cache_bytes: DEFAULT_CACHE_BYTES,
             threads: None,
-            repair: true,
             embedders: Vec::new(),
             default_embedder: None,
         }
@@ -95,14 +93,6 @@ impl Options {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));
-        self
-    }
-
-    /// Whether a reader that finds the catalog of a killed writer may open it as a writer for a moment, which repairs
-    /// it (the default). Without, it is told that the store needs a repair.
-    #[must_use]
-    pub fn repair(mut self, repair: bool) -> Self {
-        self.repair = repair;
         self
     }
 

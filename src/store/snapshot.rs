@@ -162,12 +162,20 @@ impl Snapshot {
         Ok(self.inner.core.read.range(&tables::LENSES, ..)?.into_iter().map(|(_, lens)| lens).collect())
     }
 
-    /// The projection of that name, read once for each commit that it stays unchanged.
+    /// The projection of that name, decoded once for each commit as long as the handle's cache has room.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn projection(&self, name: &str) -> Result<Option<Arc<ProjectionDef>>> {
-        Ok(self.inner.core.read.get(&tables::PROJECTIONS, &name.to_string())?.map(Arc::new))
+        let key = format!("projection {} {name}", self.commit()).into_bytes();
+        if let Some(known) = self.cache().get(&key) {
+            return Ok(Some(known));
+        }
+        let found = self.inner.core.read.get(&tables::PROJECTIONS, &name.to_string())?;
+        let Some(def) = found.map(Arc::new) else { return Ok(None) };
+        let numbers = def.query.len() + def.record.as_ref().map_or(0, Vec::len);
+        self.cache().insert(&key, Arc::clone(&def), numbers * 4);
+        Ok(Some(def))
     }
 
     /// All projections, by name.

@@ -128,16 +128,16 @@ fn check_sees_every_broken_invariant() {
         (
             "the tail's checksum is wrong",
             Box::new(move |tx| {
-                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(1)))?.unwrap();
+                let mut entry = tx.get(&tables::SEGMENTS, &(view, SegmentId(5)))?.unwrap();
                 entry.tail_sum ^= 1;
-                tx.put(&tables::SEGMENTS, &(view, SegmentId(1)), &entry)
+                tx.put(&tables::SEGMENTS, &(view, SegmentId(5)), &entry)
             }),
         ),
     ];
     let sound = tampered(&memory, |_| Ok(()));
     let report = Store::open_storage(sound, Options::new()).unwrap().check().unwrap();
     assert!(report.is_ok(), "{:?}", report.findings);
-    assert_eq!((report.records, report.segments), (5_000, 1));
+    assert_eq!((report.records, report.segments), (5_000, 5));
     for (what, change) in cases {
         let storage = tampered(&memory, change);
         let report = Store::open_storage(storage, Options::new().read_only(true)).unwrap().check().unwrap();
@@ -189,6 +189,57 @@ fn blocks_cover_the_rows_and_hold_them() {
     assert_eq!(next, view.row_count());
     assert!(view.block(view.block_count()).is_err());
     assert_eq!(view.identity(), (view.def().id, snapshot.commit()));
+}
+
+#[test]
+fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
+    let storage: Arc<dyn Storage> = Arc::new(filled());
+    let store = Store::open_storage(Arc::clone(&storage), Options::new()).unwrap();
+    let segments = |store: &Store| {
+        let collection = store.snapshot().unwrap().collection("c").unwrap();
+        collection
+            .view("v")
+            .unwrap()
+            .segments()
+            .map(|entry| (entry.id.0, entry.first_row, entry.rows))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        segments(&store),
+        [(1, 0, 1_024), (2, 1_024, 1_024), (3, 2_048, 1_024), (4, 3_072, 1_024), (5, 4_096, 904)]
+    );
+    let before = store.snapshot().unwrap();
+    let mut batch = store.begin().unwrap();
+    let mut c = batch.collection("c").unwrap().no_embed(true);
+    c.set_vector("7", "v", vec![-7.0, 0.0, -0.0]).unwrap();
+    c.replace_vector("2047", "v", vec![0.5; 3]).unwrap();
+    // Updates copy the vectors that do not change, wherever they are by now.
+    for id in ["7", "1024", "2047", "3000", "4999", "4999"] {
+        let changed = Record::new(id, "t").field("n", -1).view_text("r", "rewrite");
+        c.upsert(changed).unwrap();
+    }
+    batch.commit().unwrap();
+    let now = segments(&store);
+    assert_eq!(now, [(6, 0, 1_024), (7, 1_024, 1_024), (3, 2_048, 1_024), (4, 3_072, 1_024), (5, 4_096, 909)]);
+    let vector = |snapshot: &super::Snapshot, id: &str| snapshot.get("c", id).unwrap().unwrap().views[1].vector.clone();
+    let after = store.snapshot().unwrap();
+    for (id, expected) in
+        [("7", [-7.0, 0.0, -0.0]), ("1024", [1_024.0, 1.0, 2.0]), ("2047", [0.5; 3]), ("4999", [4_999.0, 1.0, 2.0])]
+    {
+        assert_eq!(vector(&after, id), Some(expected.to_vec()), "{id}");
+    }
+    assert_eq!(vector(&before, "7"), None);
+    assert_eq!(vector(&before, "2047"), Some(vec![2_047.0, 1.0, 2.0]), "older snapshots see what they saw");
+    assert_eq!(after.get("c", "7").unwrap().unwrap().fields["n"], crate::types::Value::Integer(-1));
+    drop((before, after));
+    let report = store.check().unwrap();
+    assert!(report.is_ok(), "{:?}", report.findings);
+    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 7);
+    let mut batch = store.begin().unwrap();
+    batch.collection("c").unwrap().remove("8").unwrap();
+    batch.commit().unwrap();
+    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 5, "replaced files went with their last reader");
+    assert!(store.check().unwrap().notes.is_empty());
 }
 
 /// Storage whose segment files fail to sync while the switch is on.

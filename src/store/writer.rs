@@ -112,7 +112,9 @@ impl<'a> CollectionWriter<'a> {
         if self.is_same(row, &old, &record)? {
             return Ok(Outcome::Unchanged);
         }
-        Err(self.exists(&record.id).context("a different record"))
+        let message =
+            format!("id {:?} exists already in collection {}, with other contents", record.id, self.def().name);
+        Err(Error::new(ErrorKind::Exists, message).with_field("id"))
     }
 
     /// Adds a record, or replaces the one with its id.

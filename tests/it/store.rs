@@ -214,7 +214,7 @@ fn a_refused_record_names_its_field_and_leaves_the_batch_usable() {
 fn columns_agree_with_records_across_chunks_and_commits() {
     let (_dir, path) = place();
     let store = options().create(&path).unwrap();
-    let value = |n: u32| (n % 3 != 0).then(|| i64::from(n % 7));
+    let value = |n: u32| (!n.is_multiple_of(3)).then(|| i64::from(n % 7));
     let mut n = 0;
     for rows in [10, 4_000, 200, 9_000, 1] {
         let mut batch = store.begin().unwrap();
@@ -420,7 +420,7 @@ fn waiting_for_the_other_batch() {
     let store = options().busy_timeout(Duration::from_secs(20)).create(&path).unwrap();
     let batch = store.begin().unwrap();
     let other = store.clone();
-    let waiting = std::thread::spawn(move || other.begin().map(|batch| drop(batch)).map_err(|error| error.kind()));
+    let waiting = std::thread::spawn(move || other.begin().map(drop).map_err(|error| error.kind()));
     std::thread::sleep(Duration::from_millis(30));
     assert!(!waiting.is_finished());
     drop(batch);

@@ -155,13 +155,13 @@ fn long_functions<'a>(code: impl Iterator<Item = (usize, &'a str)>) -> Vec<(usiz
             open.push((number, indent, name));
         }
         // rustfmt puts a function's closing brace at the indent of its first line.
-        if body.starts_with('}') || (body.ends_with(';') && function_name(body).is_some()) {
-            if let Some(at) = open.iter().rposition(|(_, start_indent, _)| *start_indent == indent) {
-                let (start, _, name) = open.remove(at);
-                open.truncate(at);
-                if number - start + 1 > FUNCTION_LINES {
-                    long.push((start, name, number - start + 1));
-                }
+        let ends = body.starts_with('}') || (body.ends_with(';') && function_name(body).is_some());
+        let at = open.iter().rposition(|(_, start_indent, _)| ends && *start_indent == indent);
+        if let Some(at) = at {
+            let (start, _, name) = open.swap_remove(at);
+            open.truncate(at);
+            if number - start + 1 > FUNCTION_LINES {
+                long.push((start, name, number - start + 1));
             }
         }
     }

@@ -3,35 +3,35 @@
 //! Plain data. Every statement here is run against the store that the tour makes; no answer stands in this file.
 
 /// One stop: a story, statements with a word before each, and what the shipped model can and cannot tell here.
-pub(super) struct Stop {
+pub(in crate::cli) struct Stop {
     /// The heading.
-    pub(super) title: &'static str,
+    pub(in crate::cli) title: &'static str,
     /// Told before the first statement.
-    pub(super) story: &'static str,
+    pub(in crate::cli) story: &'static str,
     /// (what it asks, in words; the statement)
-    pub(super) questions: &'static [(&'static str, &'static str)],
+    pub(in crate::cli) questions: &'static [(&'static str, &'static str)],
     /// Told after the last answer.
-    pub(super) honest: &'static str,
+    pub(in crate::cli) honest: &'static str,
 }
 
 /// All stops, in order.
-pub(super) const STOPS: &[Stop] = &[
+pub(in crate::cli) const STOPS: &[Stop] = &[
     Stop {
         title: "Letters or meaning",
         story: "`boat` and `coat` differ by one letter and mean different things. A sentence that shares no word with \
                 another may still mean the same. Edit distance sees the first, an embedding is meant to see the \
                 second.",
         questions: &[
-            ("By edit distance:", "find #s28 in sentences | score levenshtein | top 4"),
-            ("By meaning, where the one about Dad comes up:", "find #s28 in sentences | score cosine | top 4"),
+            ("By edit distance:", "find #s19 in sentences | score levenshtein | top 4"),
+            ("By meaning, where the one about Dad comes up:", "find #s19 in sentences | score cosine | top 4"),
         ],
         honest: "The shipped model averages words: it finds the paraphrase from its vocabulary, but a sentence that \
                  shares four of five words still comes first, whatever the fifth word does to the meaning.",
     },
     Stop {
         title: "The lost keys",
-        story: "A question is most like other questions. Its answer, \"I left them in my pocket\" (n09), shares no word \
-                with it and says nothing about keys.",
+        story: "A question is most like other questions. Its answer, \"I left them in my pocket\" (n09), names no \
+                keys and asks nothing.",
         questions: &[
             ("The texts as they were written:", "find \"What did I do with my keys?\" in notes | top 4"),
             (
@@ -48,7 +48,7 @@ pub(super) const STOPS: &[Stop] = &[
     },
     Stop {
         title: "Alike in what respect",
-        story: "Newton is like other physicists, and like other people from England. One vector for each text mixes \
+        story: "Stephen Hawking is like other physicists, and like other people from England. One vector for each text mixes \
                 both. A view is another text of the same record, with a vector of its own.",
         questions: &[
             ("As described:", "find #hawking in people | center corpus | top 5"),
@@ -56,7 +56,10 @@ pub(super) const STOPS: &[Stop] = &[
                 "Through the template \"Nationality of {text}\":",
                 "find #hawking in people | view nationality | center corpus | top 5",
             ),
-            ("Through a rewritten text, where each was born:", "find #hawking in people | view origin | center corpus | top 5"),
+            (
+                "Through a rewritten text, where each was born:",
+                "find #hawking in people | view origin | center corpus | top 5",
+            ),
         ],
         honest: "A template steers models that were trained to follow instructions. This one adds the same two words \
                  to every average, so the ranking hardly moves; only a text that is about the respect you mean does it.",
@@ -78,7 +81,10 @@ pub(super) const STOPS: &[Stop] = &[
                 films' averages away: who departs from the crowd in the same way? They share a word in many products. \
                 Here they never do.",
         questions: &[
-            ("Plain cosine, which mostly sees that all ratings are positive:", "find #ada in ratings | score cosine | top 4"),
+            (
+                "Plain cosine, which mostly sees that all ratings are positive:",
+                "find #ada in ratings | score cosine | top 4",
+            ),
             ("The rater's own mean:", "find #ada in ratings | center | score cosine | top 4"),
             ("The mean of all raters:", "find #ada in ratings | center corpus | score cosine | top 4"),
         ],

@@ -1,6 +1,6 @@
 //! The scan: the best k rows of a view under a prepared lens.
 //!
-//! Owns [`scan`], [`scan_batch`] and [`rescore`]. One pass over the allowed rows computes one `f32` product each and
+//! Owns [`scan`] and [`scan_batch`]. One pass over the allowed rows computes one `f32` product each and
 //! keeps the rows that may be among the best (`screen`); those are scored again in `f64` from the raw row
 //! (`finish`), and only these scores are compared and shown. So an answer is the same bits for any number of
 //! threads, for one query or many, filtered or not. It knows no records and no names.
@@ -9,8 +9,6 @@ mod finish;
 mod screen;
 #[cfg(test)]
 mod tests;
-
-pub use finish::rescore;
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
@@ -73,16 +71,21 @@ pub fn scan_batch(
     }
     let rows = Rows::new(prepared, allowed);
     let wanted = Wanted { k, bound };
-    let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
-    candidates
-        .into_par_iter()
-        .zip(queries)
-        .map(|(candidates, query)| {
+    let mut results = Vec::with_capacity(queries.len());
+    for queries in queries.chunks(PASS_QUERIES) {
+        let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
+        let finish = |(candidates, query)| {
             let hits = finish::hits(source, prepared, query, rows.with_extreme(candidates), &wanted)?;
             Ok(ScanResult { hits, scanned: rows.scanned })
-        })
-        .collect()
+        };
+        results.extend(candidates.into_par_iter().zip(queries).map(finish).collect::<Result<Vec<_>>>()?);
+    }
+    Ok(results)
 }
+
+/// Queries that share one pass over the rows: enough to be bound by arithmetic and not by memory, few enough that the
+/// candidates of all of them in every task stay small.
+const PASS_QUERIES: usize = 256;
 
 /// How many rows are wanted, and from which value on.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use super::{Wanted, finish};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::linalg::simd::{self, Line};
-use crate::linalg::topk::{Candidate, Candidates};
+use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
 use crate::linalg::{RowsRef, matrix};
 use crate::types::RowSet;
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 /// Rows of one tile: their products and scalars stay in the first-level cache.
 const TILE_ROWS: usize = 1024;
 /// Queries of one matrix product.
-const TILE_QUERIES: usize = 128;
+const TILE_QUERIES: usize = 64;
 /// A block of which at most one row in so many is allowed is read row by row.
 const SPARSE: u64 = 4;
 
@@ -29,8 +29,10 @@ pub(super) fn one(
     wanted: &Wanted,
 ) -> Result<Vec<Candidate>> {
     let screen = Screen::new(prepared, query, simd::dot_error(source.dimension()));
+    let shared = SharedThreshold::new();
     let empty = || (candidates(prepared, wanted), Scratch::default());
     let found = each_block(source, allowed, empty, |(found, scratch), rows, first, full| {
+        found.share(&shared);
         screen_block(&screen, query, rows, first, (!full).then_some(allowed), found, scratch);
     })?;
     Ok(found.into_iter().map(|(found, _)| found).reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
@@ -47,8 +49,10 @@ pub(super) fn many(
     let error = simd::any_order_error(source.dimension());
     let screens: Vec<Screen<'_>> = queries.iter().map(|query| Screen::new(prepared, query, error)).collect();
     let folded: Vec<f32> = queries.iter().flat_map(|query| query.folded.iter().copied()).collect();
+    let shared: Vec<SharedThreshold> = queries.iter().map(|_| SharedThreshold::new()).collect();
     let empty = || (vec![candidates(prepared, wanted); queries.len()], Scratch::default());
     let found = each_block(source, allowed, empty, |(found, scratch), rows, first, full| {
+        found.iter_mut().zip(&shared).for_each(|(found, shared)| found.share(shared));
         multiply_block(&screens, &folded, rows, first, (!full).then_some(allowed), found, scratch);
     })?;
     let merge = |mut all: Vec<Candidates>, part: Vec<Candidates>| {

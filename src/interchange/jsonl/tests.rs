@@ -139,6 +139,17 @@ fn only_vectors_reads_nothing_else() {
 }
 
 #[test]
+fn complaints_do_not_quote_megabytes() {
+    let long = "x".repeat(1 << 20);
+    for line in
+        [format!(r#"{{"id": 1, "v": "{long}"}}"#), format!(r#"{{"id": 1, "{long}": tru}}"#), format!(r#""{long}""#)]
+    {
+        let error = parse_line(line.as_bytes(), &vectors()).unwrap_err();
+        assert!(error.to_string().len() < 1000, "{} bytes", error.to_string().len());
+    }
+}
+
+#[test]
 fn deep_nesting_is_an_error_and_no_overflow() {
     let line = format!(r#"{{"id": 1, "a": {}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert!(parse(&line).unwrap_err().contains("recursion limit"));

@@ -53,7 +53,7 @@ pub(super) fn continued_condition(i: Tokens<'_>) -> Option<Mistake> {
     let (token, next, third) = (i.first(), i.peek(1), i.peek(2));
     let joined = |word: &'static str| {
         let message = format!("conditions are joined by `{word}`, not by {}", shown(token.text));
-        Mistake::at(&token, "parse::join", message).expected(word).fix(Fix::replace(&token, format!(" {word}")))
+        Mistake::at(&token, "parse::join", message).expected(word).fix(Fix::replace(&token, word))
     };
     let continues = next.kind == Kind::Open || next.is("not") || operates(&third) || next.is_foreign("!");
     if token.is_foreign("&&") || token.is_foreign("&") {
@@ -96,16 +96,13 @@ pub(in crate::query) fn behind_condition(i: Tokens<'_>) -> Mistake {
 }
 
 /// A `(` whose `)` is missing.
-pub(in crate::query) fn unclosed_group(open: &Token<'_>, i: Tokens<'_>) -> Mistake {
+pub(in crate::query) fn unclosed_group(i: Tokens<'_>) -> Mistake {
     let token = i.first();
     if let Some(mistake) = continued_condition(i) {
         return mistake;
     }
     let message = format!("expected `)`, found {}", described(&token));
-    Mistake::at(&token, "parse::unclosed", message)
-        .expected(")")
-        .hint(format!("the `(` at byte {} is not closed", open.start))
-        .fix(Fix::By(repair::close_group))
+    Mistake::at(&token, "parse::unclosed", message).expected(")").fix(Fix::By(repair::close_group))
 }
 
 /// `= null` and `!= null`.
@@ -164,6 +161,9 @@ pub(in crate::query) fn no_operator(i: Tokens<'_>) -> Mistake {
         }
         Kind::Word => match suggest(token.text, ["in", "has", "is"].into_iter()) {
             Some(word) => mistake.did_you_mean(&token, &word),
+            None if operates(&next) => {
+                mistake.hint("a field with a space in its name stands in backticks").fix(Fix::By(repair::quote_field))
+            }
             None => mistake,
         },
         _ => mistake,

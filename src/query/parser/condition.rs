@@ -25,7 +25,8 @@ pub(in crate::query) fn whole_condition(i: Tokens<'_>) -> Parsed<'_, Expr> {
             .expected("a condition such as `year > 2020`")
             .fail();
     }
-    if first.is("where") {
+    let field = compare_op(i.peek(1).kind).is_some() || i.peek(1).is_any(&["in", "has", "is"]);
+    if first.is("where") && !field {
         return Mistake::at(&first, "parse::unexpected", "the condition stands alone, without `where`")
             .fix(Fix::edit(crate::query::mistake::Edit::delete(first.start..i.peek(1).start)))
             .fail();
@@ -70,7 +71,7 @@ fn negated(i: Tokens<'_>, depth: usize) -> Parsed<'_, Expr> {
         return Ok((i, Expr::Not(Box::new(inner))));
     }
     let (i, inner) = joined(i.rest(), 0, depth + 1)?;
-    if i.first().kind == Kind::Close { Ok((i.rest(), inner)) } else { blame::unclosed_group(&token, i).fail() }
+    if i.first().kind == Kind::Close { Ok((i.rest(), inner)) } else { blame::unclosed_group(i).fail() }
 }
 
 /// `field OP value` and the other conditions on one field.
@@ -187,7 +188,7 @@ fn list(i: Tokens<'_>) -> Parsed<'_, Vec<Spanned<Literal>>> {
             Kind::Text | Kind::Number | Kind::Minus | Kind::Param => {
                 return Mistake::missing(&separator, "`,` between values").fix(Fix::By(repair::separate)).fail();
             }
-            _ => return blame::unclosed_group(&open, rest).fail(),
+            _ => return blame::unclosed_group(rest).fail(),
         };
     }
 }

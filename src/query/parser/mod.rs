@@ -73,7 +73,11 @@ pub(super) fn statement(i: Tokens<'_>) -> Parsed<'_, Statement> {
 
 /// `find source in COLLECTION { | stage }`
 fn find(i: Tokens<'_>) -> Parsed<'_, Find> {
-    let (i, _) = required("find", &["search", "select"]).parse(i)?;
+    let token = i.first();
+    if !token.is("find") && token.kind == Kind::Word && !is_misspelt(&token, "find") {
+        return Mistake::missing(&token, "`find`").expected("find").fail();
+    }
+    let (i, _) = required("find", &[]).parse(i)?;
     let (i, source) = source::source(i)?;
     let (i, collection) = place(i)?;
     let (i, (lens, output)) = search_stages(i)?;
@@ -161,7 +165,7 @@ fn compare(i: Tokens<'_>) -> Parsed<'_, Statement> {
 /// Neither `,` nor `:` stands behind a lens to compare.
 fn no_colon(i: Tokens<'_>, lenses: usize) -> Mistake {
     let token = i.first();
-    let mistake = Mistake::missing(&token, "`,` or `:`").expected_any([",", ":"]);
+    let mistake = Mistake::missing(&token, "`,` or `:`");
     match token.kind {
         Kind::Word if token.is("find") => mistake.fix(Fix::By(super::repair::colon_before)),
         Kind::Word if token.is_any(&["and", "with", "to", "vs", "versus"]) => {

@@ -87,6 +87,7 @@ fn no_operand(i: Tokens<'_>, position: usize) -> Mistake {
             mistake.hint("as in `find \"lost keys\" in ...`").fix(Fix::edit(Edit::insert(token.start, "\"...\" ")))
         }
         Kind::Pipe | Kind::End | Kind::Invalid => mistake,
+        Kind::Word if token.is("in") => mistake.fix(Fix::By(repair::drop_operator)),
         Kind::Word if position > 0 => mistake.hint("an id has a `#` before it").fix(Fix::By(repair::make_id)),
         Kind::Backtick => mistake.fix(Fix::By(repair::requote)),
         _ => mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_source)),
@@ -126,10 +127,7 @@ fn vector(i: Tokens<'_>) -> Parsed<'_, Spanned<Operand>> {
                 return Mistake::missing(&separator, "`,` between numbers").fix(Fix::By(repair::separate)).fail();
             }
             _ => {
-                return Mistake::missing(&separator, "`]`")
-                    .hint(format!("the vector begins at byte {}", open.start))
-                    .fix(Fix::By(repair::close_bracket))
-                    .fail();
+                return Mistake::missing(&separator, "`]`").fix(Fix::By(repair::close_bracket)).fail();
             }
         }
     }
@@ -147,6 +145,7 @@ fn no_element(open: &Token<'_>, token: &Token<'_>, after_comma: bool) -> Mistake
         Kind::Word if token.is_any(&["nan", "inf", "infinity"]) => {
             Mistake::at(token, "parse::bad_number", "numbers are finite").expected("a number")
         }
+        _ if after_comma => mistake.fix(Fix::By(repair::end_vector)),
         _ => mistake,
     }
 }

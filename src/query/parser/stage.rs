@@ -7,7 +7,7 @@ use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
 use crate::query::name::METRICS;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{blame, repair};
-use crate::types::limits::TOP;
+use crate::types::limits::{DIMENSION, TOP};
 use crate::types::{Metric, ProjectionRef, Step};
 use nom::Parser;
 use nom::combinator::opt;
@@ -224,7 +224,7 @@ fn blend(mut i: Tokens<'_>) -> Parsed<'_, Vec<(f64, Name)>> {
 }
 
 fn step<'a>(i: Tokens<'a>, word: &str) -> Parsed<'a, Step> {
-    const MOST: u64 = u32::MAX as u64;
+    const MOST: u64 = DIMENSION as u64;
     match word {
         "center" => center(i),
         "normalize" => Ok((i, Step::Normalize)),

@@ -74,7 +74,7 @@ struct Counts {
 pub(super) fn run(shared: &Arc<Shared>, control: &Control) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     let head = head::read(&*shared.storage)?;
-    for damage in integrity(shared)? {
+    for damage in shared.catalog.integrity()? {
         push(&mut report, damage);
     }
     let core = match Core::take(shared) {
@@ -194,8 +194,9 @@ impl Checker<'_> {
         named.extend(garbage.into_iter().map(|((_, path), ())| path));
         let unnamed = segment_files(&*self.shared.storage)?.into_iter().filter(|path| !named.contains(path)).count();
         if unnamed > 0 {
-            let note =
-                format!("{unnamed} segment files belong to no commit; a writer that opens the store removes them");
+            let note = format!(
+                "{unnamed} segment files belong to no commit so far; a writer that opens the store removes them"
+            );
             self.report.notes.push(note);
         }
         Ok(())
@@ -254,9 +255,4 @@ fn as_damage(error: &Error) -> Damage {
         expected: "something that can be read".to_string(),
         found: error.kind().as_str().to_string(),
     })
-}
-
-/// What redb and the page checksums say of the catalog as a whole.
-fn integrity(_shared: &Shared) -> Result<Vec<Damage>> {
-    Ok(Vec::new())
 }

@@ -111,7 +111,7 @@ impl Checker<'_> {
         counts: &mut Counts,
     ) -> Result<()> {
         for (name, &field_type) in &def.fields {
-            let stored = self.core.column_chunk(def.id, name, chunk);
+            let stored = self.core.read_column_chunk(def.id, name, chunk);
             let Some(stored) = self.keep(stored)? else {
                 counts.columns += 1;
                 continue;
@@ -122,8 +122,10 @@ impl Checker<'_> {
             }
             let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(name)).collect();
             let built = ColumnChunk::build(field_type, &values).map(Arc::new);
-            let (stored, built) =
-                (Column::new(field_type, CHUNK_ROWS, vec![stored]), Column::new(field_type, CHUNK_ROWS, vec![built]));
+            let (stored, built) = (
+                Column::new(field_type, CHUNK_ROWS, vec![stored.map(Arc::new)]),
+                Column::new(field_type, CHUNK_ROWS, vec![built]),
+            );
             // Equal values may have other codes in chunks of the same meaning, so values are compared, not bytes.
             if let Some(row) = (0..CHUNK_ROWS).find(|&row| !same_value(&stored, &built, row)) {
                 let what = format!("table {}, collection {}, field {name}", COLUMNS.name(), def.name);

@@ -1,0 +1,100 @@
+//! `simile export`: a collection as JSONL, its vectors as `.npy`.
+
+use super::Run;
+use crate::cli::Outcome;
+use crate::cli::console::Console;
+use crate::cli::render::text::{count, safe, thousands};
+use crate::error::Result;
+use crate::interchange::export::{ExportReport, export};
+use crate::interchange::output::TextFile;
+use clap::Args;
+use serde_json::{Value as Json, json};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Export {
+    /// The store
+    store: PathBuf,
+    /// The collection
+    collection: String,
+    /// JSONL file to write, packed if it ends in .gz; `-` is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Folder for one .npy file for each view
+    #[arg(long, value_name = "DIR")]
+    vectors: Option<PathBuf>,
+}
+
+impl Run for Export {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let store = console.open_reader(&self.store)?;
+        let snapshot = store.snapshot()?;
+        // A name that does not exist must not leave an empty file behind.
+        snapshot.collection(&self.collection)?;
+        let reporter = console.reporter(&format!("exporting {}", self.collection));
+        let control = reporter.control();
+        let to_stdout = self.output == Path::new("-");
+        let report = if to_stdout {
+            let mut sink = |line: &str| console.line(line);
+            export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?
+        } else {
+            let mut file = TextFile::create(&self.output)?;
+            let mut sink = |line: &str| file.line(line);
+            let report = export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?;
+            file.finish()?;
+            report
+        };
+        reporter.clear();
+        if to_stdout {
+            return Ok(Outcome::Done);
+        }
+        if console.json {
+            console.document(&document(&self, &report))?;
+        } else {
+            print(console, &self.output, &report)?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn document(arguments: &Export, report: &ExportReport) -> Json {
+    let matrices: Vec<Json> = report
+        .matrices
+        .iter()
+        .map(|matrix| {
+            json!({
+                "view": matrix.view, "file": matrix.file.display().to_string(), "rows": matrix.rows,
+                "dimension": matrix.dimension, "absent": matrix.absent,
+                "ids": matrix.ids.as_ref().map(|path| path.display().to_string()),
+            })
+        })
+        .collect();
+    json!({
+        "file": arguments.output.display().to_string(), "records": report.records, "id": report.id_key,
+        "text": report.text_key, "vectors": matrices,
+    })
+}
+
+fn print(console: &mut Console, output: &Path, report: &ExportReport) -> Result<()> {
+    console.line(format!("{} in {}", count(report.records, "record"), safe(&output.display().to_string())))?;
+    if report.id_key != "id" || report.text_key != "text" {
+        console.line(format!(
+            "  ids are in `{0}`, texts in `{1}` (import --id {0} --text {1})",
+            safe(&report.id_key),
+            safe(&report.text_key)
+        ))?;
+    }
+    for matrix in &report.matrices {
+        let (file, rows) = (matrix.file.display().to_string(), thousands(matrix.rows));
+        console.line(format!("  {rows} x {} in {}", matrix.dimension, safe(&file)))?;
+        if let Some(ids) = &matrix.ids {
+            let absent = count(matrix.absent, "record");
+            console.line(format!(
+                "    {absent} without a vector: the rows belong to the lines of {}",
+                safe(&ids.display().to_string())
+            ))?;
+        }
+    }
+    Ok(())
+}

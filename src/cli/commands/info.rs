@@ -1,0 +1,189 @@
+//! `simile info`: what is in a store.
+
+use super::Run;
+use crate::cli::Outcome;
+use crate::cli::console::{Console, Style};
+use crate::cli::render::table::{Column, lines};
+use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
+use crate::error::Result;
+use crate::query::print_step;
+use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+use crate::types::LensDef;
+use clap::Args;
+use serde_json::{Map, Value as Json, json};
+use std::path::PathBuf;
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Info {
+    /// The store
+    store: PathBuf,
+}
+
+impl Run for Info {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let info = console.open_reader(&self.store)?.info()?;
+        if console.json {
+            console.document(&store_json(&info))?;
+        } else {
+            for line in render(&info, console.style) {
+                console.line(line)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn store_json(info: &StoreInfo) -> Json {
+    json!({
+        "format": info.format,
+        "path": info.path.display().to_string(),
+        "commit": info.commit.0,
+        "dead_share": info.dead_share,
+        "bytes": info.bytes,
+        "embedder": info.embedder,
+        "collections": info.collections.iter().map(collection_json).collect::<Vec<_>>(),
+        "projections": info.projections.iter().map(projection_json).collect::<Vec<_>>(),
+        "lenses": info.lenses.iter().map(lens_json).collect::<Vec<_>>(),
+    })
+}
+
+fn collection_json(collection: &CollectionInfo) -> Json {
+    let fields: Map<String, Json> =
+        collection.fields.iter().map(|(name, kind)| (name.clone(), Json::from(kind.as_str()))).collect();
+    json!({
+        "name": collection.name,
+        "records": collection.records,
+        "removed": collection.removed,
+        "views": collection.views.iter().map(view_json).collect::<Vec<_>>(),
+        "fields": fields,
+    })
+}
+
+fn view_json(view: &ViewInfo) -> Json {
+    json!({
+        "name": view.name,
+        "kind": view.kind.as_str(),
+        "dimension": view.dimension,
+        "embedder": view.embedder,
+        "rows": view.rows,
+        "bytes": view.bytes,
+        "absent": view.absent,
+        "type": view.element.as_str(),
+        "segments": view.segments,
+    })
+}
+
+fn projection_json(projection: &ProjectionInfo) -> Json {
+    json!({
+        "name": projection.name,
+        "rows": projection.rows,
+        "columns": projection.columns,
+        "pair": projection.pair,
+        "origin": projection.origin,
+    })
+}
+
+fn lens_json(lens: &LensInfo) -> Json {
+    json!({
+        "name": lens.record.name,
+        "lens": lens_text(&lens.record.lens),
+        "version": lens.record.version,
+        "commit": lens.record.commit.0,
+        "pinned_at": lens.pinned_at.map(|commit| commit.0),
+        "stale_commits": lens.stale_commits,
+    })
+}
+
+/// A lens as the language writes it.
+fn lens_text(lens: &LensDef) -> String {
+    let mut parts = vec![format!("view {}", lens.view)];
+    parts.extend(lens.steps.iter().map(print_step));
+    parts.push(format!("score {}", lens.metric.as_str()));
+    parts.join(" | ")
+}
+
+fn render(info: &StoreInfo, style: Style) -> Vec<String> {
+    let mut head = vec![safe(&info.path.display().to_string()).into_owned()];
+    head.push(format!("commit {}", info.commit));
+    head.push(bytes(info.bytes));
+    if info.dead_share > 0.0 {
+        head.push(format!("{:.1} % of the rows are dead", info.dead_share * 100.0));
+    }
+    let mut out = vec![head.join(" · ")];
+    if info.collections.is_empty() {
+        out.push("no collections yet: simile import STORE COLLECTION FILE.jsonl".to_string());
+    }
+    for collection in &info.collections {
+        out.push(String::new());
+        out.extend(render_collection(collection, style));
+    }
+    if !info.projections.is_empty() {
+        out.push(String::new());
+        out.push("projections".to_string());
+        for projection in &info.projections {
+            let (name, origin) = (one_line(&projection.name), one_line(&projection.origin));
+            let sides = if projection.pair { ", query and record side" } else { "" };
+            out.push(format!("  {name}: {} -> {}{sides} ({origin})", projection.columns, projection.rows));
+        }
+    }
+    if !info.lenses.is_empty() {
+        out.push(String::new());
+        out.push("lenses".to_string());
+        for lens in &info.lenses {
+            let age = match (lens.pinned_at, lens.stale_commits) {
+                (None, _) => String::new(),
+                (Some(commit), 0) => format!(" (means of commit {commit})"),
+                (Some(commit), stale) => format!(" (means of commit {commit}, {} old)", count(stale, "commit")),
+            };
+            out.push(format!("  {}: {}{age}", one_line(&lens.record.name), one_line(&lens_text(&lens.record.lens))));
+        }
+    }
+    out
+}
+
+fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {
+    let removed = match collection.removed {
+        0 => String::new(),
+        removed => format!(" · {} removed", thousands(removed)),
+    };
+    let title = style.bold(one_line(&collection.name));
+    let mut out = vec![format!("{title} · {}{removed}", count(collection.records, "record"))];
+    let columns = [
+        Column::left("view", 24),
+        Column::left("kind", 10),
+        Column::right("dimension"),
+        Column::right("vectors"),
+        Column::right("size"),
+        Column::left("embedder", usize::MAX),
+    ];
+    let rows: Vec<Vec<String>> = collection
+        .views
+        .iter()
+        .map(|view| {
+            let kind = if view.element.size_bytes() == 2 {
+                format!("{} f16", view.kind.as_str())
+            } else {
+                view.kind.as_str().to_string()
+            };
+            vec![
+                view.name.clone(),
+                kind,
+                view.dimension.map_or("-".to_string(), |dimension| dimension.to_string()),
+                thousands(view.rows),
+                bytes(view.bytes),
+                view.embedder.clone().unwrap_or_else(|| "supplied vectors".to_string()),
+            ]
+        })
+        .collect();
+    out.extend(lines(&columns, &rows, style, 2));
+    if !collection.fields.is_empty() {
+        let fields: Vec<String> =
+            collection.fields.iter().map(|(name, kind)| format!("{} ({})", one_line(name), kind.as_str())).collect();
+        let wrapped = crate::cli::render::text::join_wrapped(&fields, style.width.saturating_sub(10));
+        for (idx, line) in wrapped.into_iter().enumerate() {
+            out.push(format!("  {}{line}", if idx == 0 { "fields  " } else { "        " }));
+        }
+    }
+    out
+}

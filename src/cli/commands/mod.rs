@@ -1,0 +1,74 @@
+//! The commands: one table of name, help and what to run.
+//!
+//! Each command has a file of its own with its arguments and its work; this table is the only list of them, and
+//! help and suggestions come from it.
+
+mod check;
+mod embed;
+mod evaluate;
+mod export;
+mod get;
+mod import;
+mod info;
+mod new;
+mod project;
+mod query;
+mod remove;
+mod repl;
+mod tour;
+mod view;
+
+pub(super) use query::Runner;
+
+use super::Outcome;
+use super::console::Console;
+use crate::error::{Error, Result};
+use clap::{ArgMatches, Args, Command};
+
+/// One command of the program.
+pub(super) struct Entry {
+    /// What is typed.
+    pub(super) name: &'static str,
+    /// One line for the list of commands.
+    pub(super) help: &'static str,
+    /// Adds the command's own arguments.
+    pub(super) augment: fn(Command) -> Command,
+    /// Does the work.
+    pub(super) run: fn(&ArgMatches, &mut Console) -> Result<Outcome>,
+}
+
+/// Arguments that know what to do.
+pub(super) trait Run: Args {
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Whatever went wrong, to be shown by the caller.
+    fn run(self, console: &mut Console) -> Result<Outcome>;
+}
+
+const fn entry<A: Run>(name: &'static str, help: &'static str) -> Entry {
+    Entry { name, help, augment: A::augment_args, run: run::<A> }
+}
+
+fn run<A: Run>(matches: &ArgMatches, console: &mut Console) -> Result<Outcome> {
+    let arguments = A::from_arg_matches(matches).map_err(|error| Error::invalid(error.to_string()))?;
+    arguments.run(console)
+}
+
+/// All commands, in the order a newcomer meets them.
+pub(super) const COMMANDS: &[Entry] = &[
+    entry::<tour::Tour>("tour", "A guided first look: makes a store, questions it, leaves it behind"),
+    entry::<new::New>("new", "Make an empty store"),
+    entry::<import::Import>("import", "Read JSONL (plain or .gz) into a collection, with or without vectors"),
+    entry::<view::View>("view", "Add a view: a template, a rewritten text, or supplied vectors"),
+    entry::<embed::Embed>("embed", "Fill in the vectors that are missing"),
+    entry::<project::Project>("project", "Store a projection, or a pair of them, under a name"),
+    entry::<query::Query>("query", "Run a statement of the query language"),
+    entry::<repl::Repl>("repl", "Type statements one after the other"),
+    entry::<get::Get>("get", "Show one record with its views"),
+    entry::<remove::Remove>("remove", "Remove records by id or by a condition"),
+    entry::<info::Info>("info", "Show what is in a store"),
+    entry::<check::Check>("check", "Verify every checksum and invariant"),
+    entry::<export::Export>("export", "Write a collection as JSONL, and its vectors as .npy"),
+    entry::<evaluate::Evaluate>("evaluate", "Answer a file of queries; score the answers against judgements"),
+];

@@ -1,0 +1,208 @@
+//! `simile query`: one statement, or one a line from standard input.
+
+use super::Run;
+use crate::cli::Outcome;
+use crate::cli::console::Console;
+use crate::cli::render::error::error_json;
+use crate::cli::render::explanation::render_reply;
+use crate::cli::render::format::{Format, csv, jsonl, markdown};
+use crate::cli::render::json::ReplyDocument;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Param, Reply, Session, is_write};
+use crate::interchange::input::{LineReader, open};
+use crate::interchange::npy::NpyReader;
+use crate::store::{Snapshot, Store};
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Query {
+    /// The store
+    store: PathBuf,
+    /// The statement, as in 'find "keys" in notes | top 5'; `-` reads one a line from standard input
+    statement: String,
+    /// Bind a text to $NAME
+    #[arg(long = "param", value_name = "NAME=TEXT")]
+    params: Vec<String>,
+    /// Bind a vector to $NAME: a row of a .npy file, the first row is 0
+    #[arg(long = "param-vector", value_name = "NAME=FILE.npy:ROW")]
+    param_vectors: Vec<String>,
+    /// How to print the answer
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+}
+
+impl Run for Query {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        // `--format json` is `--json`: errors are JSON then, too.
+        console.json |= self.format == Format::Json;
+        let format = if console.json { Format::Json } else { self.format };
+        let params = self.bindings()?;
+        let mut runner = Runner::open(console, &self.store, format, params)?;
+        if self.statement == "-" {
+            return runner.lines(console);
+        }
+        let reply = runner.reply(console, &self.statement)?;
+        runner.print(console, &reply)?;
+        Ok(if is_empty(&reply) { Outcome::Nothing } else { Outcome::Done })
+    }
+}
+
+impl Query {
+    fn bindings(&self) -> Result<Vec<(String, Param)>> {
+        let mut bindings = Vec::new();
+        for param in &self.params {
+            let (name, text) = name_and_value(param, "--param NAME=TEXT")?;
+            bindings.push((name.to_string(), Param::Text(text.to_string())));
+        }
+        for param in &self.param_vectors {
+            const USAGE: &str = "--param-vector NAME=FILE.npy:ROW";
+            let (name, place) = name_and_value(param, USAGE)?;
+            let split = place.rsplit_once(':').and_then(|(file, row)| Some((file, row.parse::<u64>().ok()?)));
+            let Some((file, row)) = split else {
+                return Err(Error::invalid(format!("{place:?} names no row: expected {USAGE}")));
+            };
+            let mut reader = NpyReader::open(Path::new(file))?;
+            reader.seek(row)?;
+            let mut vector = Vec::new();
+            reader.next_row(&mut vector)?;
+            bindings.push((name.to_string(), Param::Vector(vector)));
+        }
+        Ok(bindings)
+    }
+}
+
+fn name_and_value<'a>(param: &'a str, usage: &str) -> Result<(&'a str, &'a str)> {
+    let (name, value) =
+        param.split_once('=').ok_or_else(|| Error::invalid(format!("{param:?} has no `=`: expected {usage}")))?;
+    let name = name.trim_start_matches('$');
+    if name.is_empty() {
+        return Err(Error::invalid(format!("{param:?} has no name before `=`: expected {usage}")));
+    }
+    Ok((name, value))
+}
+
+/// A search that found nothing.
+fn is_empty(reply: &Reply) -> bool {
+    matches!(reply, Reply::Answer(answer) if answer.hits().is_empty())
+}
+
+/// Runs statements against one store, as a reader until one of them writes.
+pub(in crate::cli) struct Runner {
+    path: PathBuf,
+    store: Store,
+    session: Session,
+    params: Vec<(String, Param)>,
+    format: Format,
+}
+
+impl Runner {
+    /// A runner that reads.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub(in crate::cli) fn open(
+        console: &Console,
+        path: &Path,
+        format: Format,
+        params: Vec<(String, Param)>,
+    ) -> Result<Runner> {
+        let store = console.open_reader(path)?;
+        let mut session = Session::new(&store);
+        for (name, value) in &params {
+            session.bind(name, value.clone());
+        }
+        Ok(Runner { path: path.to_path_buf(), store, session, params, format })
+    }
+
+    /// What the store holds now.
+    pub(in crate::cli) fn snapshot(&self) -> Result<Snapshot> {
+        self.store.snapshot()
+    }
+
+    /// Runs one statement. One that writes opens the store for writing; it is closed again after it, so that other
+    /// writers are not kept out while nothing is written.
+    pub(in crate::cli) fn reply(&mut self, console: &Console, statement: &str) -> Result<Reply> {
+        if is_write(statement) {
+            let writer = console.open_writer(&self.path)?;
+            let mut session = Session::new(&writer);
+            for (name, value) in &self.params {
+                session.bind(name, value.clone());
+            }
+            return session.run(statement);
+        }
+        self.session.run(statement)
+    }
+
+    /// Prints later replies in this format.
+    pub(in crate::cli) fn set_format(&mut self, format: Format) {
+        self.format = format;
+    }
+
+    /// Gives a parameter its value for all statements to come.
+    pub(in crate::cli) fn bind(&mut self, name: &str, value: Param) {
+        self.session.bind(name, value.clone());
+        self.params.push((name.to_string(), value));
+    }
+
+    /// Prints a reply in the format asked for.
+    pub(in crate::cli) fn print(&self, console: &mut Console, reply: &Reply) -> Result<()> {
+        let lines = match (self.format, reply) {
+            (Format::Json, reply) => return console.document(&ReplyDocument(reply)),
+            (Format::Jsonl, Reply::Answer(answer)) => jsonl(answer),
+            (Format::Csv, Reply::Answer(answer)) => csv(answer),
+            (Format::Markdown, Reply::Answer(answer)) => markdown(answer),
+            (Format::Jsonl, reply) => return console.document(&ReplyDocument(reply)),
+            (_, reply) => render_reply(reply, console.style),
+        };
+        lines.into_iter().try_for_each(|line| console.line(line))
+    }
+
+    /// Answers each line of standard input as it comes. An error does not end it; the exit code tells.
+    fn lines(&mut self, console: &mut Console) -> Result<Outcome> {
+        let (mut failed, mut answered) = (false, false);
+        let mut lines = LineReader::new(open(Path::new("-"))?);
+        loop {
+            let failed_read = |source| Error::io("read", Path::new("standard input"), source);
+            let Some(line) = lines.next_line().map_err(failed_read)? else { break };
+            let statement = match std::str::from_utf8(line.bytes) {
+                Ok(text) => text.trim(),
+                Err(_) => "",
+            };
+            // A line that is only a comment says nothing, and so does the answer.
+            if statement.starts_with("--") {
+                continue;
+            }
+            let number = line.number;
+            let replied = if statement.is_empty() {
+                Err(Error::new(ErrorKind::Invalid, format!("line {number} is not UTF-8")))
+            } else {
+                self.reply(console, statement)
+            };
+            match replied {
+                Ok(reply) => {
+                    answered |= !is_empty(&reply);
+                    self.print(console, &reply)?;
+                }
+                Err(error) => {
+                    failed = true;
+                    if self.format == Format::Json {
+                        console.document(&json!({"error": error_json(&error)}))?;
+                    } else {
+                        console.flush()?;
+                        console.error(&error);
+                    }
+                }
+            }
+            // Whoever writes the statements may wait for each answer.
+            console.flush()?;
+        }
+        Ok(match (failed, answered) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Done,
+            (false, false) => Outcome::Nothing,
+        })
+    }
+}

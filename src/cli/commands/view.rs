@@ -1,0 +1,102 @@
+//! `simile view`: a new view of a collection.
+
+use super::Run;
+use super::import::Element;
+use crate::cli::Outcome;
+use crate::cli::console::Console;
+use crate::cli::render::text::{count, one_line};
+use crate::error::{Error, Result};
+use crate::store::ViewSpec;
+use crate::types::{ElementType, ViewKind};
+use clap::{ArgGroup, Args};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `view`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("kind").required(true).args(["template", "text_from", "vectors_only"])))]
+pub(in crate::cli) struct View {
+    /// The store
+    store: PathBuf,
+    /// The collection
+    collection: String,
+    /// Name of the view
+    name: String,
+    /// Put each text into this template before it is embedded, as in 'Nationality of {text}'
+    #[arg(long, value_name = "TEMPLATE")]
+    template: Option<String>,
+    /// Embed a rewritten text that stands in this field
+    #[arg(long, value_name = "FIELD")]
+    text_from: Option<String>,
+    /// Vectors are supplied later: import --only-vectors --view NAME
+    #[arg(long)]
+    vectors_only: bool,
+    /// Embedder of the view [default: the store's]
+    #[arg(long, value_name = "NAME")]
+    embedder: Option<String>,
+    /// Element type of the view's vectors
+    #[arg(long = "type", value_name = "TYPE", default_value = "f32")]
+    element: Element,
+    /// Leave the texts without vectors for now (`simile embed` fills them in)
+    #[arg(long)]
+    no_embed: bool,
+}
+
+impl Run for View {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let kind = match (&self.template, &self.text_from) {
+            (Some(template), _) => ViewKind::Template(template.clone()),
+            (None, Some(field)) => ViewKind::TextFrom(field.clone()),
+            (None, None) => ViewKind::VectorsOnly,
+        };
+        let store = console.open_writer(&self.store)?;
+        let reporter = console.reporter(&format!("embedding view {}", self.name));
+        let mut batch = store.begin_with(reporter.control())?;
+        if !batch.has_collection(&self.collection)? {
+            // The error lists the collections that exist.
+            return Err(missing_collection(&store, &self.collection));
+        }
+        batch.add_view(&self.collection, self.spec(&kind))?;
+        let embeds = !self.no_embed && kind != ViewKind::VectorsOnly;
+        let embedded = if embeds { batch.embed(&self.collection, Some(&self.name))? } else { 0 };
+        let commit = batch.commit()?;
+        reporter.commit(embedded);
+        reporter.clear();
+        if console.json {
+            console.document(&json!({
+                "collection": self.collection, "view": self.name, "kind": kind.as_str(), "embedded": embedded,
+                "commit": commit.0,
+            }))?;
+        } else {
+            let name = one_line(&self.name);
+            console.line(match kind {
+                ViewKind::VectorsOnly => format!("view {name} waits for vectors: import --only-vectors --view {name}"),
+                _ => format!("view {name}: {} embedded", count(embedded, "text")),
+            })?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl View {
+    fn spec(&self, kind: &ViewKind) -> ViewSpec {
+        let spec = match kind {
+            ViewKind::Template(template) => ViewSpec::template(&self.name, template),
+            ViewKind::TextFrom(field) => ViewSpec::text_from(&self.name, field),
+            ViewKind::VectorsOnly | ViewKind::Raw => ViewSpec::vectors_only(&self.name),
+        };
+        let spec = spec.element(ElementType::from(self.element));
+        match &self.embedder {
+            Some(embedder) => spec.embedder(embedder),
+            None => spec,
+        }
+    }
+}
+
+/// The error for a collection that is not there, with the names that are.
+pub(super) fn missing_collection(store: &crate::store::Store, name: &str) -> Error {
+    match store.snapshot().and_then(|snapshot| snapshot.collection(name)) {
+        Err(error) => error,
+        Ok(_) => Error::not_found(format!("there is no collection {name:?}")),
+    }
+}

@@ -1,0 +1,157 @@
+//! Where results, notes and errors go.
+//!
+//! Owns standard output (buffered, results only), standard error (notes, progress, errors), and what is known about
+//! both: terminal or not, width, colour. Nothing else in the program prints.
+
+use super::progress::{ProgressMode, Reporter};
+use super::render::error::{render_error, render_error_json};
+use super::render::text::safe;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Options, Store};
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Width where there is no terminal to ask.
+const DEFAULT_WIDTH: usize = 80;
+
+/// How to draw on one stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Whether escape sequences are understood and wanted.
+    pub(crate) colour: bool,
+    /// Columns of a line.
+    pub(crate) width: usize,
+}
+
+impl Style {
+    /// No colour, 80 columns.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Style = Style { colour: false, width: DEFAULT_WIDTH };
+
+    /// `text` in bold.
+    pub(crate) fn bold(&self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    /// `text` less bright than the rest.
+    pub(crate) fn dim(&self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    /// `text` in red.
+    pub(crate) fn red(&self, text: impl Display) -> String {
+        self.paint("31", text)
+    }
+
+    /// `text` in the colour of bars and underlines that are no mistakes.
+    pub(crate) fn accent(&self, text: impl Display) -> String {
+        self.paint("36", text)
+    }
+
+    fn paint(&self, code: &str, text: impl Display) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}
+
+/// The streams of one run of the program.
+pub(crate) struct Console {
+    out: BufWriter<Box<dyn Write>>,
+    /// Whether results are JSON.
+    pub(crate) json: bool,
+    /// How to draw on standard output.
+    pub(crate) style: Style,
+    /// Whether standard output is a terminal.
+    pub(crate) is_terminal: bool,
+    error_style: Style,
+    progress: ProgressMode,
+    wait: Duration,
+}
+
+impl Console {
+    /// The process's own streams.
+    pub(super) fn standard(json: bool, progress: ProgressMode, wait_seconds: f64) -> Console {
+        let is_terminal = io::stdout().is_terminal();
+        let wants_colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let width =
+            |term: console::Term| term.size_checked().map_or(DEFAULT_WIDTH, |(_, columns)| usize::from(columns));
+        let wait = Duration::try_from_secs_f64(wait_seconds.clamp(0.0, 1e9)).unwrap_or_default();
+        Console {
+            out: BufWriter::with_capacity(1 << 16, Box::new(io::stdout())),
+            json,
+            style: Style {
+                colour: is_terminal && wants_colour,
+                width: if is_terminal { width(console::Term::stdout()).max(40) } else { DEFAULT_WIDTH },
+            },
+            is_terminal,
+            error_style: Style {
+                colour: io::stderr().is_terminal() && wants_colour,
+                width: width(console::Term::stderr()).max(40),
+            },
+            progress,
+            wait,
+        }
+    }
+
+    /// Opens a store for reading only.
+    pub(crate) fn open_reader(&self, path: &Path) -> Result<Store> {
+        Options::new().read_only(true).busy_timeout(self.wait).open(path)
+    }
+
+    /// Opens a store for writing.
+    pub(crate) fn open_writer(&self, path: &Path) -> Result<Store> {
+        Options::new().busy_timeout(self.wait).open(path)
+    }
+
+    /// Prints one line (or several) of a result.
+    pub(crate) fn line(&mut self, line: impl Display) -> Result<()> {
+        writeln!(self.out, "{line}").map_err(stdout_error)
+    }
+
+    /// Prints one JSON document on one line.
+    pub(crate) fn document<T: Serialize>(&mut self, document: &T) -> Result<()> {
+        let text = serde_json::to_string(document)
+            .map_err(|source| Error::invalid("the answer cannot be written as JSON").with_source(source))?;
+        self.line(text)
+    }
+
+    /// Hands everything printed so far to whoever reads it.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(stdout_error)
+    }
+
+    /// A remark that is no result.
+    pub(crate) fn note(&mut self, note: impl Display) {
+        // Results printed before it come first; an error of theirs is found at the next line.
+        let _ = self.out.flush();
+        if !self.json {
+            to_stderr(format_args!("{}\n", safe(&note.to_string())));
+        }
+    }
+
+    /// Shows an error, as JSON where results are.
+    pub(crate) fn error(&self, error: &Error) {
+        if self.json {
+            to_stderr(format_args!("{}\n", render_error_json(error)));
+        } else {
+            to_stderr(render_error(error, self.error_style));
+        }
+    }
+
+    /// Somebody to report the progress of long work to.
+    pub(crate) fn reporter(&self, what: &str) -> Reporter {
+        Reporter::new(self.progress, io::stderr().is_terminal() && !self.json, what)
+    }
+}
+
+/// Writes to standard error; nobody is left to tell when that is closed.
+pub(super) fn to_stderr(text: impl Display) {
+    let _ = write!(io::stderr(), "{text}");
+}
+
+fn stdout_error(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write to standard output: {source}")).with_source(source)
+}

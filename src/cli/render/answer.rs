@@ -1,0 +1,174 @@
+//! An answer as a person sees it: what was meant, the ranked records, what was left out.
+//!
+//! Owns the header line (view, steps, projection, metric with its direction, exactness), the table with its bars, and
+//! the closing line of counts. Nothing in it needs colour to be understood.
+
+use super::table::{Column, lines};
+use super::text::{join_wrapped, one_line, safe, thousands};
+use crate::cli::console::Style;
+use crate::exec::{Answer, LensHeader, PlanInfo};
+use crate::types::Metric;
+
+/// Columns of a full bar.
+const BAR: usize = 12;
+/// Most columns of an id.
+const ID: usize = 28;
+
+/// The lines of an answer.
+pub(crate) fn render_answer(answer: &Answer, style: Style) -> Vec<String> {
+    let mut out = header_lines(&answer.header, Some(&answer.plan), style);
+    out.extend(notes(&answer.notes, style));
+    if !answer.hits().is_empty() {
+        out.push(String::new());
+        out.extend(hit_table(answer, style));
+    }
+    out.push(String::new());
+    out.push(format!(" {}", style.dim(footer(answer))));
+    out
+}
+
+/// The line that says in what respect records were compared.
+pub(crate) fn header_lines(header: &LensHeader, plan: Option<&PlanInfo>, style: Style) -> Vec<String> {
+    let mut parts = Vec::new();
+    let view = match &header.embedder {
+        Some(embedder) => format!("view {} ({})", one_line(&header.view), one_line(embedder)),
+        None if header.metric == Metric::Levenshtein => format!("view {}", one_line(&header.view)),
+        None => format!("view {} (supplied vectors)", one_line(&header.view)),
+    };
+    parts.push(match &header.name {
+        Some(name) => format!("lens {}: {view}", one_line(name)),
+        None => view,
+    });
+    let mut projections = header.projections.iter();
+    for step in header.step_texts() {
+        let dimensions = if step.starts_with("project ") { projections.next() } else { None };
+        parts.push(match dimensions {
+            Some(projection) => format!("{} ({} -> {})", one_line(&step), projection.from, projection.to),
+            None => one_line(&step),
+        });
+    }
+    parts.push(format!("score {}, {}", header.metric.as_str(), header.direction()));
+    if let Some(pinned) = &header.pinned {
+        let age = match pinned.commits_behind {
+            0 => "of this commit".to_string(),
+            1 => "1 commit old".to_string(),
+            commits => format!("{} commits old", thousands(commits)),
+        };
+        parts.push(format!("mean of {} records, {age}", thousands(pinned.records)));
+    }
+    if let Some(plan) = plan {
+        let exactness = if plan.exact { "exact" } else { "approximate" };
+        parts.push(format!("{exactness}, {} of {}", thousands(plan.scanned), thousands(plan.rows)));
+    }
+    join_wrapped(&parts, style.width).into_iter().map(|line| style.accent(line)).collect()
+}
+
+/// Remarks, one a line.
+pub(crate) fn notes(notes: &[String], style: Style) -> Vec<String> {
+    notes.iter().map(|note| style.dim(format!("note: {}", safe(note)))).collect()
+}
+
+fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
+    let metric = answer.header.metric;
+    let full = bar_scale(answer);
+    let mut columns = vec![Column::right(if metric.is_distance() { "distance" } else { "score" })];
+    if full.is_some() {
+        columns.push(Column::left("", BAR + 1));
+    }
+    columns.push(Column::left("id", ID));
+    columns.push(Column::left("text", usize::MAX));
+    let rows: Vec<Vec<String>> = answer
+        .hits()
+        .iter()
+        .map(|hit| {
+            let mut row = vec![number(hit.value(), metric)];
+            if let Some(full) = full {
+                row.push(bar(hit.value() / full));
+            }
+            row.push(hit.id().to_string());
+            row.push(hit.text().to_string());
+            row
+        })
+        .collect();
+    lines(&columns, &rows, style, 1)
+}
+
+/// What a full bar stands for: 1 for metrics that end there, the best score for others, no bars for distances.
+fn bar_scale(answer: &Answer) -> Option<f64> {
+    match answer.header.metric {
+        Metric::Cosine | Metric::Pearson | Metric::Probability => Some(1.0),
+        Metric::Dot => {
+            let best = answer.hits().first().map(|hit| hit.value())?;
+            (best > 0.0).then_some(best)
+        }
+        Metric::Euclidean | Metric::Levenshtein => None,
+    }
+}
+
+/// A bar of eighths of a column; negative shares have none.
+fn bar(share: f64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (BAR * 8) as f64).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS.get(eighths % 8).unwrap_or(&""))
+}
+
+/// A score in a table: three decimals, more digits where those say nothing. JSON has all of them.
+fn number(value: f64, metric: Metric) -> String {
+    if metric == Metric::Levenshtein {
+        return format!("{value:.0}");
+    }
+    let size = value.abs();
+    if size >= 1e6 || (size > 0.0 && size < 5e-4) { format!("{value:.2e}") } else { format!("{value:.3}") }
+}
+
+fn footer(answer: &Answer) -> String {
+    let plan = &answer.plan;
+    let mut parts = vec![format!("{} of {}", thousands(answer.hits().len() as u64), thousands(plan.scanned))];
+    if plan.matched < plan.rows {
+        parts.push(format!("{} of {} match", thousands(plan.matched), thousands(plan.rows)));
+    }
+    if plan.undirected > 0 {
+        parts.push(format!("{} without direction (show undirected)", thousands(plan.undirected)));
+    }
+    if plan.absent > 0 {
+        let what = if answer.header.metric == Metric::Levenshtein { "text" } else { "vector" };
+        parts.push(format!("{} without a {what}", thousands(plan.absent)));
+    }
+    if plan.left_out > 0 {
+        parts.push(format!("{} left out (including self keeps it)", thousands(plan.left_out)));
+    }
+    parts.push(milliseconds(answer.elapsed_ms()));
+    parts.join(" · ")
+}
+
+/// `0.8 ms`, `1.2 s`.
+pub(crate) fn milliseconds(elapsed: f64) -> String {
+    if elapsed >= 1000.0 { format!("{:.1} s", elapsed / 1000.0) } else { format!("{elapsed:.1} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_grow_by_eighths_and_stay_within_their_column() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(-0.5), "");
+        assert_eq!(bar(1.0), "█".repeat(BAR));
+        assert_eq!(bar(7.0), "█".repeat(BAR));
+        assert_eq!(bar(0.5), "█".repeat(BAR / 2));
+        assert_eq!(bar(1.0 / (BAR as f64) / 8.0), "▏");
+        assert_eq!(bar(f64::NAN), "");
+    }
+
+    #[test]
+    fn small_and_large_numbers_keep_their_meaning() {
+        assert_eq!(number(0.6141, Metric::Cosine), "0.614");
+        assert_eq!(number(-0.25, Metric::Cosine), "-0.250");
+        assert_eq!(number(0.0, Metric::Cosine), "0.000");
+        assert_eq!(number(0.000_012, Metric::Dot), "1.20e-5");
+        assert_eq!(number(12.0, Metric::Levenshtein), "12");
+        assert_eq!(milliseconds(0.84), "0.8 ms");
+        assert_eq!(milliseconds(1234.0), "1.2 s");
+    }
+}

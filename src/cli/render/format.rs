@@ -1,0 +1,122 @@
+//! Answers for other programs: one hit a line, comma-separated values, Markdown.
+//!
+//! Owns the quoting of each format. Fields become columns of their own where a format has columns.
+
+use super::json::HitDocument;
+use super::text::one_line;
+use crate::exec::{Answer, Hit};
+use crate::interchange::jsonl::json_of;
+use crate::types::Value;
+use std::collections::BTreeSet;
+
+/// How `simile query` prints an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For a person
+    Table,
+    /// One document
+    Json,
+    /// One hit a line
+    Jsonl,
+    /// Comma-separated values with a header line
+    Csv,
+    /// A Markdown table
+    Markdown,
+}
+
+/// One JSON object for each hit.
+pub(crate) fn jsonl(answer: &Answer) -> Vec<String> {
+    let lines = answer.hits().iter().map(|hit| serde_json::to_string(&HitDocument::from(hit)));
+    // A hit holds nothing that JSON cannot say.
+    lines.map(Result::unwrap_or_default).collect()
+}
+
+/// A header line and one line for each hit, quoted as RFC 4180 has it.
+pub(crate) fn csv(answer: &Answer) -> Vec<String> {
+    let fields = field_names(answer);
+    let value_name = value_name(answer);
+    let mut title: Vec<String> = ["rank", "id", value_name, "text"].map(str::to_string).to_vec();
+    title.extend(fields.iter().map(|field| {
+        if ["rank", "id", value_name, "text"].contains(field) {
+            format!("fields.{field}")
+        } else {
+            (*field).to_string()
+        }
+    }));
+    let mut lines = vec![csv_line(&title)];
+    lines.extend(answer.hits().iter().map(|hit| {
+        let mut cells = vec![hit.rank().to_string(), hit.id().to_string(), number(hit), hit.text().to_string()];
+        cells.extend(fields.iter().map(|field| hit.fields().get(*field).map(cell).unwrap_or_default()));
+        csv_line(&cells)
+    }));
+    lines
+}
+
+/// A Markdown table with rank, score, id and text.
+pub(crate) fn markdown(answer: &Answer) -> Vec<String> {
+    let mut lines =
+        vec![format!("| rank | {} | id | text |", value_name(answer)), "| ---: | ---: | --- | --- |".to_string()];
+    lines.extend(answer.hits().iter().map(|hit| {
+        let (id, text) = (markdown_cell(hit.id()), markdown_cell(hit.text()));
+        format!("| {} | {:.4} | {id} | {text} |", hit.rank(), hit.value())
+    }));
+    lines
+}
+
+fn value_name(answer: &Answer) -> &'static str {
+    if answer.header.metric.is_distance() { "distance" } else { "score" }
+}
+
+fn field_names(answer: &Answer) -> BTreeSet<&str> {
+    answer.hits().iter().flat_map(|hit| hit.fields().keys().map(String::as_str)).collect()
+}
+
+/// A score as JSON has it, so that it comes back as the same f64.
+fn number(hit: &Hit) -> String {
+    json_of(&Value::Float(hit.value())).to_string()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Text(text) => text.clone(),
+        other => json_of(other).to_string(),
+    }
+}
+
+fn csv_line(cells: &[String]) -> String {
+    let quoted = cells.iter().map(|cell| {
+        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
+    });
+    quoted.collect::<Vec<_>>().join(",")
+}
+
+fn markdown_cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_quotes_what_would_break_a_line() {
+        let cells = ["a", "b,c", "say \"x\"", "two\nlines", ""].map(str::to_string);
+        assert_eq!(csv_line(&cells), "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",");
+    }
+
+    #[test]
+    fn markdown_cells_stay_in_their_cell() {
+        assert_eq!(markdown_cell("a|b\n<i>\x1b"), "a\\|b \\<i\\>\\\\u{1b}");
+    }
+}

@@ -1,0 +1,267 @@
+//! The JSON documents that programs hold on to.
+//!
+//! Owns their shapes and the order of their keys. Numbers are printed so that they come back as the same f64;
+//! milliseconds have three decimals.
+
+use crate::error::Damage;
+use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
+use crate::interchange::jsonl::json_of;
+use crate::types::Value;
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serializer, ser};
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Metadata as a JSON object.
+pub(crate) struct Fields<'a>(pub(crate) &'a BTreeMap<String, Value>);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            map.serialize_entry(name, &json_of(value))?;
+        }
+        map.end()
+    }
+}
+
+/// `answer` as INTERFACES has it.
+pub(crate) struct AnswerDocument<'a>(pub(crate) &'a Answer);
+
+#[derive(Serialize)]
+struct AnswerShape<'a> {
+    query: &'a str,
+    lens: LensShape<'a>,
+    plan: PlanShape,
+    notes: &'a [String],
+    results: Vec<HitDocument<'a>>,
+    elapsed_ms: f64,
+}
+
+#[derive(Serialize)]
+struct LensShape<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    view: &'a str,
+    embedder: Option<&'a str>,
+    steps: Vec<String>,
+    projection: Option<String>,
+    metric: &'static str,
+    direction: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<PinnedShape>,
+}
+
+#[derive(Serialize)]
+struct PinnedShape {
+    commit: u64,
+    commits_behind: u64,
+    records: u64,
+}
+
+#[derive(Serialize)]
+struct PlanShape {
+    path: &'static str,
+    exact: bool,
+    rows: u64,
+    matched: u64,
+    scanned: u64,
+    undirected: u64,
+    absent: u64,
+    left_out: u64,
+    commit: u64,
+}
+
+/// One hit: `score` or `distance`, never both.
+#[derive(Serialize)]
+pub(crate) struct HitDocument<'a> {
+    rank: u64,
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<f64>,
+    text: &'a str,
+    fields: Fields<'a>,
+}
+
+impl<'a> From<&'a Hit> for HitDocument<'a> {
+    fn from(hit: &'a Hit) -> Self {
+        HitDocument {
+            rank: hit.rank(),
+            id: hit.id(),
+            score: (!hit.is_distance()).then(|| hit.value()),
+            distance: hit.distance(),
+            text: hit.text(),
+            fields: Fields(hit.fields()),
+        }
+    }
+}
+
+impl Serialize for AnswerDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let answer = self.0;
+        let shape = AnswerShape {
+            query: &answer.statement,
+            lens: lens_shape(&answer.header),
+            plan: plan_shape(&answer.plan),
+            notes: &answer.notes,
+            results: answer.hits().iter().map(HitDocument::from).collect(),
+            elapsed_ms: milliseconds(answer.elapsed),
+        };
+        shape.serialize(serializer)
+    }
+}
+
+fn lens_shape(header: &LensHeader) -> LensShape<'_> {
+    LensShape {
+        name: header.name.as_deref(),
+        view: &header.view,
+        embedder: header.embedder.as_deref(),
+        steps: header.step_texts(),
+        projection: header.projection(),
+        metric: header.metric.as_str(),
+        direction: header.direction(),
+        pinned: header.pinned.map(|pinned| PinnedShape {
+            commit: pinned.commit.0,
+            commits_behind: pinned.commits_behind,
+            records: pinned.records,
+        }),
+    }
+}
+
+fn plan_shape(plan: &PlanInfo) -> PlanShape {
+    PlanShape {
+        path: plan.path,
+        exact: plan.exact,
+        rows: plan.rows,
+        matched: plan.matched,
+        scanned: plan.scanned,
+        undirected: plan.undirected,
+        absent: plan.absent,
+        left_out: plan.left_out,
+        commit: plan.commit.0,
+    }
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn milliseconds(elapsed: Duration) -> f64 {
+    (elapsed.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Any reply as one document.
+pub(crate) struct ReplyDocument<'a>(pub(crate) &'a Reply);
+
+impl Serialize for ReplyDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Reply::Answer(answer) => AnswerDocument(answer).serialize(serializer),
+            Reply::Explanation(explanation) => explanation_json(explanation).serialize(serializer),
+            Reply::Saved(saved) => saved_json(saved).serialize(serializer),
+            Reply::Dropped { name, commit } => json!({"dropped": name, "commit": commit.0}).serialize(serializer),
+            Reply::Listing(listing) => listing_json(listing).serialize(serializer),
+        }
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Json {
+    // These shapes hold nothing that JSON cannot say; null stands for what would be a mistake of ours.
+    serde_json::to_value(value).unwrap_or(Json::Null)
+}
+
+fn explanation_json(explanation: &Explanation) -> Json {
+    let stages: Vec<Json> = explanation
+        .stages
+        .iter()
+        .map(|stage| {
+            json!({
+                "name": stage.name,
+                "text": stage.text,
+                "rows": stage.rows,
+                "bytes": stage.bytes,
+                "elapsed_ms": stage.elapsed.map(milliseconds),
+            })
+        })
+        .collect();
+    json!({
+        "query": explanation.statement,
+        "lens": to_json(&lens_shape(&explanation.header)),
+        "stages": stages,
+        "plan": explanation.plan.as_ref().map(|plan| to_json(&plan_shape(plan))),
+        "notes": explanation.notes,
+        "elapsed_ms": explanation.elapsed.map(milliseconds),
+    })
+}
+
+fn saved_json(saved: &Saved) -> Json {
+    json!({
+        "query": saved.statement,
+        "saved": saved.name,
+        "version": saved.version,
+        "commit": saved.commit.0,
+        "pinned": saved.pinned_collections,
+        "notes": saved.notes,
+    })
+}
+
+fn listing_json(listing: &Listing) -> Json {
+    let rows: Vec<Json> = listing
+        .rows
+        .iter()
+        .map(|row| {
+            let pairs = listing.columns.iter().zip(row).map(|(column, value)| (column.to_string(), json_of(value)));
+            Json::Object(pairs.collect())
+        })
+        .collect();
+    json!({"show": listing.what, "rows": rows})
+}
+
+/// A finding of `check`.
+pub(crate) fn damage_json(damage: &Damage) -> Json {
+    json!({
+        "file": damage.file.display().to_string(),
+        "offset": damage.offset,
+        "what": damage.what,
+        "expected": damage.expected,
+        "found": damage.found,
+    })
+}
+
+/// Serializes an f32 so that it reads back as the same f32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number(pub(crate) f32);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.is_finite() {
+            serializer.serialize_f32(self.0)
+        } else {
+            Err(ser::Error::custom("a stored number is not finite"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_as_they_were() {
+        for value in [0.1, 0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 5e-324, 0.641_237_894_112_345_6, -0.0] {
+            let text = serde_json::to_string(&value).unwrap();
+            let back: f64 = serde_json::from_str(&text).unwrap();
+            assert_eq!(back.to_bits(), value.to_bits(), "{text}");
+        }
+        let single = 0.1_f32;
+        assert_eq!(serde_json::to_string(&Number(single)).unwrap(), "0.1");
+        assert!(serde_json::to_string(&Number(f32::NAN)).is_err());
+    }
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        assert_eq!(serde_json::to_string(&milliseconds(Duration::from_nanos(3_123_456))).unwrap(), "3.123");
+        assert_eq!(serde_json::to_string(&milliseconds(Duration::from_nanos(400))).unwrap(), "0.0");
+    }
+}

@@ -1,0 +1,208 @@
+//! Text on a terminal: safe, measured in columns, never cut within a character.
+//!
+//! Owns escaping (texts of a store may hold escape sequences and characters that turn the direction of a line),
+//! widths, cutting and padding, and the writing of counts.
+
+use std::borrow::Cow;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Whether a character would act on the terminal instead of being shown.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+        // Marks, embeddings, overrides and isolates of writing direction; line and paragraph separators.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// `text` with its control characters written out (`\u{1b}`); line feeds stay.
+pub(crate) fn safe(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_unsafe(c) && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\n' => out.push('\n'),
+            '\t' => out.push_str("    "),
+            '\r' => out.push_str("\\r"),
+            c if is_unsafe(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `text` safe and on one line: blanks and line ends become single spaces.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(1 << 12));
+    for word in text.split(|c: char| c.is_whitespace()).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(&safe(word));
+    }
+    out
+}
+
+/// Columns that `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.graphemes(true).map(grapheme_width).sum()
+}
+
+/// A grapheme takes at most two columns, whatever it is put together from.
+fn grapheme_width(grapheme: &str) -> usize {
+    UnicodeWidthStr::width(grapheme).min(2)
+}
+
+/// `text` in at most `columns` columns; what is cut off is marked by `…`.
+pub(crate) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    // A bound on the work for texts of megabytes: what fits is found before the rest is measured.
+    let mut used = 0;
+    let mut keep = 0;
+    for (at, grapheme) in text.grapheme_indices(true) {
+        let next = used + grapheme_width(grapheme);
+        if next > columns {
+            let mut out = text.get(..keep).unwrap_or_default().to_string();
+            if columns > 0 {
+                out.push('…');
+            }
+            return Cow::Owned(out);
+        }
+        used = next;
+        if used < columns {
+            keep = at + grapheme.len();
+        }
+    }
+    Cow::Borrowed(text)
+}
+
+/// `text` filled up with blanks on the right to `columns`.
+pub(crate) fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` filled up with blanks on the left to `columns`.
+pub(crate) fn pad_left(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// Lines of at most `columns` made of `parts` with ` · ` between them; a part is never broken.
+pub(crate) fn join_wrapped(parts: &[String], columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if width(line) + 3 + width(part) <= columns => {
+                line.push_str(" · ");
+                line.push_str(part);
+            }
+            _ => lines.push(part.clone()),
+        }
+    }
+    lines
+}
+
+/// `text` broken between words into lines of at most `columns`; a longer word has a line of its own.
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(word) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
+/// A number with commas between groups of three digits.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 record`, `1,204 records`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!(
+            "{} {}s",
+            thousands(number),
+            noun.strip_suffix('y').map_or(noun.to_string(), |stem| format!("{stem}ie"))
+        ),
+    }
+}
+
+/// `830 B`, `1.2 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    let mut value = number as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB"].iter();
+    let mut unit = units.next().unwrap_or(&"B");
+    while value >= 999.95
+        && let Some(next) = units.next()
+    {
+        value /= 1000.0;
+        unit = next;
+    }
+    if *unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_text_acts_on_the_terminal() {
+        assert_eq!(safe("plain ünïcode\nnext"), "plain ünïcode\nnext");
+        assert_eq!(safe("\x1b[2Jx\u{9b}31m\u{7}"), "\\u{1b}[2Jx\\u{9b}31m\\u{7}");
+        assert_eq!(safe("a\u{202e}b\rc"), "a\\u{202e}b\\rc");
+        assert_eq!(one_line("  a\tb\r\n\nc \x1b d\u{2028}e"), "a b c \\u{1b} d e");
+    }
+
+    #[test]
+    fn cutting_never_splits_a_character_and_never_exceeds_the_columns() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abcde…");
+        assert_eq!(cut("日本語テキスト", 6), "日本…");
+        assert_eq!(cut("日本語", 6), "日本語");
+        let family = "👨\u{200d}👩\u{200d}👧\u{200d}👦";
+        assert_eq!(cut(&format!("ab{family}cd"), 5), format!("ab{family}…"));
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+        for columns in 0..12 {
+            for text in ["日本語テキスト", "abc日def", "👨\u{200d}👩\u{200d}👧x👍🏽yz", "e\u{301}e\u{301}"]
+            {
+                assert!(width(&cut(text, columns)) <= columns, "{text} in {columns}");
+            }
+        }
+        assert_eq!(pad("日", 4), "日  ");
+        assert_eq!(pad_left("日", 4), "  日");
+    }
+
+    #[test]
+    fn counts_are_read_easily() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(count(1, "record"), "1 record");
+        assert_eq!(count(2, "query"), "2 queries");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1_200_000), "1.2 MB");
+        assert_eq!(bytes(999_960), "1.0 MB");
+    }
+
+    #[test]
+    fn parts_wrap_between_each_other() {
+        let parts = ["view raw", "center corpus", "score cosine"].map(str::to_string);
+        assert_eq!(join_wrapped(&parts, 80), ["view raw · center corpus · score cosine"]);
+        assert_eq!(join_wrapped(&parts, 26), ["view raw · center corpus", "score cosine"]);
+    }
+}

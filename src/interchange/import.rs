@@ -1,0 +1,419 @@
+//! Carrying a stream of JSONL, with or without a matrix of vectors, into a collection.
+//!
+//! Owns what import means: all or nothing for the whole input or for each batch, bad lines passed over or fatal, ids
+//! that exist refused, replaced or skipped, and the pairing of line i with row i. At most one batch is held. What it
+//! says is data; rendering it is the caller's business.
+
+use super::input::{LineReader, Position, Source, open, open_with_position};
+use super::jsonl::{ImportSpec, LineError, parse_line};
+use super::npy::NpyReader;
+use super::npy_header::Element;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Batch, CollectionSpec, CollectionWriter, Outcome, Store, ViewSpec};
+use crate::types::control::Control;
+use crate::types::{ElementType, Record, ViewKind};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// What to import, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The JSONL file, plain or gzip; `-` is standard input.
+    pub input: PathBuf,
+    /// Which keys of a line mean what; rewrite views are added from the collection.
+    pub spec: ImportSpec,
+    /// A matrix whose row i belongs to line i.
+    pub vectors: Option<PathBuf>,
+    /// Element type of a view that is made; `None`: f16 for a matrix of f2, f32 otherwise.
+    pub element: Option<ElementType>,
+    /// Records for each durable commit; `None`: one commit for all.
+    pub batch: Option<u64>,
+    /// Pass over bad lines and list them.
+    pub skip_bad: bool,
+    /// Replace records whose ids exist.
+    pub update: bool,
+    /// Keep the supplied vectors of a replaced record although its text has changed.
+    pub keep_vectors: bool,
+    /// Pass over records that are there already, identical.
+    pub resume: bool,
+    /// Leave what is embedded without vectors for now.
+    pub no_embed: bool,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImportReport {
+    /// Lines that were read and not blank.
+    pub read: u64,
+    /// Records that are new.
+    pub inserted: u64,
+    /// Records that were replaced or got a vector.
+    pub updated: u64,
+    /// Records that were there already, identical.
+    pub unchanged: u64,
+    /// Lines that were passed over, with the reason.
+    pub skipped: Vec<LineError>,
+    /// Durable commits.
+    pub commits: u64,
+    /// Remarks: numbers that were rounded, texts that are all empty.
+    pub notes: Vec<String>,
+}
+
+impl ImportReport {
+    fn kept(&self) -> u64 {
+        self.inserted + self.updated + self.unchanged
+    }
+}
+
+/// Who hears of an import while it runs.
+pub trait ImportListener {
+    /// `read` lines have been read so far, which is about this share (0 to 1) of the input; a pipe has no share.
+    fn line(&mut self, _read: u64, _share: &dyn Fn() -> Option<f64>) {}
+    /// A commit has become durable; `records` are in by now.
+    fn commit(&mut self, _records: u64) {}
+}
+
+impl ImportListener for () {}
+
+/// Why one line did not go in.
+enum Refusal {
+    /// The line is bad; the batch is as it was.
+    Line(LineError, Option<String>),
+    /// Nothing more can be done.
+    Fatal(Error),
+}
+
+/// Imports into `collection`, which is made when it is not there.
+///
+/// # Errors
+/// The first bad line (unless bad lines are passed over) with its number and field, or what the store refuses. The
+/// message says what stays: nothing, or with batches the records that were acknowledged before.
+pub fn import(
+    store: &Store,
+    collection: &str,
+    options: &ImportOptions,
+    control: &Control,
+    listener: &mut dyn ImportListener,
+) -> Result<ImportReport> {
+    let vectors = options.vectors.as_deref().map(NpyReader::open).transpose()?;
+    if let Some(vectors) = &vectors {
+        check_counts(vectors, options)?;
+    }
+    let (source, position) = open_with_position(&options.input)?;
+    let mut run = Run::new(options, source, position, vectors);
+    match run.all(store, collection, control, listener) {
+        Ok(()) => Ok(run.finish()),
+        Err(error) => Err(run.explain(error)),
+    }
+}
+
+/// Refuses a file with another number of lines than the matrix has rows, before anything is written. Lines of a pipe
+/// cannot be counted beforehand; they are when it ends.
+fn check_counts(vectors: &NpyReader, options: &ImportOptions) -> Result<()> {
+    if options.input == Path::new("-") {
+        return Ok(());
+    }
+    let mut reader = LineReader::new(open(&options.input)?);
+    let mut lines = 0;
+    while reader.next_line().map_err(|source| Error::io("read", &options.input, source))?.is_some() {
+        lines += 1;
+    }
+    if lines == vectors.rows() { Ok(()) } else { Err(other_count(options, lines, vectors.rows())) }
+}
+
+fn other_count(options: &ImportOptions, lines: u64, rows: u64) -> Error {
+    let name = options.vectors.as_deref().unwrap_or(Path::new("")).display();
+    let input = options.input.display();
+    Error::invalid(format!("{input} has {lines} records, {name} has {rows} rows: row i belongs to line i"))
+}
+
+/// One import under way.
+struct Run<'o> {
+    options: &'o ImportOptions,
+    spec: ImportSpec,
+    lines: LineReader,
+    position: Position,
+    vectors: Option<NpyReader>,
+    report: ImportReport,
+    /// Records of the commits so far.
+    committed: u64,
+    /// Lines whose id was taken, to be told by whom at the end: (position in `skipped`, id).
+    taken: Vec<(usize, String)>,
+    any_text: bool,
+    at_end: bool,
+}
+
+impl<'o> Run<'o> {
+    fn new(options: &'o ImportOptions, source: Source, position: Position, vectors: Option<NpyReader>) -> Self {
+        let mut report = ImportReport::default();
+        if vectors.as_ref().is_some_and(|vectors| vectors.element() == Element::F8) {
+            let path = options.vectors.as_deref().unwrap_or(Path::new("")).display();
+            report.notes.push(format!("{path} holds f8: its numbers were rounded to f4"));
+        }
+        Run {
+            options,
+            spec: options.spec.clone(),
+            lines: LineReader::new(source),
+            position,
+            vectors,
+            report,
+            committed: 0,
+            taken: Vec::new(),
+            any_text: false,
+            at_end: false,
+        }
+    }
+
+    fn all(
+        &mut self,
+        store: &Store,
+        collection: &str,
+        control: &Control,
+        listener: &mut dyn ImportListener,
+    ) -> Result<()> {
+        while !self.at_end {
+            let mut batch = store.begin_with(control.clone())?;
+            self.prepare(&mut batch, collection)?;
+            let before = self.report.kept();
+            let mut writer = batch.existing_collection(collection)?.no_embed(self.options.no_embed);
+            writer = writer.keep_vectors(self.options.keep_vectors);
+            self.fill(&mut writer, control, listener)?;
+            self.check_rows()?;
+            // The last, empty batch of a batched import would be a commit of nothing.
+            if self.report.commits > 0 && self.report.kept() == before {
+                break;
+            }
+            batch.commit()?;
+            self.report.commits += 1;
+            self.committed = self.report.kept();
+            listener.commit(self.committed);
+        }
+        Ok(())
+    }
+
+    /// Refuses rows that no line came for: a pipe's lines could not be counted beforehand.
+    fn check_rows(&self) -> Result<()> {
+        match &self.vectors {
+            Some(vectors) if self.at_end && vectors.rows() != self.report.read => {
+                Err(other_count(self.options, self.report.read, vectors.rows()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes collection and view as far as they are missing, and learns which fields are texts of rewrite views.
+    fn prepare(&mut self, batch: &mut Batch, collection: &str) -> Result<()> {
+        let view = self.spec.vector_view.clone();
+        let supplies = self.vectors.is_some() || self.spec.vector_field.is_some();
+        if !self.spec.only_vectors && !batch.has_collection(collection)? {
+            let mut spec = CollectionSpec::new();
+            if supplies && view == "raw" {
+                spec = spec.supplied_vectors().element(self.element());
+            }
+            batch.create_collection(collection, spec)?;
+        }
+        let def = batch.existing_collection(collection)?.def().clone();
+        match def.views.iter().find(|known| known.name == view) {
+            Some(known) => {
+                if let Some(element) =
+                    self.options.element.filter(|element| *element != known.element && self.committed == 0)
+                    && (known.dimension.is_some() || view != "raw")
+                {
+                    let (known, element) = (known.element.as_str(), element.as_str());
+                    return Err(Error::invalid(format!(
+                        "view {view} stores {known}, not {element}; --type is for new views"
+                    )));
+                }
+            }
+            None if supplies => batch.add_view(collection, ViewSpec::vectors_only(&view).element(self.element()))?,
+            None => {}
+        }
+        self.spec.view_texts = def
+            .views
+            .iter()
+            .filter_map(|view| match &view.kind {
+                ViewKind::TextFrom(field) => Some((field.clone(), view.name.clone())),
+                _ => None,
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn element(&self) -> ElementType {
+        let halves = self.vectors.as_ref().is_some_and(|vectors| vectors.element() == Element::F2);
+        self.options.element.unwrap_or(if halves { ElementType::F16 } else { ElementType::F32 })
+    }
+
+    /// Reads lines into the batch until it is full or the input ends.
+    fn fill(
+        &mut self,
+        writer: &mut CollectionWriter<'_>,
+        control: &Control,
+        listener: &mut dyn ImportListener,
+    ) -> Result<()> {
+        let end = self.options.batch.map_or(u64::MAX, |records| self.report.kept().saturating_add(records.max(1)));
+        while self.report.kept() < end {
+            control.checkpoint()?;
+            let Some((number, parsed)) = self.next_record()? else {
+                self.at_end = true;
+                return Ok(());
+            };
+            match parsed.and_then(|record| self.apply(writer, record, number)) {
+                // A vector for a record that was there is a change of that record.
+                Ok(Outcome::Inserted) if self.spec.only_vectors => self.report.updated += 1,
+                Ok(Outcome::Inserted) => self.report.inserted += 1,
+                Ok(Outcome::Updated) => self.report.updated += 1,
+                Ok(Outcome::Unchanged) => self.report.unchanged += 1,
+                Err(Refusal::Fatal(error)) => return Err(error),
+                Err(Refusal::Line(problem, id)) => {
+                    if let Some(id) = id {
+                        self.taken.push((self.report.skipped.len(), id));
+                    }
+                    self.report.skipped.push(problem);
+                    if !self.options.skip_bad {
+                        self.name_the_takers();
+                        return Err(self.bad_line());
+                    }
+                }
+            }
+            listener.line(self.report.read, &|| self.position.share());
+        }
+        Ok(())
+    }
+
+    /// The next line as a record with its row of the matrix; a bad line still uses up its row.
+    fn next_record(&mut self) -> Result<Option<(u64, Result<Record, Refusal>)>> {
+        let failed = |source| Error::io("read", &self.options.input, source);
+        let Some(line) = self.lines.next_line().map_err(failed)? else { return Ok(None) };
+        self.report.read += 1;
+        let number = line.number;
+        let parsed = if line.too_long {
+            let reason = format!("longer than {} bytes", super::input::LINE_BYTES);
+            Err(LineError { line: number, field: None, reason })
+        } else {
+            parse_line(line.bytes, &self.spec).map_err(|problem| problem.at(number))
+        };
+        let mut row = Vec::new();
+        if let Some(vectors) = &mut self.vectors
+            && !vectors.next_row(&mut row)?
+        {
+            return Err(
+                other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early")
+            );
+        }
+        let with_row = parsed.map(|mut record| {
+            if self.vectors.is_some() {
+                record.vectors.insert(self.spec.vector_view.clone(), row);
+            }
+            self.any_text |= !record.text.is_empty();
+            record
+        });
+        Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, None)))))
+    }
+
+    /// Gives a record to the store.
+    fn apply(&self, writer: &mut CollectionWriter<'_>, mut record: Record, number: u64) -> Result<Outcome, Refusal> {
+        let id = record.id.clone();
+        let done = if self.spec.only_vectors {
+            let Some(vector) = record.vectors.remove(&self.spec.vector_view) else {
+                let field = self.spec.vector_field.clone();
+                return Err(Refusal::Line(LineError { line: number, field, reason: "is missing".to_string() }, None));
+            };
+            if self.options.update {
+                writer.replace_vector(&id, &self.spec.vector_view, vector)
+            } else {
+                writer.set_vector(&id, &self.spec.vector_view, vector)
+            }
+        } else if self.options.update {
+            writer.upsert(record)
+        } else if self.options.resume {
+            writer.insert_or_skip(record)
+        } else {
+            writer.insert(record).map(|()| Outcome::Inserted)
+        };
+        done.map_err(|error| self.refusal(error, id, number))
+    }
+
+    /// Tells what is wrong with a record from what is wrong with the store.
+    fn refusal(&self, error: Error, id: String, number: u64) -> Refusal {
+        use ErrorKind::{Exists, Invalid, Limit, NotFound};
+        if !matches!(error.kind(), Exists | Invalid | Limit | NotFound) {
+            return Refusal::Fatal(error);
+        }
+        // The store knows views; whoever wrote the line knows the field or the file that the vector came from.
+        let field = match error.field() {
+            Some(view) if view == self.spec.vector_view && self.spec.vector_field.is_some() => {
+                self.spec.vector_field.clone()
+            }
+            Some(view) if view == self.spec.vector_view && self.vectors.is_some() => Some("vectors".to_string()),
+            Some("text") => Some(self.spec.text.clone()),
+            Some(field) => Some(field.to_string()),
+            None if matches!(error.kind(), Exists | NotFound) => Some("id".to_string()),
+            None => None,
+        };
+        let taken = (error.kind() == Exists && !self.spec.only_vectors).then_some(id);
+        Refusal::Line(LineError { line: number, field, reason: error.message().to_string() }, taken)
+    }
+
+    /// Says of every taken id whether an earlier line of this input took it. The input is read once more only when
+    /// there is something to say; a pipe cannot be.
+    fn name_the_takers(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        if taken.is_empty() || self.options.input == Path::new("-") {
+            return;
+        }
+        let wanted: HashSet<&str> = taken.iter().map(|(_, id)| id.as_str()).collect();
+        let first = first_lines(&self.options.input, &self.spec, &wanted);
+        for (position, id) in &taken {
+            let Some(problem) = self.report.skipped.get_mut(*position) else { continue };
+            match first.get(id.as_str()) {
+                Some(&line) if line < problem.line => problem.reason = format!("already taken by line {line}"),
+                _ => problem.reason.push_str(" (--update replaces, --resume skips what is identical)"),
+            }
+        }
+    }
+
+    /// The error for the first bad line.
+    fn bad_line(&self) -> Error {
+        let problem = self.report.skipped.last();
+        Error::invalid(problem.map(ToString::to_string).unwrap_or_default())
+    }
+
+    /// Says what an import that failed leaves behind.
+    fn explain(&self, error: Error) -> Error {
+        let kept = match (self.options.batch, self.committed) {
+            (Some(_), 0) | (None, _) => "nothing was imported".to_string(),
+            (Some(_), records) => format!("{records} records of earlier batches are kept"),
+        };
+        error.followed_by(format_args!("; {kept}"))
+    }
+
+    fn finish(mut self) -> ImportReport {
+        self.name_the_takers();
+        let embeds = self.vectors.is_none() && self.spec.vector_field.is_none();
+        if embeds && !self.any_text && self.report.kept() > 0 {
+            let field = &self.spec.text;
+            self.report.notes.push(format!("no record has a text in `{field}` (is it in another field? --text FIELD)"));
+        }
+        self.report
+    }
+}
+
+/// The first line of `input` on which each of the `wanted` ids stands.
+fn first_lines<'w>(input: &Path, spec: &ImportSpec, wanted: &HashSet<&'w str>) -> HashMap<&'w str, u64> {
+    let mut first = HashMap::new();
+    let spec = ImportSpec { only_vectors: true, vector_field: None, ..spec.clone() };
+    let Ok(source) = open(input) else { return first };
+    let mut lines = LineReader::new(source);
+    while let Ok(Some(line)) = lines.next_line() {
+        if let Ok(record) = parse_line(line.bytes, &spec)
+            && let Some(id) = wanted.get(record.id.as_str())
+        {
+            first.entry(*id).or_insert(line.number);
+        }
+        if first.len() == wanted.len() {
+            break;
+        }
+    }
+    first
+}

@@ -1,0 +1,115 @@
+//! What people get wrong, and what they are told.
+
+use super::{Place, notes};
+use std::process::Stdio;
+
+#[test]
+fn unknown_commands_and_flags_are_usage_errors() {
+    let place = Place::new();
+    let ran = place.run(["quarry", "s", "x"]).exits(2);
+    assert!(ran.stderr.contains("query"), "did you mean: {}", ran.stderr);
+    place.run(["import", "s"]).exits(2);
+    place.run(Vec::<&str>::new()).exits(2);
+    place.run(["--help"]).exits(0);
+    place.run(["--version"]).exits(0);
+    let error = place.run(["--json", "import", "s"]).exits(2).json_error();
+    assert_eq!(error["kind"], "usage");
+    let error = place.run(["quarry", "--json"]).exits(2).json_error();
+    assert!(error["message"].as_str().unwrap().contains("quarry"), "{error}");
+}
+
+#[test]
+fn every_command_has_a_help_page() {
+    let place = Place::new();
+    let help = place.run(["--help"]).exits(0).stdout;
+    for command in [
+        "new", "import", "view", "embed", "project", "query", "repl", "get", "remove", "info", "check", "export",
+        "evaluate",
+    ] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} in {help}");
+        place.run([command, "--help"]).exits(0);
+    }
+}
+
+#[test]
+fn stores_that_are_there_or_are_not() {
+    let place = Place::with_store();
+    let error = place.run(["new", "s", "--json"]).exits(2).json_error();
+    assert_eq!(error["kind"], "exists");
+    for command in [vec!["info", "no"], vec!["check", "no"], vec!["query", "no", "find 'x' in y"], vec!["repl", "no"]] {
+        let ran = place.run(command).exits(2);
+        assert!(ran.stdout.is_empty() && ran.stderr.contains("no"), "{}", ran.stderr);
+    }
+    assert!(!place.path("no").exists());
+    place.write("file", "not a store");
+    place.run(["info", "file"]).exits(2);
+    place.run(["import", "s", "notes", "missing.jsonl"]).exits(2);
+    place.run(["import", "s", "notes", "s"]).exits(2);
+}
+
+#[test]
+fn a_mistake_in_a_statement_is_underlined_and_repaired() {
+    let place = notes();
+    let ran = place.run(["query", "s", "find \"keys\" in notes | scor cosine"]).exits(2);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines[0], "  find \"keys\" in notes | scor cosine");
+    assert!(lines[1].starts_with(&format!("{}^^^^ ", " ".repeat(25))), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did you mean `score`?"), "{}", ran.stderr);
+    assert_eq!(*lines.last().unwrap(), "  find \"keys\" in notes | score cosine");
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
+fn errors_as_json_have_span_expected_found_and_hints() {
+    let place = notes();
+    let ran = place.run(["query", "s", "find \"keys\" in notes | scor cosine", "--json"]).exits(2);
+    assert!(ran.stdout.is_empty());
+    let error = ran.json_error();
+    assert_eq!((&error["kind"], &error["found"]), (&"query".into(), &"scor".into()));
+    assert_eq!(error["span"], serde_json::json!([23, 27]));
+    assert!(error["message"].is_string() && error["expected"].is_array());
+    assert!(error["hints"].as_array().unwrap().iter().any(|hint| hint.as_str().unwrap().contains("score")), "{error}");
+}
+
+#[test]
+fn names_that_do_not_exist_are_answered_with_those_that_do() {
+    let place = notes();
+    for (statement, want) in [
+        ("find \"x\" in note", "notes"),
+        ("find \"x\" in notes | view row", "raw"),
+        ("find \"x\" in notes | where yeer = 2020", "year"),
+        ("find #n18 in notes", "n18"),
+    ] {
+        let ran = place.run(["query", "s", statement]).exits(2);
+        assert!(ran.stderr.contains(want), "{statement}: {}", ran.stderr);
+    }
+    let ran = place.run(["get", "s", "note", "n17"]).exits(2);
+    assert!(ran.stderr.contains("notes"), "{}", ran.stderr);
+    let ran = place.run(["embed", "s", "note"]).exits(2);
+    assert!(ran.stderr.contains("notes"), "{}", ran.stderr);
+    let ran = place.run(["view", "s", "notes", "raw", "--vectors-only"]).exits(2);
+    assert!(ran.stderr.contains("raw"), "{}", ran.stderr);
+    place.run(["view", "s", "notes", "x"]).exits(2);
+    place.run(["remove", "s", "notes"]).exits(2);
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let place = notes();
+    let ran = place.run(["query", "s", "find \"x\" in notes | whiten 10"]).exits(2);
+    assert!(ran.stderr.contains("whiten"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_closed_stdout_ends_a_query_quietly() {
+    let place = notes();
+    let mut child = place
+        .command(["query", "s", "find \"x\" in notes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+}
