@@ -72,11 +72,13 @@ fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool")
 }
 
-/// Something to be timed, under its name.
-type Timed<'a> = (String, Box<dyn FnMut() + 'a>);
+/// Keeps the compiler from leaving out what computes `value`.
+fn keep<T>(value: T) {
+    let _ = black_box(value);
+}
 
 /// The shortest of several runs of each, taken in turn.
-fn best(rounds: usize, runs: &mut [Timed<'_>]) -> Vec<Duration> {
+fn best(rounds: usize, runs: &mut [(String, Box<dyn FnMut() + '_>)]) -> Vec<Duration> {
     let mut best = vec![Duration::MAX; runs.len()];
     for _ in 0..rounds {
         for ((_, run), best) in runs.iter_mut().zip(&mut best) {
@@ -125,13 +127,8 @@ fn table(threads: usize, rows: u32, source: &MemoryRows, half: &MemoryRows, live
         black_box(scan_batch(source, &lens.prepared, &lens.queries, live, 10, None).expect("a scan"));
     };
     let tenth = RowSet::from_rows((0..rows).filter(|row| row % 97 == 0));
-    let mut runs: Vec<Timed<'_>> = vec![
-        (
-            "read every float".into(),
-            Box::new(|| {
-                black_box(read_all(source));
-            }),
-        ),
+    let mut runs: Vec<(String, Box<dyn FnMut() + '_>)> = vec![
+        ("read every float".into(), Box::new(|| keep(read_all(source)))),
         ("cosine".into(), Box::new(|| run(source, plain, live))),
         ("center corpus | project 64x384 | cosine".into(), Box::new(|| run(source, centered, live))),
         ("euclidean".into(), Box::new(|| run(source, distance, live))),
@@ -143,18 +140,8 @@ fn table(threads: usize, rows: u32, source: &MemoryRows, half: &MemoryRows, live
     if threads == 1 {
         let w = plain.queries[0].processed().iter().map(|&x| x as f32).collect::<Vec<_>>();
         let (own, theirs) = (w.clone(), w);
-        runs.push((
-            "products alone, our lanes".into(),
-            Box::new(move || {
-                black_box(products(source, &own));
-            }),
-        ));
-        runs.push((
-            "products alone, simsimd".into(),
-            Box::new(move || {
-                black_box(simsimd_products(source, &theirs));
-            }),
-        ));
+        runs.push(("products alone, our lanes".into(), Box::new(move || keep(products(source, &own)))));
+        runs.push(("products alone, simsimd".into(), Box::new(move || keep(simsimd_products(source, &theirs)))));
     }
     let times = best(if threads == 1 { 15 } else { 25 }, &mut runs);
     println!("\n{threads} thread(s), {rows} x {DIMENSION}");
