@@ -9,6 +9,8 @@ pub mod codec;
 #[cfg(test)]
 mod damage_tests;
 mod database;
+#[cfg(test)]
+mod fault_tests;
 mod guard;
 mod handle;
 pub mod head;

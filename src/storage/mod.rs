@@ -13,6 +13,8 @@ pub mod memory;
 pub mod mmap;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod range_lock;
+#[cfg(test)]
+mod tests;
 
 pub use fs::FsStorage;
 #[cfg(test)]
