@@ -7,7 +7,7 @@ use super::database::CatalogOptions;
 use super::guard::Health;
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
-use super::{CATALOG_FILE, holder};
+use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE, holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{OpenMode, Storage};
 use redb::{Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
@@ -205,13 +205,20 @@ pub(super) fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -
     }
 }
 
-/// A missing catalog means that there is no store here.
+/// A missing file: no store is here at all, or one that has lost a file.
 fn no_store(storage: &dyn Storage, error: Error) -> Error {
     let root = storage.root();
-    if error.kind() == ErrorKind::NotFound && matches!(storage.exists(CATALOG_FILE), Ok(false)) {
+    let there = |file: &str| !matches!(storage.exists(file), Ok(false));
+    if error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    let Some(missing) = [CATALOG_FILE, SUMS_FILE].into_iter().find(|file| !there(file)) else { return error };
+    if ![CATALOG_FILE, SUMS_FILE, HEAD_FILE].into_iter().any(there) {
         return Error::not_found(format!("there is no store at {}", root.display())).with_path(root);
     }
-    error
+    let (what, expected) = ("a file of the store is missing".to_string(), "a file".to_string());
+    let damage = Damage { file: missing.into(), offset: 0, what, expected, found: "nothing".to_string() };
+    Error::corrupt(damage).with_path(&root.join(missing))
 }
 
 fn needs_repair(storage: &dyn Storage, error: Error) -> Error {

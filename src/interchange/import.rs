@@ -360,7 +360,14 @@ impl<'o> Run<'o> {
     /// there is something to say; a pipe cannot be.
     fn name_the_takers(&mut self) {
         let taken = std::mem::take(&mut self.taken);
-        if taken.is_empty() || self.options.input == Path::new("-") {
+        if taken.is_empty() {
+            return;
+        }
+        if self.options.input == Path::new("-") {
+            for (position, _) in &taken {
+                let Some(problem) = self.report.skipped.get_mut(*position) else { continue };
+                problem.reason.push_str(", or stands in an earlier line of this input");
+            }
             return;
         }
         let wanted: HashSet<&str> = taken.iter().map(|(_, id)| id.as_str()).collect();

@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{
-    CollectionDef, CollectionId, CommitNumber, Control, LensDef, LensRecord, ProjectionDef, StoreMeta, ViewDef, ViewId,
-    ViewKind, limits,
+    CollectionDef, CollectionId, CommitNumber, Control, FieldType, LensDef, LensRecord, ProjectionDef, StoreMeta,
+    ViewDef, ViewId, ViewKind, limits,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -175,6 +175,12 @@ impl Batch {
             (Some(name), _) => Some(self.shared.embedder(&name)?.name().to_string()),
         };
         let state = self.state(idx)?;
+        if let ViewKind::TextFrom(field) = &kind
+            && let Some(found) = state.def.fields.get(field).filter(|found| **found != FieldType::Text)
+        {
+            let message = format!("field {field} is {}: a view takes its texts from a field of text", found.as_str());
+            return Err(Error::invalid(message).with_field(field));
+        }
         if state.def.views.iter().any(|view| view.name == name) {
             return Err(Error::new(ErrorKind::Exists, format!("collection {collection} has a view {name} already")));
         }

@@ -87,7 +87,7 @@ impl CollectionSnapshot {
         let mut stored =
             stored.ok_or_else(|| Error::not_found(format!("collection {} has no row {row}", self.def.name)))?;
         let (id, text) = (std::mem::take(&mut stored.id), std::mem::take(&mut stored.text));
-        Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields(&self.def.fields) })
+        Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields() })
     }
 
     /// The records at `rows`, in that order.

@@ -70,10 +70,9 @@ impl StoredRecord {
         count == self.fields.len()
     }
 
-    /// The metadata as users see it. Integers of a field that has widened since come back as floats.
-    pub(super) fn into_fields(self, types: &BTreeMap<String, FieldType>) -> BTreeMap<String, Value> {
-        let widen = |name: &str, value: StoredValue| value.into_value(types.get(name).copied());
-        self.fields.into_iter().map(|(name, value)| (name.clone(), widen(&name, value))).collect()
+    /// The metadata as it was given: an integer of a field that has widened since is an integer still.
+    pub(super) fn into_fields(self) -> BTreeMap<String, Value> {
+        self.fields.into_iter().map(|(name, value)| (name, value.into_value(None))).collect()
     }
 
     /// One field's value, taken out.
@@ -81,6 +80,11 @@ impl StoredRecord {
         let idx = self.fields.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
         Some(self.fields.swap_remove(idx).1.into_value(Some(field_type)))
     }
+}
+
+/// Whether both are the same number: a large integer is not the float nearest to it.
+fn is_exactly(integer: i64, float: f64) -> bool {
+    integer as f64 == float && (float as i128) == i128::from(integer)
 }
 
 impl StoredValue {
@@ -101,8 +105,8 @@ impl StoredValue {
             (StoredValue::Bool(a), Value::Bool(b)) => a == b,
             (StoredValue::Integer(a), Value::Integer(b)) => a == b,
             (StoredValue::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
-            (StoredValue::Integer(a), Value::Float(b)) if widens => (*a as f64).to_bits() == b.to_bits(),
-            (StoredValue::Float(a), Value::Integer(b)) if widens => a.to_bits() == (*b as f64).to_bits(),
+            (StoredValue::Integer(a), Value::Float(b)) if widens => is_exactly(*a, *b),
+            (StoredValue::Float(a), Value::Integer(b)) if widens => is_exactly(*b, *a),
             (StoredValue::Text(a), Value::Text(b)) | (StoredValue::Json(a), Value::Json(b)) => a == b,
             (StoredValue::TextList(a), Value::TextList(b)) => a == b,
             _ => false,
@@ -150,6 +154,8 @@ mod tests {
         assert!(!stored.is_same(&float, &types));
         types.insert("n".to_string(), FieldType::Float);
         assert!(stored.is_same(&float, &types));
-        assert_eq!(stored.into_fields(&types).get("n"), Some(&Value::Float(2.0)));
+        assert!(is_exactly(9_007_199_254_740_992, 9_007_199_254_740_992.0));
+        assert!(!is_exactly(9_007_199_254_740_993, 9_007_199_254_740_992.0));
+        assert!(!is_exactly(i64::MAX, 9_223_372_036_854_775_808.0));
     }
 }

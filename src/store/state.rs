@@ -125,7 +125,7 @@ impl ColumnFiller {
         if self.first_row > chunk_row {
             // Rows of the chunk that were committed before this batch.
             tx.for_each(&RECORDS, (def.id, chunk_row)..(def.id, self.first_row), |_, stored| {
-                earlier.push(stored.into_fields(&def.fields));
+                earlier.push(stored.into_fields());
                 Ok(())
             })?;
         }

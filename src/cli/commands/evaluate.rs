@@ -127,6 +127,8 @@ impl Evaluate {
         report: Option<&Report>,
         seconds: f64,
     ) -> Result<()> {
+        // An average over no queries is no figure.
+        let judged = report.filter(|report| report.judged > 0);
         if console.json {
             let statement = outcomes.sample.as_ref().map_or(self.statement.as_str(), |answer| &answer.statement);
             return console.document(&json!({
@@ -135,9 +137,9 @@ impl Evaluate {
                 "failed": outcomes.failed,
                 "missing": outcomes.missing,
                 "judged": report.map(|report| report.judged),
-                "MRR@10": report.map(|report| report.mrr_at_10),
-                "R@1": report.map(|report| report.recall_at_1),
-                "nDCG@10": report.map(|report| report.ndcg_at_10),
+                "MRR@10": judged.map(|report| report.mrr_at_10),
+                "R@1": judged.map(|report| report.recall_at_1),
+                "nDCG@10": judged.map(|report| report.ndcg_at_10),
                 "run": self.run.as_ref().map(|path| path.display().to_string()),
                 "seconds": (seconds * 1000.0).round() / 1000.0,
             }));
@@ -147,7 +149,11 @@ impl Evaluate {
                 console.line(line)?;
             }
         }
-        if let Some(report) = report {
+        if report.is_some() && judged.is_none() {
+            console
+                .line("note: none of the queries has a relevant record in the judgements: there is nothing to score")?;
+        }
+        if let Some(report) = judged {
             console.line(format!(
                 "MRR@10 {:.4} · R@1 {:.4} · nDCG@10 {:.4} · {} judged",
                 report.mrr_at_10,

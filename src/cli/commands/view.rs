@@ -57,11 +57,20 @@ impl Run for View {
             return Err(missing_collection(&store, &self.collection));
         }
         batch.add_view(&self.collection, self.spec(&kind))?;
+        let unknown = match &kind {
+            ViewKind::TextFrom(field) if !batch.collection(&self.collection)?.def().fields.contains_key(field) => {
+                Some(field.clone())
+            }
+            _ => None,
+        };
         let embeds = !self.no_embed && kind != ViewKind::VectorsOnly;
         let embedded = if embeds { batch.embed(&self.collection, Some(&self.name))? } else { 0 };
         let commit = batch.commit()?;
         reporter.commit(embedded);
         reporter.clear();
+        if let Some(field) = unknown {
+            console.note(format!("note: no record has a field {field} yet; the view takes its texts from it"));
+        }
         if console.json {
             console.document(&json!({
                 "collection": self.collection, "view": self.name, "kind": kind.as_str(), "embedded": embedded,

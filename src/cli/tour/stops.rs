@@ -26,7 +26,8 @@ pub(in crate::cli) const STOPS: &[Stop] = &[
             ("By meaning, where the one about Dad comes up:", "find #s19 in sentences | score cosine | top 4"),
         ],
         honest: "The shipped model averages words: it finds the paraphrase from its vocabulary, but a sentence that \
-                 shares four of five words still comes first, whatever the fifth word does to the meaning.",
+                 shares four of five words stays close, whatever the fifth does to the meaning, and \"the dog chased \
+                 the cat\" is \"the cat chased the dog\" to it.",
     },
     Stop {
         title: "The lost keys",
@@ -43,8 +44,9 @@ pub(in crate::cli) const STOPS: &[Stop] = &[
                 "find \"What did I do with my keys?\" in notes | view asks | top 4",
             ),
         ],
-        honest: "No preprocessing gives the model the knowledge that pockets hold keys. A rewritten text does; here \
-                 the rewriting was done by hand, and records without one are counted as absent.",
+        honest: "The model has one vector for each word, whatever it means there: a piano out of key is about keys to \
+                 it. And no preprocessing tells it that pockets hold keys. A rewritten text does; here the rewriting \
+                 was done by hand, and records without one are counted as absent.",
     },
     Stop {
         title: "Alike in what respect",

@@ -46,7 +46,7 @@ impl Checker<'_> {
                         self.check_live_record(def, row, &record, &mut keys, counts)?;
                     }
                     self.check_types(def, row, &record);
-                    fields.push(record.into_fields(&def.fields));
+                    fields.push(record.into_fields());
                 }
                 missing => {
                     if missing.is_some() {

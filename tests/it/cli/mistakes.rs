@@ -113,3 +113,42 @@ fn a_closed_stdout_ends_a_query_quietly() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
 }
+
+#[test]
+fn a_view_takes_its_texts_from_a_field_of_text() {
+    let place = notes();
+    let ran = place.run(["view", "s", "notes", "when", "--text-from", "year"]).exits(2);
+    assert!(ran.stderr.contains("year") && ran.stderr.contains("integer"), "{}", ran.stderr);
+    place.write("more.jsonl", "{\"id\": \"n99\", \"text\": \"later\", \"year\": 2025}\n");
+    place.run(["import", "s", "notes", "more.jsonl"]).exits(0);
+    let ran = place.run(["view", "s", "notes", "typo", "--text-from", "asked"]).exits(0);
+    assert!(ran.stderr.contains("no record has a field asked yet"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_store_that_has_lost_a_file_is_damaged_not_missing() {
+    for file in ["catalog.redb", "catalog.sums"] {
+        let place = notes();
+        std::fs::remove_file(place.path("s").join(file)).unwrap();
+        let error = place.run(["--json", "query", "s", "find \"keys\" in notes"]).exits(2).json_error();
+        assert_eq!(error["kind"], "corrupt", "{error}");
+        let report = place.run(["--json", "check", "s"]).exits(1).json();
+        assert_eq!(report["findings"][0]["file"], file);
+    }
+    let place = Place::new();
+    let error = place.run(["--json", "check", "nothing"]).exits(2).json_error();
+    assert_eq!(error["kind"], "not_found");
+}
+
+#[test]
+fn judgements_of_other_queries_give_no_figures() {
+    let place = notes();
+    place.write("queries.jsonl", "{\"_id\": \"q1\", \"text\": \"wallet\"}\n");
+    place.write("qrels.tsv", "query-id\tcorpus-id\tscore\nq2\tn17\t1\n");
+    let report = place
+        .run(["--json", "evaluate", "s", "find $q in notes", "--queries", "queries.jsonl", "--qrels", "qrels.tsv"])
+        .exits(0)
+        .json();
+    assert_eq!(report["judged"], 0);
+    assert!(report["MRR@10"].is_null() && report["nDCG@10"].is_null(), "{report}");
+}
