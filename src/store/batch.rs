@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::definitions::PinnedStatistic;
 use crate::types::{
-    CollectionDef, CollectionId, CommitNumber, Control, FieldType, LensDef, LensRecord, ProjectionDef, StoreMeta,
-    ViewDef, ViewId, ViewKind, limits,
+    CollectionDef, CollectionId, CommitNumber, Control, FieldType, LensDef, LensRecord, ProjectionDef, ProjectionRef,
+    Step, StoreMeta, ViewDef, ViewId, ViewKind, limits,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -208,16 +208,40 @@ impl Batch {
         self.note(result)
     }
 
-    /// Stores a projection, replacing one of the same name.
+    /// Stores a projection, replacing one of the same name that no saved lens uses.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a wrong shape or numbers that are not finite, [`ErrorKind::Limit`] for a matrix that
-    /// is too large.
+    /// [`ErrorKind::Invalid`] for a wrong shape, for numbers that are not finite, and for a replacement that would
+    /// change the meaning of a saved lens (whose pinned statistics belong to the matrix it was saved with),
+    /// [`ErrorKind::Limit`] for a matrix that is too large.
     pub fn put_projection(&mut self, def: ProjectionDef) -> Result<()> {
         check_projection(&def)?;
+        self.refuse_change_under_lenses(&def)?;
         let result = self.tx()?.put(&tables::PROJECTIONS, &def.name.clone(), &def);
         self.changed = true;
         self.note(result)
+    }
+
+    fn refuse_change_under_lenses(&self, def: &ProjectionDef) -> Result<()> {
+        let tx = self.tx()?;
+        let old = tx.get(&tables::PROJECTIONS, &def.name)?;
+        if old.is_none_or(|old| old == *def) {
+            return Ok(());
+        }
+        let uses = |step: &Step| match step {
+            Step::Project(ProjectionRef::One(name)) => *name == def.name,
+            Step::Project(ProjectionRef::Pair(query, record)) => [query, record].contains(&&def.name),
+            _ => false,
+        };
+        let lenses = tx.range(&tables::LENSES, ..)?;
+        match lenses.iter().find(|(_, record)| record.lens.steps.iter().any(uses)) {
+            None => Ok(()),
+            Some((lens, _)) => Err(Error::invalid(format!(
+                "projection {} is part of the saved lens {lens}: drop the lens first, or store the matrix under \
+                 another name",
+                def.name
+            ))),
+        }
     }
 
     /// Forgets a projection; false where there was none.

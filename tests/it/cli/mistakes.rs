@@ -152,3 +152,15 @@ fn judgements_of_other_queries_give_no_figures() {
     assert_eq!(report["judged"], 0);
     assert!(report["MRR@10"].is_null() && report["nDCG@10"].is_null(), "{report}");
 }
+
+#[test]
+fn a_projection_does_not_change_under_a_saved_lens() {
+    let place = notes();
+    place.run(["project", "s", "half", "--random", "8x208", "--seed", "1"]).exits(0);
+    place.run(["project", "s", "half", "--random", "8x208", "--seed", "2", "--replace"]).exits(0);
+    place.run(["query", "s", "let topic = project half | center corpus"]).exits(0);
+    let ran = place.run(["project", "s", "half", "--random", "8x208", "--seed", "3", "--replace"]).exits(2);
+    assert!(ran.stderr.contains("saved lens topic"), "{}", ran.stderr);
+    place.run(["query", "s", "drop topic"]).exits(0);
+    place.run(["project", "s", "half", "--random", "8x208", "--seed", "3", "--replace"]).exits(0);
+}
