@@ -148,7 +148,8 @@ fn nesting_is_linear_and_bounded() {
             parse(&nested(64)).unwrap();
         }
     });
-    assert!(spent < 1000, "{spent} ms for 100 statements with 64 parentheses");
+    // Generous, for loaded machines; what is exponential in the depth would not end at all.
+    assert!(spent < 20_000, "{spent} ms for 100 statements with 64 parentheses");
     for text in [nested(65), format!("find \"x\" in n | where {}a = 1", "not ".repeat(65)), nested(20_000)] {
         assert_eq!(parse(&text).unwrap_err().code, "limit::nesting");
     }
@@ -201,7 +202,8 @@ fn long_mistakes_are_answered_soon() {
                     bad_errors::check_error(piece, &error);
                 }
             });
-            assert!(spent < 3000, "{spent} ms for {piece:?}");
+            // A loaded machine may be slow; trying every repair at every place would take minutes.
+            assert!(spent < 30_000, "{spent} ms for {piece:?}");
         }
     }
 }
