@@ -101,7 +101,8 @@ fn shown_key(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::definitions::{PinnedStatistic, ViewDef, ViewKind};
+    use crate::types::PinnedStatistic;
+    use crate::types::definitions::{ViewDef, ViewKind};
     use crate::types::{
         CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LensDef, LensRecord, Metric, ProjectionDef,
         ProjectionRef, SegmentEntry, SegmentId, Step, StoreMeta, ViewId,
@@ -190,12 +191,11 @@ mod tests {
                 pinned: vec![PinnedStatistic {
                     collection: CollectionId(1),
                     step_idx: 0,
-                    mean: vec![0.5],
                     commit: CommitNumber(2),
                     records: 3,
                 }],
             },
-            "016c03726177030107050801016101620200010201010001000000000000e03f0203",
+            "016c0372617703010705080101610162020001020101000203",
         );
     }
 

@@ -4,7 +4,8 @@
 //! higher levels are named here and typed there: `const RECORDS: Table<_, StoredRecord> = Table::new(RECORDS_NAME)`.
 
 use crate::types::{
-    CollectionDef, CollectionId, LensRecord, ProjectionDef, SegmentEntry, SegmentId, StoreMeta, ViewId,
+    Calibration, CollectionDef, CollectionId, DerivedDef, LensRecord, ProjectionDef, SampleDef, SegmentEntry,
+    SegmentId, Statistic, StoreMeta, ViewId,
 };
 use std::marker::PhantomData;
 
@@ -49,6 +50,14 @@ pub const ABSENT: Table<(ViewId, u32), Vec<u8>> = Table::new("absent");
 pub const PROJECTIONS: Table<String, ProjectionDef> = Table::new("projections");
 /// Lenses by name.
 pub const LENSES: Table<String, LensRecord> = Table::new("lenses");
+/// What lenses pin, by collection, lens and place in the chain.
+pub const STATISTICS: Table<(CollectionId, String, u32), Statistic> = Table::new("statistics");
+/// Samples of queries by name.
+pub const SAMPLES: Table<String, SampleDef> = Table::new("samples");
+/// Calibrations by name of the lens.
+pub const CALIBRATIONS: Table<String, Calibration> = Table::new("calibrations");
+/// Rows and scalars kept ready for lenses, by their own view number.
+pub const DERIVED: Table<ViewId, DerivedDef> = Table::new("derived");
 /// (generation, path) of files that nobody who starts reading now needs.
 pub const GARBAGE: Table<(u64, String), ()> = Table::new("garbage");
 
@@ -58,7 +67,7 @@ pub const RECORDS_NAME: &str = "records";
 pub const COLUMNS_NAME: &str = "columns";
 
 /// All tables; they are made with the catalog, so that a missing one is damage.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 17] = [
     META.name(),
     COLLECTIONS.name(),
     RECORDS_NAME,
@@ -71,5 +80,9 @@ pub const NAMES: [&str; 13] = [
     COLUMNS_NAME,
     PROJECTIONS.name(),
     LENSES.name(),
+    STATISTICS.name(),
+    SAMPLES.name(),
+    CALIBRATIONS.name(),
+    DERIVED.name(),
     GARBAGE.name(),
 ];

@@ -7,14 +7,12 @@ use super::names::Site;
 use super::plan::Plan;
 use super::resolve::FlatLens;
 use super::steps::steps;
-use crate::error::Result;
-use crate::lens::prepared::CorpusMean;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lens::prepared::PlacedStatistic;
 use crate::lens::{Chain, Prepared, VectorMetric};
 use crate::store::Snapshot;
 use crate::types::control::Control;
-use crate::types::definitions::PinnedStatistic;
-use crate::types::{Metric, Step};
-use std::sync::Arc;
+use crate::types::{Metric, PinnedStatistic, Statistic, Step};
 
 /// The means that `flat` pins at this snapshot.
 ///
@@ -25,7 +23,7 @@ pub(crate) fn pin(
     flat: &FlatLens,
     site: &Site<'_>,
     control: &Control,
-) -> Result<Vec<PinnedStatistic>> {
+) -> Result<Vec<(PinnedStatistic, Statistic)>> {
     let mut pinned = Vec::new();
     if flat.def.metric == Metric::Levenshtein || !flat.def.steps.contains(&Step::CenterCorpus) {
         return Ok(pinned);
@@ -39,25 +37,32 @@ pub(crate) fn pin(
         let Ok(resolved) = steps(snapshot, flat, Some(dimension), site) else { continue };
         let chain = Chain::new(resolved.steps, VectorMetric::try_from(flat.def.metric)?, dimension as usize)?;
         let prepared = snapshot.install(|| Prepared::compute(&chain, view, view.present()))?;
-        pinned.extend(prepared.means().iter().map(|mean| PinnedStatistic {
-            collection: def.id,
-            step_idx: mean.step_idx as u32,
-            mean: mean.mean.to_vec(),
-            commit: snapshot.commit(),
-            records: mean.count,
+        pinned.extend(prepared.statistics().iter().map(|placed| {
+            let place = PinnedStatistic {
+                collection: def.id,
+                step_idx: placed.step_idx as u32,
+                commit: snapshot.commit(),
+                records: placed.count,
+            };
+            (place, Statistic::clone(&placed.statistic))
         }));
     }
     Ok(pinned)
 }
 
-/// The means that `plan`'s saved lens pins for its collection.
-pub(crate) fn means(plan: &Plan) -> Vec<CorpusMean> {
-    let statistics = plan.pinning.iter().flat_map(|pinning| &pinning.statistics);
-    statistics
-        .map(|statistic| CorpusMean {
-            step_idx: statistic.step_idx as usize,
-            mean: Arc::from(statistic.mean.as_slice()),
-            count: statistic.records,
-        })
-        .collect()
+/// The statistics that `plan`'s saved lens pins for its collection.
+///
+/// # Errors
+/// Where the catalog cannot be read, or a statistic is missing that the lens says it pins.
+pub(crate) fn statistics(plan: &Plan) -> Result<Vec<PlacedStatistic>> {
+    let (Some(name), Some(pinning)) = (&plan.saved_name, &plan.pinning) else { return Ok(Vec::new()) };
+    let mut placed = Vec::with_capacity(pinning.statistics.len());
+    for place in &pinning.statistics {
+        let Some(statistic) = plan.snapshot.statistic(name, place.collection, place.step_idx)? else {
+            let message = format!("the statistic that lens {name} pins for step {} is missing", place.step_idx + 1);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        };
+        placed.push(PlacedStatistic { step_idx: place.step_idx as usize, statistic, count: place.records });
+    }
+    Ok(placed)
 }

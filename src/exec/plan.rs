@@ -9,8 +9,7 @@ use super::resolve::param_names;
 use super::steps::Steps;
 use crate::query::ast::{Find, Source};
 use crate::store::{CollectionSnapshot, Snapshot};
-use crate::types::definitions::PinnedStatistic;
-use crate::types::{CollectionId, CommitNumber, LensDef, LensRecord, Metric, Step};
+use crate::types::{CollectionId, CommitNumber, LensDef, LensRecord, Metric, PinnedStatistic, Step};
 use std::sync::Arc;
 
 /// A settled search.

@@ -301,7 +301,7 @@ fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
     let Some(chain) = chain(plan, view)? else { return Ok(None) };
     let key = cache_key(plan, view, &chain);
     let make = || {
-        let prepared = Prepared::compute_pinned(&chain, view, view.present(), &pinned::means(plan))?;
+        let prepared = Prepared::compute_pinned(&chain, view, view.present(), &pinned::statistics(plan)?)?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     };

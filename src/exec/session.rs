@@ -199,7 +199,7 @@ impl Session {
         let pinned_collections = snapshot
             .collections()
             .iter()
-            .filter(|def| pinned.iter().any(|statistic| statistic.collection == def.id))
+            .filter(|def| pinned.iter().any(|(place, _)| place.collection == def.id))
             .map(|def| def.name.clone())
             .collect();
         let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);

@@ -84,6 +84,20 @@ impl Chain {
                     hash.write_u8(4);
                     hash.write_usize(*k);
                 }
+                ResolvedStep::CenterSides(sample) => {
+                    hash.write_u8(6);
+                    hash.write_usize(sample.rows.len());
+                    hash.update(bytemuck::cast_slice(&sample.rows));
+                }
+                ResolvedStep::Standardize => hash.write_u8(7),
+                ResolvedStep::Whiten(k) => {
+                    hash.write_u8(8);
+                    hash.write_usize(k.map_or(usize::MAX, |k| k));
+                }
+                ResolvedStep::Drop(k) => {
+                    hash.write_u8(9);
+                    hash.write_usize(*k);
+                }
                 ResolvedStep::Project(projection) => {
                     hash.write_u8(5);
                     for matrix in [projection.query(), projection.record()] {
@@ -104,7 +118,12 @@ impl Chain {
         for (idx, step) in self.steps.iter().enumerate() {
             match step {
                 ResolvedStep::Normalize => (query, record) = (0.0, 0.0),
-                ResolvedStep::Center | ResolvedStep::CenterCorpus => (query, record) = (query + 0.31, record + 0.31),
+                ResolvedStep::Center
+                | ResolvedStep::CenterCorpus
+                | ResolvedStep::CenterSides(_)
+                | ResolvedStep::Standardize
+                | ResolvedStep::Whiten(_)
+                | ResolvedStep::Drop(_) => (query, record) = (query + 0.31, record + 0.31),
                 ResolvedStep::Truncate(_) => {}
                 ResolvedStep::Project(projection) => {
                     query += projection.query().frobenius().log10().max(0.0);
@@ -126,7 +145,21 @@ impl Chain {
 /// The dimension a step gives when `dimension` reaches it.
 fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
     match step {
-        ResolvedStep::Center | ResolvedStep::CenterCorpus | ResolvedStep::Normalize => Ok(dimension),
+        ResolvedStep::Center
+        | ResolvedStep::CenterCorpus
+        | ResolvedStep::CenterSides(_)
+        | ResolvedStep::Standardize
+        | ResolvedStep::Whiten(None)
+        | ResolvedStep::Normalize => Ok(dimension),
+        ResolvedStep::Whiten(Some(0)) => Err(Error::invalid("at least one dimension must be kept")),
+        ResolvedStep::Whiten(Some(k)) if *k > dimension => {
+            Err(Error::invalid(format!("it keeps {k} dimensions, but its input has {dimension}")))
+        }
+        ResolvedStep::Whiten(Some(k)) => Ok(*k),
+        ResolvedStep::Drop(k) if *k >= dimension => {
+            Err(Error::invalid(format!("it removes {k} directions, but its input has {dimension} dimensions")))
+        }
+        ResolvedStep::Drop(_) => Ok(dimension),
         ResolvedStep::Truncate(0) => Err(Error::invalid("at least one dimension must be kept")),
         ResolvedStep::Truncate(k) if *k > dimension => {
             Err(Error::invalid(format!("it keeps {k} dimensions, but its input has {dimension}")))

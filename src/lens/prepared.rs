@@ -10,20 +10,20 @@ use super::passes::{self, FinalPass};
 use super::program::{Op, Program, Traveller, Undirected};
 use super::step::{ResolvedStep, VectorMetric};
 use super::{Chain, RowSource};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{simd, stats};
-use crate::types::{CommitNumber, RowSet, ViewId};
+use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
 use std::sync::Arc;
 
-/// A mean of the records at one place of a chain.
+/// What the step at one place of a chain takes from the records.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CorpusMean {
+pub struct PlacedStatistic {
     /// Position of the step in the chain.
     pub step_idx: usize,
-    /// The mean, in the dimension at that place.
-    pub mean: Arc<[f64]>,
-    /// Records it was computed from.
+    /// The numbers, in the dimension at that place.
+    pub statistic: Arc<Statistic>,
+    /// Records they were computed from.
     pub count: u64,
 }
 
@@ -31,7 +31,7 @@ pub struct CorpusMean {
 #[derive(Debug)]
 pub struct Prepared {
     chain: Chain,
-    means: Vec<CorpusMean>,
+    statistics: Vec<PlacedStatistic>,
     query: Program,
     record: Program,
     directed: RowSet,
@@ -64,11 +64,16 @@ impl Prepared {
         Prepared::compute_pinned(chain, source, live, &[])
     }
 
-    /// [`Prepared::compute`] with some means given, as a named lens pins them.
+    /// [`Prepared::compute`] with some statistics given, as a named lens pins them.
     ///
     /// # Errors
-    /// As [`Prepared::compute`]; and a given mean of the wrong dimension.
-    pub fn compute_pinned(chain: &Chain, source: &dyn RowSource, live: &RowSet, pinned: &[CorpusMean]) -> Result<Self> {
+    /// As [`Prepared::compute`]; and a given statistic of the wrong dimension or of another kind than its step.
+    pub fn compute_pinned(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+    ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
                 "the lens was made for {} dimensions, but the view has {}",
@@ -77,18 +82,18 @@ impl Prepared {
             )));
         }
         let mut builder = Builder { source, live, record: Program::default(), query: Program::default(), raw: None };
-        let mut means = Vec::new();
+        let mut statistics = Vec::new();
         let mut dimension = chain.dimension();
         for (step_idx, step) in chain.steps().iter().enumerate() {
             let given = pinned.iter().find(|mean| mean.step_idx == step_idx);
-            dimension = builder.push(step, step_idx, dimension, given, &mut means)?;
+            dimension = builder.push(step, step_idx, dimension, given, &mut statistics)?;
         }
         builder.push_metric(chain.metric());
         let FinalPass { undirected, extreme, scalars } =
             passes::scalars(source, live, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
         Ok(Prepared {
             chain: chain.clone(),
-            means,
+            statistics,
             query: builder.query,
             record: builder.record,
             directed: live.and_not(&undirected),
@@ -104,9 +109,9 @@ impl Prepared {
         &self.chain
     }
 
-    /// The means of the records, one for each `center corpus`, in the order of the chain.
-    pub fn means(&self) -> &[CorpusMean] {
-        &self.means
+    /// The statistics of the records, one for each step that needs one, in the order of the chain.
+    pub fn statistics(&self) -> &[PlacedStatistic] {
+        &self.statistics
     }
 
     /// Live rows that can be ranked.
@@ -128,7 +133,7 @@ impl Prepared {
     pub fn bytes(&self) -> usize {
         let Scalars { alpha, reach, extras, squares } = &self.scalars;
         let floats = alpha.len() + reach.len() + squares.len() + extras.iter().map(|e| e.1.len()).sum::<usize>();
-        let doubles: usize = self.means.iter().map(|mean| mean.mean.len()).sum();
+        let doubles: usize = self.statistics.iter().map(|placed| placed.statistic.len()).sum();
         // Bitmaps are compressed; their serialized form is about what they take in memory.
         let sets = [&self.directed, &self.undirected, &self.extreme].map(|set| set.encode().len());
         floats * size_of::<f32>() + doubles * size_of::<f64>() + sets.iter().sum::<usize>()
@@ -240,8 +245,8 @@ impl Builder<'_> {
         step: &ResolvedStep,
         step_idx: usize,
         dimension: usize,
-        given: Option<&CorpusMean>,
-        means: &mut Vec<CorpusMean>,
+        given: Option<&PlacedStatistic>,
+        statistics: &mut Vec<PlacedStatistic>,
     ) -> Result<usize> {
         let (query, record, output) = match step {
             ResolvedStep::Center => (Op::OwnMean, Op::OwnMean, dimension),
@@ -255,20 +260,27 @@ impl Builder<'_> {
                 (Op::matrix(projection.query()), Op::matrix(projection.record()), output)
             }
             ResolvedStep::CenterCorpus => {
-                let mean = match given {
-                    Some(given) if given.mean.len() != dimension => {
-                        return Err(Error::invalid(format!(
-                            "the pinned mean of step {} has {} dimensions, but {dimension} reach it",
-                            step_idx + 1,
-                            given.mean.len()
-                        )));
-                    }
+                let placed = match given {
                     Some(given) => given.clone(),
                     None => self.mean(step_idx)?,
                 };
-                let op = Op::Shift(Arc::clone(&mean.mean));
-                means.push(mean);
+                let op = match &*placed.statistic {
+                    Statistic::Mean(mean) if mean.len() == dimension => Op::Shift(Arc::from(mean.as_slice())),
+                    _ => {
+                        return Err(Error::invalid(format!(
+                            "the pinned statistic of step {} is not a mean of the {dimension} dimensions that reach it",
+                            step_idx + 1
+                        )));
+                    }
+                };
+                statistics.push(placed);
                 (op.clone(), op, dimension)
+            }
+            ResolvedStep::CenterSides(_)
+            | ResolvedStep::Standardize
+            | ResolvedStep::Whiten(_)
+            | ResolvedStep::Drop(_) => {
+                return Err(Error::new(ErrorKind::Unsupported, format!("{step} is not there yet")));
             }
         };
         self.query.ops.push(query);
@@ -289,10 +301,14 @@ impl Builder<'_> {
 
     /// The mean of the records as they arrive behind the operations so far. Before the first normalization all of
     /// them are affine, so that the mean of the raw rows goes through them; after one, the rows have to.
-    fn mean(&mut self, step_idx: usize) -> Result<CorpusMean> {
+    fn mean(&mut self, step_idx: usize) -> Result<PlacedStatistic> {
         if self.record.normalizations() > 0 {
             let sum = passes::sum(self.source, self.live, &self.record)?;
-            return Ok(CorpusMean { step_idx, mean: Arc::from(sum.mean()), count: sum.count });
+            return Ok(PlacedStatistic {
+                step_idx,
+                statistic: Arc::new(Statistic::Mean(sum.mean())),
+                count: sum.count,
+            });
         }
         if self.raw.is_none() {
             self.raw = Some(passes::sum(self.source, self.live, &Program::default())?);
@@ -304,6 +320,6 @@ impl Builder<'_> {
             // Of no records there is no mean; nothing is subtracted.
             traveller.vector.fill(0.0);
         }
-        Ok(CorpusMean { step_idx, mean: Arc::from(traveller.vector), count })
+        Ok(PlacedStatistic { step_idx, statistic: Arc::new(Statistic::Mean(traveller.vector)), count })
     }
 }

@@ -7,6 +7,7 @@ use super::projection::Projection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::Metric;
 use std::fmt;
+use std::sync::Arc;
 
 /// One preprocessing step with everything it needs but the statistics of the records.
 #[derive(Debug, Clone)]
@@ -15,8 +16,16 @@ pub enum ResolvedStep {
     Center,
     /// Subtract the mean of the view's live records at this place in the chain.
     CenterCorpus,
+    /// Subtract from queries the mean of these queries as they arrive there, from records the mean of the records.
+    CenterSides(SampleRows),
     /// Unit Euclidean length.
     Normalize,
+    /// Subtract the records' mean, divide each element by its standard deviation.
+    Standardize,
+    /// The first so many (all where not said) principal coordinates, with unit variance.
+    Whiten(Option<usize>),
+    /// Subtract the records' mean, remove the first so many principal directions.
+    Drop(usize),
     /// The first so many dimensions.
     Truncate(usize),
     /// One matrix on both sides, or one for each side.
@@ -29,11 +38,27 @@ impl fmt::Display for ResolvedStep {
         match self {
             ResolvedStep::Center => f.write_str("center"),
             ResolvedStep::CenterCorpus => f.write_str("center corpus"),
+            ResolvedStep::CenterSides(sample) => write!(f, "center sides from {}", sample.name),
             ResolvedStep::Normalize => f.write_str("normalize"),
+            ResolvedStep::Standardize => f.write_str("standardize"),
+            ResolvedStep::Whiten(None) => f.write_str("whiten"),
+            ResolvedStep::Whiten(Some(k)) => write!(f, "whiten {k}"),
+            ResolvedStep::Drop(k) => write!(f, "drop {k}"),
             ResolvedStep::Truncate(k) => write!(f, "truncate {k}"),
             ResolvedStep::Project(projection) => write!(f, "project {}", projection.name()),
         }
     }
+}
+
+/// The raw vectors of a stored sample of queries, in one view.
+#[derive(Debug, Clone)]
+pub struct SampleRows {
+    /// The sample's name.
+    pub name: String,
+    /// Elements of one vector.
+    pub dimension: usize,
+    /// `n x dimension`, row-major; finite.
+    pub rows: Arc<[f32]>,
 }
 
 /// How two processed vectors become one number.

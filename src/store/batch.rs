@@ -14,10 +14,8 @@ use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query;
-use crate::types::definitions::PinnedStatistic;
 use crate::types::{
-    CollectionDef, CollectionId, CommitNumber, Control, FieldType, LensDef, LensRecord, ProjectionDef, ProjectionRef,
-    Step, StoreMeta, ViewDef, ViewId, ViewKind, limits,
+    CollectionDef, CollectionId, CommitNumber, Control, FieldType, StoreMeta, ViewDef, ViewId, ViewKind, limits,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -208,80 +206,6 @@ impl Batch {
         self.note(result)
     }
 
-    /// Stores a projection, replacing one of the same name that no saved lens uses.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a wrong shape, for numbers that are not finite, and for a replacement that would
-    /// change the meaning of a saved lens (whose pinned statistics belong to the matrix it was saved with),
-    /// [`ErrorKind::Limit`] for a matrix that is too large.
-    pub fn put_projection(&mut self, def: ProjectionDef) -> Result<()> {
-        check_projection(&def)?;
-        self.refuse_change_under_lenses(&def)?;
-        let result = self.tx()?.put(&tables::PROJECTIONS, &def.name.clone(), &def);
-        self.changed = true;
-        self.note(result)
-    }
-
-    fn refuse_change_under_lenses(&self, def: &ProjectionDef) -> Result<()> {
-        let tx = self.tx()?;
-        let old = tx.get(&tables::PROJECTIONS, &def.name)?;
-        if old.is_none_or(|old| old == *def) {
-            return Ok(());
-        }
-        let uses = |step: &Step| match step {
-            Step::Project(ProjectionRef::One(name)) => *name == def.name,
-            Step::Project(ProjectionRef::Pair(query, record)) => [query, record].contains(&&def.name),
-            _ => false,
-        };
-        let lenses = tx.range(&tables::LENSES, ..)?;
-        match lenses.iter().find(|(_, record)| record.lens.steps.iter().any(uses)) {
-            None => Ok(()),
-            Some((lens, _)) => Err(Error::invalid(format!(
-                "projection {} is part of the saved lens {lens}: drop the lens first, or store the matrix under \
-                 another name",
-                def.name
-            ))),
-        }
-    }
-
-    /// Forgets a projection; false where there was none.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be written.
-    pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
-        let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
-        let removed = self.note(result)?;
-        self.changed |= removed;
-        Ok(removed)
-    }
-
-    /// Saves a lens under a name; a redefinition gets the next version.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say.
-    pub fn put_lens(&mut self, name: &str, lens: LensDef, pinned: Vec<PinnedStatistic>) -> Result<LensRecord> {
-        check_name("lens", name)?;
-        let commit = CommitNumber(self.meta.commit.0 + 1);
-        let tx = self.tx()?;
-        let version = tx.get(&tables::LENSES, &name.to_string())?.map_or(1, |old| old.version + 1);
-        let record = LensRecord { name: name.to_string(), lens, version, commit, pinned };
-        let result = tx.put(&tables::LENSES, &name.to_string(), &record);
-        self.changed = true;
-        self.note(result)?;
-        Ok(record)
-    }
-
-    /// Forgets a lens; false where there was none.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be written.
-    pub fn drop_lens(&mut self, name: &str) -> Result<bool> {
-        let result = self.tx()?.remove(&tables::LENSES, &name.to_string());
-        let removed = self.note(result)?;
-        self.changed |= removed;
-        Ok(removed)
-    }
-
     /// Makes everything in the batch count, durably, and answers with the commit's number. A batch that changed
     /// nothing commits nothing and answers with the last commit's.
     ///
@@ -400,31 +324,6 @@ impl Drop for Batch {
             let _ = self.shared.storage.remove(path);
         }
     }
-}
-
-/// Refuses a projection whose shape or numbers cannot be.
-pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
-    check_name("projection", &def.name)?;
-    let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
-    if def.rows == 0 || def.columns == 0 {
-        return Err(refuse(format!("is {} x {}", def.rows, def.columns)));
-    }
-    if def.rows as usize > limits::DIMENSION || def.columns as usize > limits::DIMENSION {
-        return Err(Error::new(ErrorKind::Limit, format!("projection {} has too many dimensions", def.name)));
-    }
-    let cells = def.rows as usize * def.columns as usize;
-    for (side, matrix) in [("query", Some(&def.query)), ("record", def.record.as_ref())] {
-        let Some(matrix) = matrix else { continue };
-        if matrix.len() != cells {
-            let why = format!("is {} x {}, but its {side} side has {} numbers", def.rows, def.columns, matrix.len());
-            return Err(refuse(why));
-        }
-        if let Some(at) = matrix.iter().position(|value| !value.is_finite()) {
-            let (row, column) = (at / def.columns as usize, at % def.columns as usize);
-            return Err(refuse(format!("is not finite at row {row}, column {column} of its {side} side")));
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Batch {

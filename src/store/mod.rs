@@ -17,7 +17,8 @@
 //! batch.add_view(collection, ViewSpec) -> Result<()>         Exists when there
 //! batch.embed(collection, Some(view) | None) -> Result<u64>  fills what has no vector yet; number of vectors
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
-//! batch.put_lens(name, LensDef, Vec<PinnedStatistic>) -> Result<LensRecord>, drop_lens(name) -> Result<bool>
+//! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
+//! batch.put_sample(SampleDef), put_calibration(lens, Calibration) -> Result<Calibration>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
 //!
 //! writer.insert(Record) -> Result<()>                        Exists for a known id
@@ -40,6 +41,7 @@ mod flush;
 mod garbage;
 mod handle;
 mod info;
+mod lenses;
 mod options;
 mod readers;
 mod record;

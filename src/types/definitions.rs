@@ -1,9 +1,8 @@
-//! What the catalog stores about collections, views, segments, projections and lenses, and others read.
+//! What the catalog stores about collections, views, segments and projections, and others read.
 //!
 //! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
 
 use super::ids::{CollectionId, CommitNumber, SegmentId, ViewId};
-use super::lens::LensDef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -182,34 +181,4 @@ pub struct ProjectionDef {
     pub record: Option<Vec<f32>>,
     /// Where it came from, in words: `identity`, `random seed 7`, `M.npy`.
     pub origin: String,
-}
-
-/// A saved lens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LensRecord {
-    /// Name, unique in the store.
-    pub name: String,
-    /// What it is.
-    pub lens: LensDef,
-    /// Grows by one with each redefinition.
-    pub version: u32,
-    /// The commit that saved it.
-    pub commit: CommitNumber,
-    /// Pinned statistics (the mean, for `center corpus`), by collection and place in the chain.
-    pub pinned: Vec<PinnedStatistic>,
-}
-
-/// A statistic that a named lens pins until `analyze`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PinnedStatistic {
-    /// The collection it was computed over.
-    pub collection: CollectionId,
-    /// Position of the step in the chain.
-    pub step_idx: u32,
-    /// The mean, in the dimension at that place.
-    pub mean: Vec<f64>,
-    /// The commit it was computed at.
-    pub commit: CommitNumber,
-    /// Records it was computed from.
-    pub records: u64,
 }

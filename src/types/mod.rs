@@ -7,6 +7,7 @@ pub mod control;
 pub mod definitions;
 pub mod ids;
 pub mod lens;
+pub mod lens_records;
 pub mod limits;
 pub mod record;
 pub mod rowset;
@@ -14,10 +15,14 @@ pub mod value;
 
 pub use control::{CancelToken, Control, Progress};
 pub use definitions::{
-    CollectionDef, ElementType, FieldType, LensRecord, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
+    CollectionDef, ElementType, FieldType, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
 };
 pub use ids::{CollectionId, CommitNumber, RecordKey, RowId, SegmentId, ViewId};
 pub use lens::{LensDef, Metric, ProjectionRef, Step};
+pub use lens_records::{
+    Calibration, CalibrationMap, DerivedDef, DerivedKind, LensRecord, PinnedStatistic, SampleDef, SampleVectors,
+    Statistic,
+};
 pub use record::Record;
 pub use rowset::RowSet;
 pub use value::Value;

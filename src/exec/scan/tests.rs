@@ -273,7 +273,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let world = world(case);
     let prepared = POOLS[2].install(|| Prepared::compute(&world.chain, &world.source, &world.live)).unwrap();
     let single = POOLS[0].install(|| Prepared::compute(&world.chain, &world.source, &world.live)).unwrap();
-    prop_assert_eq!(prepared.means(), single.means(), "means do not depend on threads");
+    prop_assert_eq!(prepared.statistics(), single.statistics(), "statistics do not depend on threads");
     let (mut processed, mut expected) = (Vec::new(), Vec::new());
     let mut limit = None;
     for query in &world.queries {

@@ -148,7 +148,7 @@ impl Checker<'_> {
         }
         let projections = self.core.read.range(&tables::PROJECTIONS, ..);
         for (name, projection) in self.keep(projections)?.unwrap_or_default() {
-            if let Err(error) = super::batch::check_projection(&projection) {
+            if let Err(error) = super::lenses::check_projection(&projection) {
                 self.find(format!("projection {name}"), "a matrix of finite numbers".to_string(), error.to_string());
             }
             if name != projection.name {

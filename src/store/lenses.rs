@@ -1,0 +1,294 @@
+//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, samples of
+//! queries, calibrations.
+//!
+//! Owns how these depend on each other: redefining or dropping a lens drops its statistics and its calibration, and
+//! what a saved lens uses cannot change under it. What any of it means is decided above.
+
+use super::batch::Batch;
+use super::snapshot::Snapshot;
+use crate::catalog::{CatalogRead, tables};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query;
+use crate::types::{
+    Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, LensRecord, PinnedStatistic, ProjectionDef,
+    ProjectionRef, SampleDef, Statistic, Step, limits,
+};
+use std::sync::Arc;
+
+impl Batch {
+    /// Stores a projection, replacing one of the same name that no saved lens uses.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a wrong shape, for numbers that are not finite, and for a replacement that would
+    /// change the meaning of a saved lens (whose pinned statistics belong to the matrix it was saved with),
+    /// [`ErrorKind::Limit`] for a matrix that is too large.
+    pub fn put_projection(&mut self, def: ProjectionDef) -> Result<()> {
+        check_projection(&def)?;
+        self.refuse_change_under_lenses(&def)?;
+        let result = self.tx()?.put(&tables::PROJECTIONS, &def.name.clone(), &def);
+        self.changed = true;
+        self.note(result)
+    }
+
+    fn refuse_change_under_lenses(&self, def: &ProjectionDef) -> Result<()> {
+        let tx = self.tx()?;
+        let old = tx.get(&tables::PROJECTIONS, &def.name)?;
+        if old.is_none_or(|old| old == *def) {
+            return Ok(());
+        }
+        let uses = |step: &Step| match step {
+            Step::Project(ProjectionRef::One(name)) => *name == def.name,
+            Step::Project(ProjectionRef::Pair(query, record)) => [query, record].contains(&&def.name),
+            _ => false,
+        };
+        let lenses = tx.range(&tables::LENSES, ..)?;
+        match lenses.iter().find(|(_, record)| record.lens.steps.iter().any(uses)) {
+            None => Ok(()),
+            Some((lens, _)) => Err(Error::invalid(format!(
+                "projection {} is part of the saved lens {lens}: drop the lens first, or store the matrix under \
+                 another name",
+                def.name
+            ))),
+        }
+    }
+
+    /// Forgets a projection; false where there was none.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be written.
+    pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
+        let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
+        let removed = self.note(result)?;
+        self.changed |= removed;
+        Ok(removed)
+    }
+
+    /// Saves a lens under a name, with what it pins; a redefinition gets the next version, and loses the calibration
+    /// of the one before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name the query language could not say, [`ErrorKind::Limit`] for a statistic that is
+    /// too large to be kept.
+    pub fn put_lens(
+        &mut self,
+        name: &str,
+        lens: LensDef,
+        pinned: Vec<(PinnedStatistic, Statistic)>,
+    ) -> Result<LensRecord> {
+        check_name("lens", name)?;
+        let commit = self.next_commit();
+        let old = self.tx()?.get(&tables::LENSES, &name.to_string())?;
+        let result = old.as_ref().map_or(Ok(()), |old| self.forget_what_hangs_on(old));
+        self.note(result)?;
+        let version = old.map_or(1, |old| old.version + 1);
+        let record = LensRecord { name: name.to_string(), lens, version, commit, pinned: Vec::new() };
+        let result = self.write_lens(record, pinned);
+        self.note(result)
+    }
+
+    /// Replaces what a saved lens pins; its version and its calibration stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
+    pub fn pin(&mut self, name: &str, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
+        let Some(record) = self.tx()?.get(&tables::LENSES, &name.to_string())? else {
+            return Err(Error::not_found(format!("there is no lens {name:?}")));
+        };
+        let result = self.forget_statistics(&record).and_then(|()| self.write_lens(record, pinned));
+        self.note(result)
+    }
+
+    fn write_lens(&mut self, mut record: LensRecord, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
+        self.changed = true;
+        let tx = self.tx()?;
+        for (place, statistic) in &pinned {
+            tx.put(&tables::STATISTICS, &(place.collection, record.name.clone(), place.step_idx), statistic)?;
+        }
+        record.pinned = pinned.into_iter().map(|(place, _)| place).collect();
+        tx.put(&tables::LENSES, &record.name, &record)?;
+        Ok(record)
+    }
+
+    /// Forgets a lens; false where there was none.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be written.
+    pub fn drop_lens(&mut self, name: &str) -> Result<bool> {
+        let Some(old) = self.tx()?.get(&tables::LENSES, &name.to_string())? else { return Ok(false) };
+        let removed =
+            self.forget_what_hangs_on(&old).and_then(|()| self.tx()?.remove(&tables::LENSES, &name.to_string()));
+        self.changed = true;
+        self.note(removed)
+    }
+
+    fn forget_what_hangs_on(&mut self, old: &LensRecord) -> Result<()> {
+        self.forget_statistics(old)?;
+        self.tx()?.remove(&tables::CALIBRATIONS, &old.name)?;
+        Ok(())
+    }
+
+    fn forget_statistics(&mut self, old: &LensRecord) -> Result<()> {
+        for place in &old.pinned {
+            self.tx()?.remove(&tables::STATISTICS, &(place.collection, old.name.clone(), place.step_idx))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a saved lens a calibration, in place of the one it may have. Its version and commit are filled in here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Invalid`] for a map that is not one.
+    pub fn put_calibration(&mut self, lens: &str, mut calibration: Calibration) -> Result<Calibration> {
+        let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
+            return Err(Error::not_found(format!("there is no lens {lens:?}")));
+        };
+        check_calibration(&calibration.map)?;
+        calibration.lens_version = record.version;
+        calibration.commit = self.next_commit();
+        let result = self.tx()?.put(&tables::CALIBRATIONS, &record.name, &calibration);
+        self.changed = true;
+        self.note(result)?;
+        Ok(calibration)
+    }
+
+    /// Stores a sample of queries, in place of one of the same name; its commit is filled in here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name the query language could not say, for a sample without queries, and for
+    /// vectors that are not one for each query; [`ErrorKind::Limit`] for one that is too large.
+    pub fn put_sample(&mut self, mut sample: SampleDef) -> Result<()> {
+        check_sample(&sample)?;
+        sample.commit = self.next_commit();
+        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
+        self.changed = true;
+        self.note(result)
+    }
+
+    /// The number that the commit of this batch will have.
+    fn next_commit(&self) -> CommitNumber {
+        CommitNumber(self.meta.commit.0 + 1)
+    }
+}
+
+impl Snapshot {
+    /// What a saved lens pins for a collection at one place of its chain, read once for each commit as long as the
+    /// handle's cache has room.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn statistic(&self, lens: &str, collection: CollectionId, step_idx: u32) -> Result<Option<Arc<Statistic>>> {
+        let key = format!("statistic {} {collection} {step_idx} {lens}", self.commit()).into_bytes();
+        if let Some(known) = self.cache().get(&key) {
+            return Ok(Some(known));
+        }
+        let found = self.core().read.get(&tables::STATISTICS, &(collection, lens.to_string(), step_idx))?;
+        let Some(statistic) = found.map(Arc::new) else { return Ok(None) };
+        self.cache().insert(&key, Arc::clone(&statistic), statistic.len() * 8);
+        Ok(Some(statistic))
+    }
+
+    /// The calibration of a saved lens.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn calibration(&self, lens: &str) -> Result<Option<Calibration>> {
+        self.core().read.get(&tables::CALIBRATIONS, &lens.to_string())
+    }
+
+    /// The sample of that name.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn sample(&self, name: &str) -> Result<Option<SampleDef>> {
+        self.core().read.get(&tables::SAMPLES, &name.to_string())
+    }
+
+    /// All samples, by name.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn samples(&self) -> Result<Vec<SampleDef>> {
+        Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
+    }
+}
+
+/// Refuses a projection whose shape or numbers cannot be.
+pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
+    check_name("projection", &def.name)?;
+    let refuse = |why: String| Error::invalid(format!("projection {} {why}", def.name));
+    if def.rows == 0 || def.columns == 0 {
+        return Err(refuse(format!("is {} x {}", def.rows, def.columns)));
+    }
+    if def.rows as usize > limits::DIMENSION || def.columns as usize > limits::DIMENSION {
+        return Err(Error::new(ErrorKind::Limit, format!("projection {} has too many dimensions", def.name)));
+    }
+    let cells = def.rows as usize * def.columns as usize;
+    for (side, matrix) in [("query", Some(&def.query)), ("record", def.record.as_ref())] {
+        let Some(matrix) = matrix else { continue };
+        if matrix.len() != cells {
+            let why = format!("is {} x {}, but its {side} side has {} numbers", def.rows, def.columns, matrix.len());
+            return Err(refuse(why));
+        }
+        if let Some(at) = matrix.iter().position(|value| !value.is_finite()) {
+            let (row, column) = (at / def.columns as usize, at % def.columns as usize);
+            return Err(refuse(format!("is not finite at row {row}, column {column} of its {side} side")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a map that could fall, or is not made of numbers.
+fn check_calibration(map: &CalibrationMap) -> Result<()> {
+    let sound = match map {
+        CalibrationMap::Logistic { scale, bias } => *scale > 0.0 && scale.is_finite() && bias.is_finite(),
+        CalibrationMap::Isotonic { scores, probabilities } => {
+            let rises = |values: &[f64]| values.windows(2).all(|pair| pair[0] <= pair[1]);
+            !scores.is_empty()
+                && scores.len() == probabilities.len()
+                && scores.iter().all(|score| score.is_finite())
+                && rises(scores)
+                && rises(probabilities)
+                && probabilities.iter().all(|p| (0.0..=1.0).contains(p))
+        }
+    };
+    if sound {
+        return Ok(());
+    }
+    Err(Error::invalid(match map {
+        CalibrationMap::Logistic { scale, bias } => format!(
+            "a scale of {scale} and a bias of {bias} are no calibration: the scale is positive, and both are finite"
+        ),
+        CalibrationMap::Isotonic { .. } => {
+            "an isotonic calibration is one probability for each of its ascending scores, and never falls".to_string()
+        }
+    }))
+}
+
+/// Refuses a sample that is none.
+fn check_sample(sample: &SampleDef) -> Result<()> {
+    check_name("sample", &sample.name)?;
+    let refuse = |why: String| Err(Error::invalid(format!("sample {} {why}", sample.name)));
+    let count = sample.ids.len();
+    if count == 0 {
+        return refuse("has no queries".to_string());
+    }
+    if sample.texts.len() != count {
+        return refuse(format!("has {count} ids and {} texts", sample.texts.len()));
+    }
+    let Some(vectors) = &sample.vectors else { return Ok(()) };
+    let dimension = vectors.dimension as usize;
+    if dimension == 0 || dimension > limits::DIMENSION || vectors.data.len() != count * dimension {
+        return refuse(format!(
+            "has {count} queries and {} numbers of vectors of dimension {dimension}",
+            vectors.data.len()
+        ));
+    }
+    if vectors.data.iter().any(|value| !value.is_finite()) {
+        return refuse("has a vector that is not finite".to_string());
+    }
+    Ok(())
+}
+
+fn check_name(what: &str, name: &str) -> Result<()> {
+    query::check_name(name).map_err(|error| error.with_field(what))
+}

@@ -1,0 +1,181 @@
+//! What the catalog stores about saved lenses: what they are, what they pin, and what is kept ready for them.
+//!
+//! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
+
+use super::definitions::ElementType;
+use super::ids::{CollectionId, CommitNumber, ViewId};
+use super::lens::LensDef;
+use serde::{Deserialize, Serialize};
+
+/// A saved lens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LensRecord {
+    /// Name, unique in the store.
+    pub name: String,
+    /// What it is.
+    pub lens: LensDef,
+    /// Grows by one with each redefinition.
+    pub version: u32,
+    /// The commit that saved it.
+    pub commit: CommitNumber,
+    /// What it pins until `analyze`, by collection and place in the chain. The numbers are a [`Statistic`] of their
+    /// own each, read when they are needed.
+    pub pinned: Vec<PinnedStatistic>,
+}
+
+/// Which statistic a named lens pins, and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedStatistic {
+    /// The collection it was computed over.
+    pub collection: CollectionId,
+    /// Position of the step in the chain.
+    pub step_idx: u32,
+    /// The commit it was computed at.
+    pub commit: CommitNumber,
+    /// Records it was computed from.
+    pub records: u64,
+}
+
+/// What a step takes from the records (and for `center sides` from a sample of queries) as they arrive at its place
+/// in a chain. `d` is the dimension there. All numbers are finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Statistic {
+    /// `center corpus`: both sides subtract it.
+    Mean(Vec<f64>),
+    /// `center sides`: each side subtracts its own.
+    Sides {
+        /// Mean of the sample's queries, `d`.
+        queries: Vec<f64>,
+        /// Mean of the records, `d`.
+        records: Vec<f64>,
+    },
+    /// `standardize`: subtract, then divide element by element.
+    Scale {
+        /// Mean, `d`.
+        mean: Vec<f64>,
+        /// What each element is divided by, `d`, positive.
+        divisor: Vec<f64>,
+    },
+    /// `whiten`, `drop`: subtract, then look along (or away from) principal directions.
+    Directions {
+        /// Mean, `d`.
+        mean: Vec<f64>,
+        /// Orthonormal principal directions, `k x d`, row-major, by falling variance.
+        directions: Vec<f64>,
+        /// `whiten`: what each of the `k` coordinates is divided by, positive; `drop`: empty.
+        divisor: Vec<f64>,
+    },
+}
+
+impl Statistic {
+    /// How many numbers it is made of.
+    pub fn len(&self) -> usize {
+        match self {
+            Statistic::Mean(mean) => mean.len(),
+            Statistic::Sides { queries, records } => queries.len() + records.len(),
+            Statistic::Scale { mean, divisor } => mean.len() + divisor.len(),
+            Statistic::Directions { mean, directions, divisor } => mean.len() + directions.len() + divisor.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A named set of queries, for `center sides`, `csls` and evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleDef {
+    /// Name, unique in the store.
+    pub name: String,
+    /// The collection its queries ask.
+    pub collection: CollectionId,
+    /// Ids of the queries as given.
+    pub ids: Vec<String>,
+    /// Texts of the queries, as many as ids; a view with an embedder embeds them as it embeds any query.
+    pub texts: Vec<String>,
+    /// Vectors that came along, for the view they were given for.
+    pub vectors: Option<SampleVectors>,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
+}
+
+/// Vectors of a sample's queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SampleVectors {
+    /// Name of the view they are for.
+    pub view: String,
+    /// Dimension `d`.
+    pub dimension: u32,
+    /// `n x d`, row-major, one row for each query.
+    pub data: Vec<f32>,
+}
+
+/// What turns a lens's score into a probability; it belongs to one version of the lens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The version of the lens it belongs to.
+    pub lens_version: u32,
+    /// The map from score to probability, which never falls.
+    pub map: CalibrationMap,
+    /// Where it came from, in words: `supplied scale and bias`.
+    pub origin: String,
+    /// Judged pairs it was fitted on; 0 where it was supplied.
+    pub labels: u64,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
+}
+
+/// A map from a score (minus the distance, where the metric is one) to a probability.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum CalibrationMap {
+    /// `1 / (1 + exp(-(scale s + bias)))`, `scale` positive (Platt 1999).
+    Logistic {
+        /// Positive.
+        scale: f64,
+        /// Any finite number.
+        bias: f64,
+    },
+    /// A step function: `probabilities[i]` from `scores[i]` on, the first one below it, too.
+    Isotonic {
+        /// Ascending.
+        scores: Vec<f64>,
+        /// Not falling, 0 to 1, as many as scores.
+        probabilities: Vec<f64>,
+    },
+}
+
+/// What is kept ready of a saved lens for one collection: its processed rows, or its scalars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DerivedKind {
+    /// Processed rows, made by `materialize`.
+    Rows,
+    /// Per-record scalars.
+    Scalars,
+}
+
+/// Rows derived from a view under a saved lens, kept as segments of their own beside the view's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivedDef {
+    /// Rows or scalars.
+    pub kind: DerivedKind,
+    /// Name of the lens.
+    pub lens: String,
+    /// Version of the lens they belong to.
+    pub lens_version: u32,
+    /// Commit of the oldest statistic they were computed with.
+    pub statistics: CommitNumber,
+    /// The collection.
+    pub collection: CollectionId,
+    /// The view they were computed from.
+    pub source: ViewId,
+    /// Their own number among the views: segments are stored under it.
+    pub id: ViewId,
+    /// Elements of one derived row.
+    pub dimension: u32,
+    /// Element type.
+    pub element: ElementType,
+    /// Rows covered.
+    pub rows: u32,
+}
