@@ -100,7 +100,7 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
 
 fn source_stage(plan: &Plan) -> Stage {
     let terms = plan.find.source.node.terms.len();
-    let view = plan.collection.view(&plan.def.view).map(|view| view.def());
+    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
     let template = match view.map(|view| &view.kind) {
         Some(ViewKind::Template(template)) => format!(", text put into \"{template}\""),
         _ => String::new(),
@@ -112,11 +112,11 @@ fn source_stage(plan: &Plan) -> Stage {
     } else {
         "a weighted sum of raw vectors, processed once"
     };
-    Stage::new("source", format!("{what} of view {}{template}", plan.def.view))
+    Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
 fn metric_stage(plan: &Plan) -> Option<Stage> {
-    let text = match plan.def.metric {
+    let text = match plan.lens.def.metric {
         Metric::Pearson => "pearson = center | normalize | dot",
         Metric::Cosine => "cosine = normalize | dot",
         Metric::Euclidean => "euclidean = |q - x|, finalists from the f64 difference",
@@ -126,7 +126,7 @@ fn metric_stage(plan: &Plan) -> Option<Stage> {
 }
 
 fn fold_stage(plan: &Plan, cached: bool) -> Stage {
-    let steps = if plan.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
+    let steps = if plan.lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
     let statistics = match (plan.header().pinned, plan.centers()) {
         (Some(pinned), true) => format!(
             "; mean of {} records pinned at commit {} ({} commits behind)",
@@ -154,7 +154,7 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => run::scannable(plan, &run::matched(plan, params)?).len(),
     };
-    let view = plan.collection.view(&plan.def.view).map(|view| view.def());
+    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {

@@ -17,6 +17,7 @@ mod params;
 mod pinned;
 mod plan;
 mod prepared;
+mod ready;
 mod resolve;
 mod run;
 mod session;

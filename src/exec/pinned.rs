@@ -4,7 +4,7 @@
 //! view and each `center corpus` of its chain; collections that come later are looked at as they are.
 
 use super::names::Site;
-use super::plan::Plan;
+use super::plan::PlannedLens;
 use super::resolve::FlatLens;
 use super::steps::steps;
 use crate::error::{Error, ErrorKind, Result};
@@ -50,15 +50,15 @@ pub(crate) fn pin(
     Ok(pinned)
 }
 
-/// The statistics that `plan`'s saved lens pins for its collection.
+/// The statistics that `lens` pins for the collection it was settled for; none where it was not saved.
 ///
 /// # Errors
 /// Where the catalog cannot be read, or a statistic is missing that the lens says it pins.
-pub(crate) fn statistics(plan: &Plan) -> Result<Vec<PlacedStatistic>> {
-    let (Some(name), Some(pinning)) = (&plan.saved_name, &plan.pinning) else { return Ok(Vec::new()) };
+pub(crate) fn statistics(snapshot: &Snapshot, lens: &PlannedLens) -> Result<Vec<PlacedStatistic>> {
+    let (Some(name), Some(pinning)) = (&lens.saved_name, &lens.pinning) else { return Ok(Vec::new()) };
     let mut placed = Vec::with_capacity(pinning.statistics.len());
     for place in &pinning.statistics {
-        let Some(statistic) = plan.snapshot.statistic(name, place.collection, place.step_idx)? else {
+        let Some(statistic) = snapshot.statistic(name, place.collection, place.step_idx)? else {
             let message = format!("the statistic that lens {name} pins for step {} is missing", place.step_idx + 1);
             return Err(Error::new(ErrorKind::Corrupt, message));
         };

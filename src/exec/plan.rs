@@ -17,14 +17,8 @@ use std::sync::Arc;
 pub(crate) struct Plan {
     pub(crate) snapshot: Snapshot,
     pub(crate) collection: Arc<CollectionSnapshot>,
-    /// The saved lens that `using` named.
-    pub(crate) saved_name: Option<String>,
-    /// Its pinned statistics for this collection.
-    pub(crate) pinning: Option<Pinning>,
-    /// View, all steps, metric.
-    pub(crate) def: LensDef,
-    /// The steps with their projections.
-    pub(crate) steps: Steps,
+    /// View, steps and metric, settled.
+    pub(crate) lens: PlannedLens,
     /// The tree with its defaults filled in. Spans point into `text`.
     pub(crate) find: Find,
     /// `find` in canonical form.
@@ -33,6 +27,20 @@ pub(crate) struct Plan {
     pub(crate) text: String,
     /// Remarks on the chain.
     pub(crate) notes: Vec<String>,
+}
+
+/// A lens settled for one collection: whole, with its projections, and with what the saved lens it comes from pins
+/// there.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedLens {
+    /// The saved lens that `using` named.
+    pub(crate) saved_name: Option<String>,
+    /// Its pinned statistics for this collection.
+    pub(crate) pinning: Option<Pinning>,
+    /// View, all steps, metric.
+    pub(crate) def: LensDef,
+    /// The steps with their projections.
+    pub(crate) steps: Steps,
 }
 
 /// The statistics that a saved lens pins for one collection.
@@ -55,7 +63,7 @@ impl Pinning {
 impl Plan {
     /// Whether it compares texts and no vectors.
     pub(crate) fn compares_texts(&self) -> bool {
-        self.def.metric == Metric::Levenshtein
+        self.lens.def.metric == Metric::Levenshtein
     }
 
     /// Whether the condition keeps the same rows for all of `all_params`.
@@ -70,25 +78,25 @@ impl Plan {
     /// Whether a step subtracts the records' mean. A vector's own mean is subtracted linearly, and the weights of
     /// a sum do not matter to it.
     pub(crate) fn centers(&self) -> bool {
-        self.def.steps.contains(&Step::CenterCorpus)
+        self.lens.def.steps.contains(&Step::CenterCorpus)
     }
 
     /// The lens as it was understood.
     pub(crate) fn header(&self) -> LensHeader {
-        let view = self.collection.view(&self.def.view);
+        let view = self.collection.view(&self.lens.def.view);
         LensHeader {
-            name: self.saved_name.clone(),
-            view: self.def.view.clone(),
+            name: self.lens.saved_name.clone(),
+            view: self.lens.def.view.clone(),
             embedder: view.and_then(|view| view.def().embedder.clone()),
-            steps: self.def.steps.clone(),
-            projections: self.steps.projections.clone(),
-            metric: self.def.metric,
+            steps: self.lens.def.steps.clone(),
+            projections: self.lens.steps.projections.clone(),
+            metric: self.lens.def.metric,
             pinned: self.pinned_header(),
         }
     }
 
     fn pinned_header(&self) -> Option<PinnedHeader> {
-        let oldest = self.pinning.as_ref()?.statistics.iter().min_by_key(|statistic| statistic.commit)?;
+        let oldest = self.lens.pinning.as_ref()?.statistics.iter().min_by_key(|statistic| statistic.commit)?;
         let CommitNumber(now) = self.snapshot.commit();
         Some(PinnedHeader {
             commit: oldest.commit,

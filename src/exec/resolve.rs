@@ -6,7 +6,7 @@
 use super::condition;
 use super::names::Site;
 use super::params::Params;
-use super::plan::{Pinning, Plan};
+use super::plan::{Pinning, Plan, PlannedLens};
 use super::steps::{Steps, steps};
 use crate::error::{QueryError, Result};
 use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement};
@@ -69,10 +69,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         snapshot: snapshot.clone(),
         notes: doubts(&flat.def.steps, metric),
         collection,
-        saved_name: flat.saved.map(|saved| saved.name),
-        pinning,
-        def: flat.def,
-        steps,
+        lens: PlannedLens { saved_name: flat.saved.map(|saved| saved.name), pinning, def: flat.def, steps },
         find: filled,
         statement,
         text: text.to_string(),

@@ -11,9 +11,9 @@ use super::plan::Plan;
 use super::scan::{Scored, scan, scan_batch};
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
-use super::{condition, pinned};
+use super::{condition, ready};
 use crate::error::{Error, Result};
-use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource, VectorMetric};
+use crate::lens::{Chain, Prepared, ProcessedQuery};
 use crate::query::ast::Bound;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
@@ -88,7 +88,7 @@ pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
 
 /// Rows of `matched` that have a vector in the view.
 pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
-    match plan.collection.view(&plan.def.view) {
+    match plan.collection.view(&plan.lens.def.view) {
         Some(view) if !plan.compares_texts() => matched.and(view.present()),
         _ => matched.clone(),
     }
@@ -120,8 +120,8 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
 }
 
 fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
-    let missing = || Error::not_found(format!("view {} is gone", plan.def.view));
-    plan.collection.view(&plan.def.view).ok_or_else(missing)
+    let missing = || Error::not_found(format!("view {} is gone", plan.lens.def.view));
+    plan.collection.view(&plan.lens.def.view).ok_or_else(missing)
 }
 
 fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
@@ -250,7 +250,7 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
         let record = plan.collection.record(RowId(hit.row))?;
         hits.push(Hit {
             rank: place as u64 + 1,
-            metric: plan.def.metric,
+            metric: plan.lens.def.metric,
             value: hit.value,
             row: RowId(hit.row),
             key: record.key,
@@ -275,44 +275,24 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
     })
 }
 
+/// Statistics and scalars of the plan's chain. `None` where the view has no vectors yet.
+fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
+    let Some(chain) = chain(plan, view)? else { return Ok(None) };
+    ready::prepared(&plan.snapshot, view, &plan.lens, &chain).map(Some)
+}
+
 fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
-    let Some(dimension) = view.def().dimension else { return Ok(None) };
-    let metric = VectorMetric::try_from(plan.def.metric)?;
-    let chain = Chain::new(plan.steps.steps.clone(), metric, dimension as usize);
-    chain.map(Some).map_err(|error| {
+    ready::chain(view, &plan.lens).map_err(|error| {
         // Dimensions were checked where they were written; what is left is a product of matrices out of range.
         Site::new(&plan.text).error("resolve::chain", error.message(), &plan.find.source.span).into()
     })
-}
-
-/// Everything the scalars depend on: rows (view and commit), chain, and whose pinned means.
-fn cache_key(plan: &Plan, view: &ViewSnapshot, chain: &Chain) -> Vec<u8> {
-    let (view_id, commit) = view.identity();
-    let pinned = match (&plan.saved_name, &plan.pinning) {
-        (Some(name), Some(pinning)) if !pinning.statistics.is_empty() => name.as_str(),
-        _ => "",
-    };
-    format!("prepared {view_id} {commit} {:032x} {pinned}", chain.fingerprint()).into_bytes()
-}
-
-/// Statistics and scalars of the plan's chain, kept from an earlier search where there was one. `None` where the
-/// view has no vectors yet.
-fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
-    let Some(chain) = chain(plan, view)? else { return Ok(None) };
-    let key = cache_key(plan, view, &chain);
-    let make = || {
-        let prepared = Prepared::compute_pinned(&chain, view, view.present(), &pinned::statistics(plan)?)?;
-        let bytes = prepared.bytes();
-        Ok((prepared, bytes))
-    };
-    plan.snapshot.cache().get_or_insert_with(&key, make).map(Some)
 }
 
 /// Whether the scalars of the plan's lens are there already.
 pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
     let view = view_of(plan)?;
     let Some(chain) = chain(plan, view)? else { return Ok(false) };
-    Ok(plan.snapshot.cache().get::<Prepared>(&cache_key(plan, view, &chain)).is_some())
+    Ok(ready::is_prepared(&plan.snapshot, view, &plan.lens, &chain))
 }
 
 fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
