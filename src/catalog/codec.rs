@@ -33,6 +33,14 @@ pub fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result<Vec<u8
     Ok(bytes)
 }
 
+/// Bytes under the checksum that they would have as a value: what the fuzz targets decode.
+#[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use it"))]
+pub fn sealed(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut bytes = payload.to_vec();
+    bytes.extend_from_slice(&value_sum(table, key, payload).to_le_bytes());
+    bytes
+}
+
 /// Reads what [`encode`] wrote under the same `key` of the same `table`.
 ///
 /// # Errors

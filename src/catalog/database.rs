@@ -139,6 +139,18 @@ impl Catalog {
         Ok(transaction)
     }
 
+    /// Gives back what the catalog's file holds in unused pages, where no other process or snapshot is in the way; true
+    /// if it did.
+    ///
+    /// # Errors
+    /// `ReadOnly` when the catalog was opened for reading or an earlier write failed; `Corrupt` or `Io` otherwise.
+    pub fn shrink(&self) -> Result<bool> {
+        if !self.writer {
+            return Ok(false);
+        }
+        self.handle()?.shrink()
+    }
+
     /// Begins a write transaction, waiting for the one of another thread to end.
     ///
     /// # Errors

@@ -4,130 +4,10 @@ use super::tables::IDS;
 use super::tests::meta;
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::storage::{LockGuard, LockKind, Mapping, MemoryStorage, OpenMode, RangeLocks, Storage, StorageFile};
+use crate::storage::fault::{Fault, Plan};
+use crate::storage::{FaultStorage, MemoryStorage, Storage};
 use crate::types::{CollectionId, CommitNumber};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// What happens when the clock has run down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// One operation fails; a write may have written half. Later ones work.
-    Once,
-    /// That operation and all later ones fail, as on a disk that is gone or a process that has stopped.
-    Forever,
-}
-
-/// Counts writes, cuts and syncs down, and then fails.
-#[derive(Debug)]
-struct Clock {
-    left: AtomicU64,
-    fault: Fault,
-}
-
-impl Clock {
-    fn new(operations: u64, fault: Fault) -> Arc<Clock> {
-        Arc::new(Clock { left: AtomicU64::new(operations), fault })
-    }
-
-    /// Whether this operation fails.
-    fn tick(&self) -> bool {
-        let left = self.left.load(Ordering::SeqCst);
-        match (left, self.fault) {
-            (0, Fault::Forever) => true,
-            (0, Fault::Once) => {
-                self.left.store(u64::MAX, Ordering::SeqCst);
-                true
-            }
-            _ => {
-                self.left.store(left - 1, Ordering::SeqCst);
-                false
-            }
-        }
-    }
-}
-
-fn disk_full() -> io::Error {
-    io::ErrorKind::StorageFull.into()
-}
-
-#[derive(Debug)]
-struct Failing {
-    inner: MemoryStorage,
-    clock: Arc<Clock>,
-}
-
-#[derive(Debug)]
-struct FailingFile {
-    inner: Arc<dyn StorageFile>,
-    clock: Arc<Clock>,
-}
-
-impl StorageFile for FailingFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.inner.read_exact_at(buffer, offset)
-    }
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        if self.clock.tick() {
-            self.inner.write_all_at(&bytes[..bytes.len() / 2], offset)?;
-            return Err(disk_full());
-        }
-        self.inner.write_all_at(bytes, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        if self.clock.tick() { Err(disk_full()) } else { self.inner.set_len(len) }
-    }
-    fn sync(&self) -> io::Result<()> {
-        if self.clock.tick() { Err(disk_full()) } else { self.inner.sync() }
-    }
-    fn range_locks(&self) -> io::Result<RangeLocks> {
-        self.inner.range_locks()
-    }
-}
-
-impl Storage for Failing {
-    fn root(&self) -> &Path {
-        self.inner.root()
-    }
-    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(FailingFile { inner: self.inner.open(path, mode)?, clock: self.clock.clone() }))
-    }
-    fn exists(&self, path: &str) -> Result<bool> {
-        self.inner.exists(path)
-    }
-    fn len(&self, path: &str) -> Result<u64> {
-        self.inner.len(path)
-    }
-    fn create_dir(&self, path: &str) -> Result<()> {
-        self.inner.create_dir(path)
-    }
-    fn list(&self, path: &str) -> Result<Vec<String>> {
-        self.inner.list(path)
-    }
-    fn remove(&self, path: &str) -> Result<()> {
-        self.inner.remove(path)
-    }
-    fn remove_dir(&self, path: &str) -> Result<()> {
-        self.inner.remove_dir(path)
-    }
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn sync_dir(&self, path: &str) -> Result<()> {
-        self.inner.sync_dir(path)
-    }
-    fn map(&self, path: &str, len: u64) -> Result<Mapping> {
-        self.inner.map(path, len)
-    }
-    fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
-        self.inner.try_lock(path, kind)
-    }
-}
 
 fn key(row: u32) -> (CollectionId, String) {
     (CollectionId(1), format!("id {row} {}", "x".repeat(row as usize % 50)))
@@ -153,15 +33,15 @@ fn check(catalog: &Catalog) -> u64 {
     number
 }
 
-/// Runs two commits on a store that fails after `operations`; false once nothing failed any more.
-fn run(made: &MemoryStorage, operations: u64, fault: Fault) -> bool {
+/// Runs two commits on a store that fails as planned; false once nothing failed any more.
+fn run(made: &MemoryStorage, plan: Plan) -> bool {
     let inner = made.copy();
-    let clock = Clock::new(operations, fault);
-    let failing: Arc<dyn Storage> = Arc::new(Failing { inner: inner.clone(), clock: clock.clone() });
+    let failing = FaultStorage::new(inner.clone());
+    failing.clock().set(plan);
     let options = CatalogOptions { cache_bytes: 100_000, ..CatalogOptions::default() };
     let mut acknowledged = 2;
-    let what = format!("operation {operations}, {fault:?}");
-    let opened = Catalog::open_write(failing, options);
+    let what = format!("{plan:?}");
+    let opened = Catalog::open_write(Arc::new(failing.clone()), options);
     if let Ok(catalog) = &opened {
         for number in 3..5 {
             match change(catalog, number) {
@@ -183,7 +63,7 @@ fn run(made: &MemoryStorage, operations: u64, fault: Fault) -> bool {
     assert_eq!(check(&catalog), found, "{what}");
     change(&catalog, found + 1).unwrap();
     assert_eq!(catalog.integrity().unwrap(), [], "{what}");
-    clock.left.load(Ordering::SeqCst) == 0 || clock.left.load(Ordering::SeqCst) > u64::MAX / 2
+    failing.clock().has_fired()
 }
 
 #[test]
@@ -192,8 +72,8 @@ fn any_failed_write_or_sync_leaves_the_commit_before_or_after() {
     let catalog = Catalog::create(Arc::new(made.clone()), CatalogOptions::default(), &meta(1)).unwrap();
     change(&catalog, 2).unwrap();
     drop(catalog);
-    for fault in [Fault::Once, Fault::Forever] {
-        let operations = (0..).take_while(|&operations| run(&made, operations, fault)).count();
+    for plan in [Plan::Once, Plan::From] {
+        let operations = (0..).take_while(|&operation| run(&made, plan(operation, Fault::DiskFull))).count();
         assert!(operations > 50, "{operations} operations are too few to tell");
     }
 }
@@ -203,8 +83,8 @@ fn a_creation_that_fails_is_no_store_or_a_whole_one() {
     let mut operations = 0;
     loop {
         let inner = MemoryStorage::new();
-        let clock = Clock::new(operations, Fault::Forever);
-        let failing = Failing { inner: inner.clone(), clock };
+        let failing = FaultStorage::new(inner.clone());
+        failing.clock().set(Plan::From(operations, Fault::DiskFull));
         let created = Catalog::create(Arc::new(failing), CatalogOptions::default(), &meta(1));
         let whole = created.is_ok();
         drop(created);

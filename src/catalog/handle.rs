@@ -10,7 +10,7 @@ use super::transaction::WriteTransaction;
 use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE, holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{OpenMode, Storage};
-use redb::{Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+use redb::{Builder, CompactionError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -146,6 +146,23 @@ impl Handle {
             },
             _ => Ok(None),
         })
+    }
+
+    /// Lets redb shrink its file; false while it cannot because somebody reads or writes.
+    pub(super) fn shrink(&self) -> Result<bool> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let shrunk = self.health.run("shrink", || match database.as_mut().and_then(Arc::get_mut) {
+            Some(RedbDatabase::Write(database)) => match database.compact() {
+                Ok(_) => Ok(true),
+                Err(CompactionError::Storage(error)) => Err(error.into()),
+                Err(_) => Ok(false),
+            },
+            _ => Ok(false),
+        });
+        if shrunk.is_err() {
+            self.health.note_write_failed();
+        }
+        shrunk
     }
 
     /// The next write transaction, once the one before has ended.

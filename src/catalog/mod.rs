@@ -6,6 +6,7 @@
 mod backend;
 mod check;
 pub mod codec;
+mod copy;
 #[cfg(test)]
 mod damage_tests;
 mod database;
@@ -21,6 +22,7 @@ mod locks;
 #[cfg(test)]
 mod process_tests;
 mod read;
+pub mod salvage;
 mod snapshot;
 pub mod sums;
 pub mod tables;
@@ -28,6 +30,7 @@ pub mod tables;
 mod tests;
 mod transaction;
 
+pub use copy::copy_to;
 pub use database::{Catalog, CatalogOptions};
 pub use key::KeyBytes;
 pub use read::CatalogRead;

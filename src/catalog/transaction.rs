@@ -76,6 +76,14 @@ impl WriteTransaction {
         })
     }
 
+    /// Puts an entry as another catalog stores it.
+    pub(super) fn raw_put(&self, table: &'static str, key: &[u8], stored: &[u8]) -> Result<()> {
+        self.with_table("write", table, |table| {
+            table.insert(key, stored)?;
+            Ok(())
+        })
+    }
+
     /// Removes `key`; true if it was there.
     ///
     /// # Errors

@@ -214,6 +214,33 @@ impl SegmentReader {
         }))
     }
 
+    /// Copies the segment, as far as its entry goes, to its place in another store's folder, each block checked on the
+    /// way, and makes it safe there. `go_on` is asked between blocks. Answers with the bytes written.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage here, `Io` when the operating system refuses, and what `go_on` answers.
+    pub fn copy_to(&self, to: &dyn Storage, view: ViewId, go_on: impl Fn() -> Result<()>) -> Result<u64> {
+        let name = path(view, self.entry.id);
+        let folder = super::folder(view);
+        to.create_dir(&folder)?;
+        let file = to.open(&name, OpenMode::CreateNew)?;
+        let failed = |action, source| Error::io(action, &to.root().join(&name), source);
+        let len = u64::from(self.entry.rows) * self.stride_bytes;
+        let header = self.mapping.get(..HEADER_BYTES).unwrap_or_default();
+        file.write_all_at(header, 0).map_err(|source| failed("write", source))?;
+        for block_idx in 0..len.div_ceil(BLOCK_BYTES) {
+            go_on()?;
+            self.verify_block(block_idx)?;
+            let span = block_span(block_idx, len);
+            let offset = HEADER_BYTES as u64 + span.start;
+            file.write_all_at(self.row_bytes(span)?, offset).map_err(|source| failed("write", source))?;
+        }
+        file.sync().map_err(|source| failed("sync", source))?;
+        to.sync_dir(&folder)?;
+        to.sync_dir(super::SEGMENTS_FOLDER)?;
+        Ok(HEADER_BYTES as u64 + len)
+    }
+
     /// Checks every block, whether it has passed before or not, and lists all damage.
     ///
     /// # Errors

@@ -49,6 +49,16 @@ impl FsStorage {
         }
     }
 
+    /// Whether there is anything at `path`, a link to nowhere included.
+    pub fn is_taken(path: &Path) -> bool {
+        std::fs::symlink_metadata(path).is_ok()
+    }
+
+    /// Removes a folder of a store that was never finished, as far as the operating system lets it.
+    pub fn remove_root(root: &Path) {
+        let _ = std::fs::remove_dir_all(root);
+    }
+
     /// Makes the folder's own name survive a power loss.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A store folder in memory, for tests: same meaning as a folder on disk, locks included.
 //!
 //! Several handles on one folder stand for several processes. An unlinked file lives on for those who have it open,
-//! as on Unix. A fault clock can wrap it later.
+//! as on Unix. The fault clock wraps it.
 
 use super::mmap::Mapping;
 use super::range_lock::{LockTable, MemoryLocks};
@@ -50,13 +50,22 @@ impl MemoryStorage {
     /// A folder with the same bytes in files of its own, none of them locked: what a copy of the folder would be.
     #[must_use]
     pub fn copy(&self) -> MemoryStorage {
+        let (files, folders) = self.parts();
+        MemoryStorage { root: self.root.clone(), ..MemoryStorage::of_parts(files, folders) }
+    }
+
+    /// A folder of these files and folders.
+    pub fn of_parts(files: BTreeMap<String, Vec<u8>>, folders: BTreeSet<String>) -> MemoryStorage {
+        let data = |bytes| Arc::new(MemoryData { bytes: RwLock::new(bytes), ..MemoryData::default() });
+        let files = files.into_iter().map(|(path, bytes)| (path, data(bytes))).collect();
+        MemoryStorage { folder: Arc::new(Mutex::new(Folder { files, folders })), ..MemoryStorage::default() }
+    }
+
+    /// The bytes of all files by path, and all folders.
+    pub fn parts(&self) -> (BTreeMap<String, Vec<u8>>, BTreeSet<String>) {
         let folder = self.folder();
-        let copied = folder.files.iter().map(|(path, data)| {
-            let bytes = data.bytes.read().unwrap_or_else(PoisonError::into_inner).clone();
-            (path.clone(), Arc::new(MemoryData { bytes: RwLock::new(bytes), ..MemoryData::default() }))
-        });
-        let folder = Folder { files: copied.collect(), folders: folder.folders.clone() };
-        MemoryStorage { root: self.root.clone(), folder: Arc::new(Mutex::new(folder)) }
+        let bytes = |data: &MemoryData| data.bytes.read().unwrap_or_else(PoisonError::into_inner).clone();
+        (folder.files.iter().map(|(path, data)| (path.clone(), bytes(data))).collect(), folder.folders.clone())
     }
 
     fn folder(&self) -> MutexGuard<'_, Folder> {

@@ -1,11 +1,15 @@
 //! Level 1: the seam to the operating system.
 //!
-//! Owns the traits [`Storage`] (one store folder) and [`StorageFile`] (one open file of it), and their two
-//! implementations: [`FsStorage`] on a real folder and [`MemoryStorage`] for tests. All other code of the store
-//! reaches files through them, so a fault clock can stand in for both the catalog and the segments. It knows no file
-//! format. Paths are relative to the store's folder, use `/`, and are made by us from fixed names and numbers only.
+//! Owns the traits [`Storage`] (one store folder) and [`StorageFile`] (one open file of it), and their three
+//! implementations: [`FsStorage`] on a real folder, [`MemoryStorage`], and [`FaultStorage`], which fails and forgets as
+//! told. All other code of the store reaches files through them, so that one fault clock runs for both the catalog
+//! and the segments. It knows no file format. Paths are relative to the store's folder, use `/`, and are made by us from fixed names and numbers only.
 
 pub mod checksum;
+#[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]
+pub mod disk;
+#[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]
+pub mod fault;
 pub mod fs;
 pub mod input;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
@@ -16,8 +20,8 @@ pub mod range_lock;
 #[cfg(test)]
 mod tests;
 
+pub use fault::FaultStorage;
 pub use fs::FsStorage;
-#[cfg(test)]
 pub use memory::MemoryStorage;
 pub use mmap::{Advice, Mapping};
 

@@ -21,7 +21,7 @@ const SEGMENT_BYTES: u64 = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 /// Bytes of vectors for rows within the view that wait at most.
 const OVERLAY_BYTES: usize = 256 << 20;
 /// Rows copied at once when a segment is written anew.
-const COPY_ROWS: u32 = 1_024;
+pub(super) const COPY_ROWS: u32 = 1_024;
 
 /// What appending needs of the batch.
 pub(super) struct Appending<'a> {
@@ -37,7 +37,7 @@ pub(super) struct Appending<'a> {
 #[derive(Debug, Default)]
 pub(super) struct ViewState {
     /// Segments that are closed, ascending, without the open one.
-    segments: Vec<SegmentEntry>,
+    pub(super) segments: Vec<SegmentEntry>,
     /// The last segment while rows are appended to it.
     open: Option<SegmentWriter>,
     /// Rows below the view's end that have no vector.
@@ -174,10 +174,7 @@ impl ViewState {
 
     fn reader(&mut self, appending: &Appending<'_>, view: &ViewDef, entry: &SegmentEntry) -> Result<&SegmentReader> {
         if self.readers.get(&entry.id).is_none_or(|reader| reader.entry() != entry) {
-            let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
-            let sums = read_block_sums(appending.tx, entry.id, blocks)?;
-            let reader = SegmentReader::open(&*appending.shared.storage, view.id, entry, sums)?;
-            self.readers.insert(entry.id, reader);
+            self.readers.insert(entry.id, open_reader(appending, view, entry)?);
         }
         self.readers.get(&entry.id).ok_or_else(|| crate::Error::invalid("the segment is not open"))
     }
@@ -236,7 +233,7 @@ impl ViewState {
     }
 
     /// Takes a segment out of the catalog; its file goes when nobody reads it any more.
-    fn discard(&mut self, appending: &mut Appending<'_>, view: &ViewDef, old: &SegmentEntry) -> Result<()> {
+    pub(super) fn discard(&mut self, appending: &mut Appending<'_>, view: &ViewDef, old: &SegmentEntry) -> Result<()> {
         self.readers.remove(&old.id);
         appending.tx.remove(&tables::SEGMENTS, &(view.id, old.id))?;
         remove_block_sums(appending.tx, old.id)?;
@@ -250,12 +247,24 @@ impl ViewState {
         Ok(())
     }
 
+    /// Everything that the batch has for this view goes to its segments.
+    pub(super) fn settle_all(&mut self, appending: &mut Appending<'_>, view: &ViewDef) -> Result<()> {
+        self.apply_overlay(appending, view)?;
+        self.settle(appending, view)
+    }
+
     /// Everything that the batch has for this view goes to its segments and the transaction.
     pub(super) fn finish(&mut self, appending: &mut Appending<'_>, view: &ViewDef) -> Result<()> {
-        self.apply_overlay(appending, view)?;
-        self.settle(appending, view)?;
+        self.settle_all(appending, view)?;
         self.absent.write(appending.tx, &tables::ABSENT, view.id)
     }
+}
+
+/// A reader of a closed segment, as the batch sees it.
+pub(super) fn open_reader(appending: &Appending<'_>, view: &ViewDef, entry: &SegmentEntry) -> Result<SegmentReader> {
+    let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
+    let sums = read_block_sums(appending.tx, entry.id, blocks)?;
+    SegmentReader::open(&*appending.shared.storage, view.id, entry, sums)
 }
 
 /// Rows at which a segment of this view is full.

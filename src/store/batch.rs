@@ -15,7 +15,8 @@ use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::{
-    CollectionDef, CollectionId, CommitNumber, Control, FieldType, StoreMeta, ViewDef, ViewId, ViewKind, limits,
+    CollectionDef, CollectionId, CommitNumber, Control, ElementType, FieldType, StoreMeta, ViewDef, ViewId, ViewKind,
+    limits,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,7 +180,26 @@ impl Batch {
             let message = format!("field {field} is {}: a view takes its texts from a field of text", found.as_str());
             return Err(Error::invalid(message).with_field(field));
         }
+        self.push_view(idx, name, kind, embedder, element)
+    }
+
+    /// Adds a view as another store has it, whether its embedder is known here or not.
+    pub(super) fn add_unchecked_view(&mut self, collection: &str, spec: ViewSpec) -> Result<()> {
+        let idx = self.require(collection)?;
+        self.push_view(idx, spec.name, spec.kind, spec.embedder, spec.element)
+    }
+
+    fn push_view(
+        &mut self,
+        idx: usize,
+        name: String,
+        kind: ViewKind,
+        embedder: Option<String>,
+        element: ElementType,
+    ) -> Result<()> {
+        let state = self.state(idx)?;
         if state.def.views.iter().any(|view| view.name == name) {
+            let collection = &state.def.name;
             return Err(Error::new(ErrorKind::Exists, format!("collection {collection} has a view {name} already")));
         }
         let id = self.next_view();
@@ -257,7 +277,7 @@ impl Batch {
     }
 
     /// Position of the collection's working state, read from the catalog when it is asked for first.
-    fn load(&mut self, name: &str) -> Result<Option<usize>> {
+    pub(super) fn load(&mut self, name: &str) -> Result<Option<usize>> {
         self.usable()?;
         if let Some(idx) = self.collections.iter().position(|state| state.def.name == name) {
             return Ok(Some(idx));

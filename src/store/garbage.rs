@@ -9,15 +9,16 @@ use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::types::StoreMeta;
 
-/// Removes the files that nobody reads any more, and forgets them in `tx`.
+/// Removes the files that nobody reads any more, and forgets them in `tx`; answers with how many.
 ///
 /// # Errors
 /// What the operating system or the catalog answers; a file that is gone already is none.
-pub(super) fn collect(shared: &Shared, tx: &WriteTransaction, meta: &StoreMeta) -> Result<()> {
+pub(super) fn collect(shared: &Shared, tx: &WriteTransaction, meta: &StoreMeta) -> Result<u64> {
     let listed = tx.range(&tables::GARBAGE, ..)?;
     if listed.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
+    let mut removed = 0;
     let oldest = lease::oldest_in_use(&*shared.storage, meta.generation)?;
     for ((generation, path), ()) in listed {
         if oldest.is_some_and(|oldest| generation >= oldest) {
@@ -28,6 +29,7 @@ pub(super) fn collect(shared: &Shared, tx: &WriteTransaction, meta: &StoreMeta) 
             _ => {}
         }
         tx.remove(&tables::GARBAGE, &(generation, path))?;
+        removed += 1;
     }
-    Ok(())
+    Ok(removed)
 }

@@ -10,6 +10,7 @@ use super::check::CheckReport;
 use super::core::Core;
 use super::info::StoreInfo;
 use super::options::Options;
+use super::place;
 use super::readers::SegmentReaders;
 use super::recover;
 use super::snapshot::Snapshot;
@@ -120,23 +121,18 @@ impl Store {
         Store::open_with(path.as_ref(), Options::new().read_only(true))
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes an empty store in the empty folder `storage`: the seam that tests use.
+    pub(crate) fn create_storage(storage: &Arc<dyn Storage>, options: Options) -> Result<Store> {
+        recover::format_new(storage, &options)?;
+        Store::open_storage(Arc::clone(storage), options)
+    }
+
     pub(super) fn create_with(path: &Path, options: Options) -> Result<Store> {
-        match FsStorage::open(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            _ => {
-                let message = format!("{} exists already", path.display());
-                return Err(Error::new(ErrorKind::Exists, message).with_path(path));
-            }
-        }
-        // The store is made whole beside its place and then renamed, so that a crash leaves either none or an empty
-        // store, never half of one.
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".new-{}", std::process::id()));
-        let beside = path.with_file_name(name);
-        let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&beside)?);
-        recover::format_new(&storage, &options)?;
-        drop(storage);
-        FsStorage::open(&beside)?.rename_root(path)?;
+        place::make_at(path, |storage| recover::format_new(storage, &options))?;
         Store::open_with(path, options)
     }
 
@@ -146,7 +142,7 @@ impl Store {
     }
 
     /// Opens the store in `storage`: the seam that tests use.
-    pub(super) fn open_storage(storage: Arc<dyn Storage>, options: Options) -> Result<Store> {
+    pub(crate) fn open_storage(storage: Arc<dyn Storage>, options: Options) -> Result<Store> {
         let catalog = open_catalog(&storage, &options)?;
         check_format(catalog.begin_read()?.meta(), storage.root())?;
         let pool = match options.threads {
@@ -268,6 +264,10 @@ impl Shared {
         })
     }
 
+    pub(super) fn cache_bytes(&self) -> usize {
+        self.options.cache_bytes
+    }
+
     pub(super) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.pool {
             Some(pool) => pool.install(work),
@@ -315,7 +315,7 @@ impl Shared {
         }
     }
 
-    fn take_ticket(self: &Arc<Self>) -> Result<WriterTicket> {
+    pub(super) fn take_ticket(self: &Arc<Self>) -> Result<WriterTicket> {
         let until = Instant::now() + self.options.busy_timeout;
         let mut taken = lock(&self.gate.taken);
         while *taken {
@@ -340,7 +340,7 @@ fn open_catalog(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog
 }
 
 /// Refuses what this build does not know, by name.
-fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
+pub(super) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
     let message = if meta.format > FORMAT {
         format!("{} has format {}, this build knows formats up to {FORMAT}", path.display(), meta.format)
     } else if meta.required_features & !KNOWN_FEATURES != 0 {

@@ -2,12 +2,12 @@
 //!
 //! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
 
-use super::core::Core;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::Result;
 use crate::segment;
+use crate::storage::Storage;
 use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -134,7 +134,7 @@ impl StoreInfo {
             path: core.shared.path.clone(),
             commit: snapshot.commit(),
             dead_share: if rows == 0 { 0.0 } else { dead as f64 / rows as f64 },
-            bytes: bytes_on_disk(core)?,
+            bytes: bytes_on_disk(&*core.shared.storage)?,
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,
@@ -152,8 +152,7 @@ fn segment_bytes<'a>(segments: impl Iterator<Item = &'a SegmentEntry>) -> (u64, 
 }
 
 /// Bytes of the catalog's files and of all segment files.
-fn bytes_on_disk(core: &Core) -> Result<u64> {
-    let storage = &*core.shared.storage;
+pub(super) fn bytes_on_disk(storage: &dyn Storage) -> Result<u64> {
     let mut bytes = 0;
     for file in [CATALOG_FILE, SUMS_FILE, HEAD_FILE] {
         bytes += if storage.exists(file)? { storage.len(file)? } else { 0 };

@@ -8,6 +8,8 @@
 //! Store::create(path) | open(path) | open_read_only(path) -> Result<Store>;  Options::new().read_only(true).open(path)
 //! store.begin() -> Result<Batch>            store.begin_with(Control) -> Result<Batch>   (progress of embedding, cancel)
 //! store.snapshot() -> Result<Snapshot>      store.info() -> Result<StoreInfo>      store.check() -> Result<CheckReport>
+//! store.compact() -> Result<Compacted>     store.backup(to) -> Result<BackedUp>
+//! Store::salvage(from, to, &Control) -> Result<Salvaged>     what is intact of a damaged store
 //! store.path(), is_read_only(), embedder(name) -> Result<Arc<dyn Embedder>>, default_embedder() -> Result<Option<String>>
 //!
 //! batch.collection(name) -> Result<CollectionWriter>         made when missing, with the store's embedder
@@ -30,11 +32,13 @@
 //! ```
 
 mod append;
+mod backup;
 mod batch;
 mod cache;
 mod check;
 mod collection;
 mod column;
+mod compact;
 mod core;
 mod fill;
 mod flush;
@@ -43,10 +47,12 @@ mod handle;
 mod info;
 mod lenses;
 mod options;
+mod place;
 mod readers;
 mod record;
 mod recover;
 mod rows;
+mod salvage;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -55,14 +61,17 @@ mod validate;
 mod view;
 mod writer;
 
+pub use backup::BackedUp;
 pub use batch::Batch;
 pub use cache::LensCache;
 pub use check::CheckReport;
 pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
+pub use compact::Compacted;
 pub use handle::Store;
 pub use info::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
+pub use salvage::Salvaged;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;
 pub use writer::{CollectionWriter, Outcome};

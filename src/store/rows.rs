@@ -89,6 +89,18 @@ impl TrackedRows {
         }
     }
 
+    /// Becomes another set; all chunks of either count as changed.
+    pub(super) fn replace(&mut self, rows: RowSet) {
+        let chunks = |rows: &RowSet| {
+            let mut chunks: Vec<u32> = rows.iter().map(|row| row / SET_CHUNK_ROWS).collect();
+            chunks.dedup();
+            chunks
+        };
+        self.dirty.extend(chunks(&self.rows));
+        self.dirty.extend(chunks(&rows));
+        self.rows = rows;
+    }
+
     /// Writes the chunks that changed.
     pub(super) fn write<I: Copy>(
         &mut self,

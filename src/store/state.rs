@@ -69,7 +69,7 @@ impl CollectionState {
     pub(super) fn new(def: CollectionDef) -> Self {
         let views = def.views.iter().map(|_| ViewState::default()).collect();
         CollectionState {
-            columns: ColumnFiller { first_row: def.rows, rows: Vec::new() },
+            columns: ColumnFiller::new(def.rows),
             def,
             live: TrackedRows::default(),
             views,
@@ -102,6 +102,11 @@ pub(super) struct ColumnFiller {
 }
 
 impl ColumnFiller {
+    /// Nothing yet; the next values are of row `first_row`.
+    pub(super) fn new(first_row: u32) -> Self {
+        ColumnFiller { first_row, rows: Vec::new() }
+    }
+
     /// Takes the values of the next row (`def.rows` counts it already), and writes a chunk for each field when this row
     /// was the last of one.
     pub(super) fn push(

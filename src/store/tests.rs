@@ -7,12 +7,10 @@ use super::recover;
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
-use crate::storage::{LockGuard, LockKind, Mapping, MemoryStorage, OpenMode, RangeLocks, Storage, StorageFile};
+use crate::storage::fault::Plan;
+use crate::storage::{FaultStorage, MemoryStorage, Storage};
 use crate::types::{CollectionId, Record, RecordKey, RowSet, SegmentId, ViewId};
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 fn new_store(storage: &Arc<dyn Storage>) -> Store {
     recover::format_new(storage, &Options::new()).unwrap();
@@ -242,88 +240,10 @@ fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
     assert!(store.check().unwrap().notes.is_empty());
 }
 
-/// Storage whose segment files fail to sync while the switch is on.
-#[derive(Debug)]
-struct Failing {
-    inner: MemoryStorage,
-    fails: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct FailingFile {
-    inner: Arc<dyn StorageFile>,
-    fails: Arc<AtomicBool>,
-}
-
-impl StorageFile for FailingFile {
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.inner.read_exact_at(buffer, offset)
-    }
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.inner.write_all_at(bytes, offset)
-    }
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.set_len(len)
-    }
-    fn sync(&self) -> io::Result<()> {
-        if self.fails.load(Ordering::Relaxed) { Err(io::Error::other("the disk is full")) } else { self.inner.sync() }
-    }
-    fn range_locks(&self) -> io::Result<RangeLocks> {
-        self.inner.range_locks()
-    }
-}
-
-impl Storage for Failing {
-    fn root(&self) -> &Path {
-        self.inner.root()
-    }
-    fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
-        let inner = self.inner.open(path, mode)?;
-        if !path.starts_with("segments/") {
-            return Ok(inner);
-        }
-        Ok(Arc::new(FailingFile { inner, fails: Arc::clone(&self.fails) }))
-    }
-    fn exists(&self, path: &str) -> Result<bool> {
-        self.inner.exists(path)
-    }
-    fn len(&self, path: &str) -> Result<u64> {
-        self.inner.len(path)
-    }
-    fn create_dir(&self, path: &str) -> Result<()> {
-        self.inner.create_dir(path)
-    }
-    fn list(&self, path: &str) -> Result<Vec<String>> {
-        self.inner.list(path)
-    }
-    fn remove(&self, path: &str) -> Result<()> {
-        self.inner.remove(path)
-    }
-    fn remove_dir(&self, path: &str) -> Result<()> {
-        self.inner.remove_dir(path)
-    }
-    fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn sync_dir(&self, path: &str) -> Result<()> {
-        self.inner.sync_dir(path)
-    }
-    fn map(&self, path: &str, len: u64) -> Result<Mapping> {
-        self.inner.map(path, len)
-    }
-    fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
-        self.inner.try_lock(path, kind)
-    }
-}
-
 #[test]
 fn the_first_failed_sync_poisons_the_writer() {
-    let inner = MemoryStorage::new();
-    let fails = Arc::new(AtomicBool::new(false));
-    let storage: Arc<dyn Storage> = Arc::new(Failing { inner: inner.clone(), fails: Arc::clone(&fails) });
+    let failing = FaultStorage::new(MemoryStorage::new());
+    let storage: Arc<dyn Storage> = Arc::new(failing.clone());
     let store = new_store(&storage);
     let insert = |store: &Store, id: &str| {
         let mut batch = store.begin()?;
@@ -331,11 +251,11 @@ fn the_first_failed_sync_poisons_the_writer() {
         batch.commit()
     };
     insert(&store, "a").unwrap();
-    fails.store(true, Ordering::Relaxed);
+    failing.clock().set(Plan::SyncsUnder("segments/"));
     let error = insert(&store, "b").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().contains("the disk is full"), "{error}");
-    fails.store(false, Ordering::Relaxed);
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    failing.clock().set(Plan::Nothing);
     let error = insert(&store, "b").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
     assert!(error.to_string().contains("open the store again"), "{error}");

@@ -84,6 +84,16 @@ impl<'a> CollectionWriter<'a> {
         self.append(record, changes, None)
     }
 
+    /// Adds a record with a new id under a key that it had in another store.
+    pub(super) fn insert_with_key(&mut self, record: Record, key: RecordKey) -> Result<()> {
+        let (idx, next_key) = (self.idx, self.def().next_key);
+        self.batch.state(idx)?.def.next_key = key.0;
+        let inserted = self.insert(record);
+        let state = self.batch.state(idx)?;
+        state.def.next_key = state.def.next_key.max(next_key);
+        inserted
+    }
+
     /// Adds records until one is refused; answers with how many. To keep all or none, drop the batch on an error.
     ///
     /// # Errors

@@ -26,3 +26,23 @@ fn query_roundtrip() {
 fn import_line() {
     replay("import_line", simile::fuzzing::import_line);
 }
+
+#[test]
+fn open_store() {
+    replay("open_store", simile::fuzzing::open_store);
+}
+
+#[test]
+fn decode_catalog_value() {
+    replay("decode_catalog_value", simile::fuzzing::decode_catalog_value);
+}
+
+#[test]
+fn segment_header() {
+    replay("segment_header", simile::fuzzing::segment_header);
+}
+
+#[test]
+fn ops_with_crash() {
+    replay("ops_with_crash", simile::fuzzing::ops_with_crash);
+}

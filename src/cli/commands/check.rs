@@ -6,16 +6,19 @@ use crate::cli::console::Console;
 use crate::cli::render::json::damage_json;
 use crate::cli::render::text::{bytes, count, safe, thousands};
 use crate::error::Result;
-use crate::store::CheckReport;
+use crate::store::{CheckReport, Salvaged, Store};
 use clap::Args;
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value as Json, json};
+use std::path::{Path, PathBuf};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Check {
     /// The store
     store: PathBuf,
+    /// Make a new store there of everything that is intact; nothing may be there
+    #[arg(long, value_name = "DEST")]
+    salvage: Option<PathBuf>,
 }
 
 impl Run for Check {
@@ -37,6 +40,7 @@ impl Run for Check {
                 None => return Err(error),
             },
         };
+        let salvaged = self.salvage.as_ref().map(|dest| salvage(console, &self.store, dest)).transpose()?;
         if console.json {
             console.document(&json!({
                 "ok": report.is_ok(),
@@ -45,12 +49,47 @@ impl Run for Check {
                 "segments": report.segments,
                 "bytes_checked": report.bytes_checked,
                 "notes": report.notes,
+                "salvaged": salvaged.as_ref().map(salvaged_json),
             }))?;
         } else {
             print(console, &report)?;
+            if let (Some(salvaged), Some(dest)) = (&salvaged, &self.salvage) {
+                print_salvaged(console, salvaged, dest)?;
+            }
         }
         Ok(if report.is_ok() { Outcome::Done } else { Outcome::Nothing })
     }
+}
+
+fn salvage(console: &mut Console, store: &Path, dest: &Path) -> Result<Salvaged> {
+    let reporter = console.reporter("salvaging");
+    let salvaged = Store::salvage(store, dest, &reporter.control());
+    reporter.clear();
+    salvaged
+}
+
+fn salvaged_json(salvaged: &Salvaged) -> Json {
+    json!({
+        "records": salvaged.records,
+        "records_lost": salvaged.records_lost,
+        "vectors": salvaged.vectors,
+        "vectors_lost": salvaged.vectors_lost,
+        "lost": salvaged.lost.iter().map(damage_json).collect::<Vec<_>>(),
+    })
+}
+
+fn print_salvaged(console: &mut Console, salvaged: &Salvaged, dest: &Path) -> Result<()> {
+    for lost in &salvaged.lost {
+        console.line(safe(&format!("lost: {}: {}: found {}", lost.file.display(), lost.what, lost.found)))?;
+    }
+    let saved = (count(salvaged.records, "record"), count(salvaged.vectors, "vector"));
+    let dest = safe(&dest.display().to_string()).into_owned();
+    console.line(format!("{dest} · {} and {} saved", saved.0, saved.1))?;
+    if salvaged.records_lost + salvaged.vectors_lost > 0 {
+        let lost = (count(salvaged.records_lost, "record"), count(salvaged.vectors_lost, "vector"));
+        console.line(format!("lost: {} and {} of other records", lost.0, lost.1))?;
+    }
+    Ok(())
 }
 
 fn print(console: &mut Console, report: &CheckReport) -> Result<()> {

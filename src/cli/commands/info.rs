@@ -13,6 +13,9 @@ use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
 
+/// Share of dead rows from which on `info` offers to compact the store.
+const WORTH_COMPACTING: f64 = 0.3;
+
 /// Arguments of `info`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Info {
@@ -111,6 +114,9 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         head.push(format!("{:.1} % of the rows are dead", info.dead_share * 100.0));
     }
     let mut out = vec![head.join(" · ")];
+    if info.dead_share > WORTH_COMPACTING {
+        out.push(format!("simile compact {} gives their space back", safe(&info.path.display().to_string())));
+    }
     if info.collections.is_empty() {
         out.push("no collections yet: simile import STORE COLLECTION FILE.jsonl".to_string());
     }

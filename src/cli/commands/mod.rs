@@ -3,7 +3,9 @@
 //! Each command has a file of its own with its arguments and its work; this table is the only list of them, and
 //! help and suggestions come from it.
 
+mod backup;
 mod check;
+mod compact;
 mod embed;
 mod evaluate;
 mod export;
@@ -69,6 +71,8 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<remove::Remove>("remove", "Remove records by id or by a condition"),
     entry::<info::Info>("info", "Show what is in a store"),
     entry::<check::Check>("check", "Verify every checksum and invariant"),
+    entry::<compact::Compact>("compact", "Give back the space of removed and replaced records"),
+    entry::<backup::Backup>("backup", "Copy a store that may be in use; opening the copy restores it"),
     entry::<export::Export>("export", "Write a collection as JSONL, and its vectors as .npy"),
     entry::<evaluate::Evaluate>("evaluate", "Answer a file of queries; score the answers against judgements"),
 ];

@@ -3,6 +3,18 @@
 //! `fuzz/` calls these under libFuzzer, and `cargo test` runs them over the committed corpora, so that an input once
 //! found stays found. No part of the public interface.
 
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
+mod crash;
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
+mod damage;
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
+mod ops;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use store::{decode_catalog_value, open_store, ops_with_crash, segment_header};
+
 use crate::error::QueryError;
 use crate::interchange::jsonl::{ImportSpec, json_of, parse_line};
 use crate::query::{parse, parse_expr, print, print_expr};

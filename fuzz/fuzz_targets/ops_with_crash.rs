@@ -1,0 +1,4 @@
+//! See `simile::fuzzing::ops_with_crash`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| simile::fuzzing::ops_with_crash(data));

@@ -1,0 +1,332 @@
+//! Operations on a store, chosen by bytes, and what they should have made of it.
+//!
+//! Owns [`Step`], which any bytes give a list of, how a list is carried out, and two accounts of a store: [`shown`],
+//! all that a snapshot shows, and [`Model`], what the records must be. It knows nothing of faults.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{Batch, CollectionSpec, Options, Snapshot, Store, ViewSpec};
+use crate::text::embed::Embedder;
+use crate::types::{
+    Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, Metric, PinnedStatistic, ProjectionDef, Record,
+    RowId, SampleDef, SampleVectors, Statistic, Step as LensStep,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Bytes as choices; zeros when they have run out.
+pub(super) struct Choices<'a>(&'a [u8]);
+
+impl<'a> Choices<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Choices(data)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn byte(&mut self) -> u8 {
+        let (first, rest) = self.0.split_first().map_or((0, self.0), |(first, rest)| (*first, rest));
+        self.0 = rest;
+        first
+    }
+
+    pub(super) fn below(&mut self, bound: u8) -> u8 {
+        self.byte() % bound.max(1)
+    }
+}
+
+/// One change within a batch. Numbers name records, texts and vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Put { collection: u8, id: u8, text: u8, vector: u8, embed: bool },
+    PutMany { collection: u8, count: u16 },
+    Remove { collection: u8, id: u8 },
+    RemoveMany { collection: u8, every: u8 },
+    SetVector { collection: u8, id: u8, vector: u8 },
+    AddView { collection: u8, kind: u8 },
+    Embed { collection: u8 },
+    Projection(u8),
+    Lens(u8),
+    Sample(u8),
+    Calibration(u8),
+}
+
+/// One thing that is done to a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A batch that is committed, or given up.
+    Batch(Vec<Change>, bool),
+    Reopen,
+    Compact,
+}
+
+impl Change {
+    fn choose(choices: &mut Choices<'_>) -> Change {
+        let (kind, collection) = (choices.below(16), choices.below(2));
+        let (id, number) = (choices.below(24), choices.byte());
+        match kind {
+            0..6 => Change::Put { collection, id, text: number % 8, vector: number / 8, embed: number % 3 > 0 },
+            6 => Change::PutMany { collection, count: u16::from(number % 40) },
+            7 | 8 => Change::Remove { collection, id },
+            9 => Change::RemoveMany { collection, every: 1 + number % 5 },
+            10 => Change::SetVector { collection, id, vector: number },
+            11 => Change::AddView { collection, kind: number % 4 },
+            12 => Change::Embed { collection },
+            13 => Change::Projection(number % 3),
+            14 => Change::Lens(number % 3),
+            _ if number % 2 == 0 => Change::Sample(number % 3),
+            _ => Change::Calibration(number % 3),
+        }
+    }
+}
+
+impl Step {
+    /// The next step; none when the bytes have run out.
+    pub(super) fn choose(choices: &mut Choices<'_>) -> Option<Step> {
+        if choices.is_empty() {
+            return None;
+        }
+        Some(match choices.below(12) {
+            0 => Step::Reopen,
+            1 | 2 => Step::Compact,
+            kind => {
+                let changes = (0..=choices.below(6)).map(|_| Change::choose(choices)).collect();
+                Step::Batch(changes, kind != 3)
+            }
+        })
+    }
+}
+
+/// What the records must be: by collection and id, text and supplied vector.
+pub(super) type Model = BTreeMap<(String, String), (String, Option<Vec<f32>>)>;
+
+/// Makes a vector of three numbers of any text, fast.
+#[derive(Debug)]
+pub(super) struct Toy;
+
+impl Toy {
+    fn vector(text: &str) -> Vec<f32> {
+        let sum = crate::storage::checksum::checksum(3, text.as_bytes());
+        vec![(sum % 97) as f32 + 1.0, (sum / 97 % 89) as f32, -((sum / 8_633 % 83) as f32)]
+    }
+}
+
+impl Embedder for Toy {
+    fn name(&self) -> &str {
+        "toy"
+    }
+
+    fn dimension(&self) -> usize {
+        3
+    }
+
+    fn embed(&self, texts: &[&str], out: &mut Vec<f32>) -> Result<()> {
+        texts.iter().for_each(|text| out.extend(Toy::vector(text)));
+        Ok(())
+    }
+}
+
+/// How the stores of these tests are opened.
+pub(super) fn options() -> Options {
+    Options::new().embedder(Arc::new(Toy)).default_embedder("toy").cache_bytes(1 << 20).lens_cache_bytes(1 << 20)
+}
+
+fn collection_name(number: u8) -> String {
+    format!("c{number}")
+}
+
+/// A refused change leaves the batch as it was; anything else ends the step.
+fn unless_refused(result: Result<()>) -> Result<()> {
+    use ErrorKind::{Exists, Invalid, Limit, NotFound};
+    match result {
+        Err(error) if matches!(error.kind(), Exists | Invalid | Limit | NotFound) => Ok(()),
+        other => other,
+    }
+}
+
+fn put(batch: &mut Batch, model: &mut Model, name: &str, record: Record, embed: bool) -> Result<()> {
+    let key = (name.to_string(), record.id.clone());
+    let (text, given) = (record.text.clone(), record.vectors.get("v").cloned());
+    batch.collection(name)?.no_embed(!embed).upsert(record)?;
+    let kept = model.get(&key).filter(|(old, _)| *old == text).and_then(|(_, vector)| vector.clone());
+    model.insert(key, (text, given.or(kept)));
+    Ok(())
+}
+
+impl Change {
+    fn apply(&self, batch: &mut Batch, model: &mut Model) -> Result<()> {
+        match self {
+            Change::Put { collection, id, text, vector, embed } => {
+                let name = collection_name(*collection);
+                open(batch, &name)?;
+                let mut record = Record::new(format!("r{id}"), format!("text {text}")).field("year", i64::from(*text));
+                if vector % 3 == 0 {
+                    record = record.vector("v", vec![f32::from(*vector), -0.0, 0.5]);
+                }
+                put(batch, model, &name, record, *embed)
+            }
+            Change::PutMany { collection, count } => {
+                let name = collection_name(*collection);
+                open(batch, &name)?;
+                for number in 0..*count {
+                    let record = Record::new(format!("m{number}"), format!("many {count} {number}"))
+                        .field("tag", format!("t{}", number % 5))
+                        .vector("v", vec![f32::from(number), f32::from(*count), 1.0]);
+                    put(batch, model, &name, record, number % 2 == 0)?;
+                }
+                Ok(())
+            }
+            Change::Remove { collection, id } => remove(batch, model, &collection_name(*collection), &format!("r{id}")),
+            Change::RemoveMany { collection, every } => {
+                let name = collection_name(*collection);
+                for number in (0..40).step_by(usize::from(*every)) {
+                    remove(batch, model, &name, &format!("m{number}"))?;
+                }
+                Ok(())
+            }
+            Change::SetVector { collection, id, vector } => {
+                let (name, id) = (collection_name(*collection), format!("r{id}"));
+                let vector = vec![f32::from(*vector), 7.0, 1.0e-40];
+                let mut writer = batch.existing_collection(&name)?;
+                writer.replace_vector(&id, "v", vector.clone())?;
+                if let Some(record) = model.get_mut(&(name, id)) {
+                    record.1 = Some(vector);
+                }
+                Ok(())
+            }
+            other => other.apply_definition(batch),
+        }
+    }
+
+    fn apply_definition(&self, batch: &mut Batch) -> Result<()> {
+        match self {
+            Change::AddView { collection, kind } => batch.add_view(
+                &collection_name(*collection),
+                match kind {
+                    0 => ViewSpec::template("t", "Topic of {text}"),
+                    1 => ViewSpec::text_from("w", "rewritten"),
+                    2 => ViewSpec::vectors_only("x"),
+                    _ => ViewSpec::template("u", "{text}").element(crate::types::ElementType::F16),
+                },
+            ),
+            Change::Embed { collection } => batch.embed(&collection_name(*collection), None).map(drop),
+            Change::Projection(number) => batch.put_projection(ProjectionDef {
+                name: format!("p{number}"),
+                rows: 2,
+                columns: 3,
+                query: vec![f32::from(*number); 6],
+                record: None,
+                origin: "made up".to_string(),
+            }),
+            Change::Lens(number) => {
+                let (view, steps) = ("raw".to_string(), vec![LensStep::CenterCorpus]);
+                let lens = LensDef { view, steps, metric: Metric::Cosine, csls: None };
+                let (collection, commit) = (CollectionId(1), CommitNumber(0));
+                let pinned = PinnedStatistic { collection, step_idx: 0, commit, records: 2 };
+                let statistic = Statistic::Mean(vec![f64::from(*number); 3]);
+                batch.put_lens(&format!("l{number}"), lens, vec![(pinned, statistic)]).map(drop)
+            }
+            Change::Sample(number) => batch.put_sample(SampleDef {
+                name: format!("s{number}"),
+                collection: CollectionId(1),
+                ids: vec!["q".to_string()],
+                texts: vec![format!("question {number}")],
+                vectors: Some(SampleVectors { view: "v".to_string(), dimension: 2, data: vec![1.0, 2.0] }),
+                commit: CommitNumber(0),
+            }),
+            Change::Calibration(number) => {
+                let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(*number) };
+                let (origin, commit) = ("made up".to_string(), CommitNumber(0));
+                let calibration = Calibration { lens_version: 0, map, origin, labels: 0, commit };
+                batch.put_calibration(&format!("l{number}"), calibration).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A collection with a view of supplied vectors.
+fn open(batch: &mut Batch, name: &str) -> Result<()> {
+    if !batch.has_collection(name)? {
+        batch.create_collection(name, CollectionSpec::new())?;
+        batch.add_view(name, ViewSpec::vectors_only("v"))?;
+    }
+    Ok(())
+}
+
+fn remove(batch: &mut Batch, model: &mut Model, name: &str, id: &str) -> Result<()> {
+    if batch.existing_collection(name)?.remove(id)? {
+        model.remove(&(name.to_string(), id.to_string()));
+    }
+    Ok(())
+}
+
+/// Carries out all changes of a batch and commits it, or gives it up; `model` changes only with a commit.
+pub(super) fn run_batch(store: &Store, changes: &[Change], keep: bool, model: &mut Model) -> Result<()> {
+    let mut next = model.clone();
+    let mut batch = store.begin()?;
+    for change in changes {
+        unless_refused(change.apply(&mut batch, &mut next))?;
+    }
+    if keep {
+        batch.commit()?;
+        *model = next;
+    }
+    Ok(())
+}
+
+/// All that a snapshot shows but row numbers, as text.
+pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
+    let mut out = String::new();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{text}");
+    };
+    for def in snapshot.collections() {
+        line(format_args!("collection {} {} {:?} next {}", def.id, def.name, def.fields, def.next_key));
+        for view in &def.views {
+            line(format_args!(
+                "view {} {} {:?} {:?} {:?}",
+                view.id, view.name, view.kind, view.dimension, view.element
+            ));
+        }
+        let collection = snapshot.collection(&def.name)?;
+        let years = collection.column("year")?;
+        for row in collection.live().iter() {
+            let id = collection.record(RowId(row))?.id;
+            let found = snapshot.get(&def.name, &id)?;
+            let found = found.ok_or_else(|| Error::not_found(format!("record {id} of row {row}")))?;
+            let views: Vec<_> = found.views.iter().map(|view| (&view.name, &view.text, &view.vector)).collect();
+            let year = years.as_ref().and_then(|years| years.get(row));
+            line(format_args!("{} {id} {:?} {:?} {views:?} {year:?}", found.key, found.text, found.fields));
+        }
+    }
+    for projection in snapshot.projections()? {
+        line(format_args!("{projection:?}"));
+    }
+    for lens in snapshot.lenses()? {
+        line(format_args!("{lens:?} {:?}", snapshot.calibration(&lens.name)?));
+        for place in &lens.pinned {
+            line(format_args!("{:?}", snapshot.statistic(&lens.name, place.collection, place.step_idx)?));
+        }
+    }
+    for sample in snapshot.samples()? {
+        line(format_args!("{sample:?}"));
+    }
+    Ok(out)
+}
+
+/// The records that a snapshot shows, as the model has them.
+pub(super) fn records(snapshot: &Snapshot) -> Result<Model> {
+    let mut model = Model::new();
+    for def in snapshot.collections() {
+        let collection = snapshot.collection(&def.name)?;
+        for row in collection.live().iter() {
+            let record = collection.record(RowId(row))?;
+            let vector = collection.view("v").map(|view| view.vector(row)).transpose()?.flatten();
+            model.insert((def.name.clone(), record.id), (record.text, vector));
+        }
+    }
+    Ok(model)
+}

@@ -1,0 +1,277 @@
+//! `compact`: gives back the space of removed and replaced rows.
+//!
+//! Owns [`Compacted`] and the order of the work. Everything that is keyed by row moves down, in the same relative
+//! order, within one batch: records and ids, texts, columns, and the segments of every view and of everything derived
+//! from one, which are written anew from the first dead row on. Record keys stay. The old files are garbage like any
+//! other, so that readers go on, and a crash leaves the commit before or after. Last, and only where nobody else has
+//! the store open, the catalog's own file shrinks.
+
+use super::append::{Appending, ViewState};
+use super::batch::Batch;
+use super::handle::{Shared, Store};
+use super::record::{COLUMNS, RECORDS};
+use super::state::ColumnFiller;
+use super::{garbage, info};
+use crate::catalog::{CatalogRead, tables};
+use crate::error::{Damage, Error, Result};
+use crate::types::{CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, ViewDef, ViewId, ViewKind};
+use std::sync::Arc;
+
+/// What [`Store::compact`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Bytes of the store's files before.
+    pub bytes_before: u64,
+    /// Bytes of the store's files after.
+    pub bytes_after: u64,
+    /// Bytes of replaced files that stay until their last reader lets go and somebody writes.
+    pub bytes_waiting: u64,
+    /// Dead rows that are gone.
+    pub rows_removed: u64,
+    /// The last commit: a new one where rows were removed.
+    pub commit: CommitNumber,
+}
+
+impl Store {
+    /// Gives back the space of removed and replaced rows. Readers go on, in this process and in others; the space comes
+    /// back when the last one that sees the old rows lets go.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// use simile::{Record, Store};
+    /// let store = Store::create(folder.path().join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// batch.collection("notes")?.insert(Record::new("n2", "Where did I put my wallet?"))?;
+    /// batch.collection("notes")?.remove("n1")?;
+    /// batch.commit()?;
+    /// assert_eq!(store.compact()?.rows_removed, 1);
+    /// assert_eq!(store.info()?.dead_share, 0.0);
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Store::begin`] and [`Batch::commit`]; the store is then as it was.
+    pub fn compact(&self) -> Result<Compacted> {
+        self.compact_with(&Control::new())
+    }
+
+    /// As [`Store::compact`], with somebody to hear of its progress (in rows) and to stop it.
+    ///
+    /// # Errors
+    /// As [`Store::compact`], and [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+    pub fn compact_with(&self, control: &Control) -> Result<Compacted> {
+        let shared = self.shared();
+        let bytes_before = info::bytes_on_disk(&*shared.storage)?;
+        let mut batch = self.begin_with(control.clone())?;
+        let moved = move_everything(&mut batch);
+        let rows_removed = batch.note(moved)?;
+        let commit = batch.commit()?;
+        let ticket = shared.take_ticket()?;
+        let bytes_waiting = forget_garbage(shared)?;
+        let shrunk = shared.catalog.shrink();
+        drop(ticket);
+        if let Err(error) = shrunk {
+            shared.poison(&error);
+            return Err(error);
+        }
+        let bytes_after = info::bytes_on_disk(&*shared.storage)?;
+        Ok(Compacted { bytes_before, bytes_after, bytes_waiting, rows_removed, commit })
+    }
+}
+
+/// Removes what nobody reads any more, and forgets it durably; answers with the bytes that have to stay.
+fn forget_garbage(shared: &Arc<Shared>) -> Result<u64> {
+    let tx = shared.catalog.begin_write()?;
+    let meta = tx.meta()?;
+    let removed = garbage::collect(shared, &tx, &meta)?;
+    let mut bytes = 0;
+    for ((_, path), ()) in tx.range(&tables::GARBAGE, ..)? {
+        bytes += if shared.storage.exists(&path)? { shared.storage.len(&path)? } else { 0 };
+    }
+    if removed > 0 {
+        let committed = tx.commit();
+        committed.inspect_err(|error| shared.poison(error))?;
+    }
+    Ok(bytes)
+}
+
+/// Takes the dead rows out of every collection; answers with how many there were.
+fn move_everything(batch: &mut Batch) -> Result<u64> {
+    let names: Vec<String> = batch.tx()?.range(&tables::COLLECTIONS, ..)?.into_iter().map(|(name, _)| name).collect();
+    let mut removed = 0;
+    for name in names {
+        if let Some(idx) = batch.load(&name)? {
+            removed += compact_collection(batch, idx)?;
+        }
+    }
+    if removed > 0 && batch.garbage.is_empty() {
+        // Rows have moved: whoever keeps something by row has to notice, files or no files.
+        batch.meta.generation += 1;
+    }
+    Ok(removed)
+}
+
+fn compact_collection(batch: &mut Batch, idx: usize) -> Result<u64> {
+    let state = batch.state(idx)?;
+    let (def, live) = (state.def.clone(), state.live.rows().clone());
+    let removed = u64::from(def.rows) - live.len();
+    if removed == 0 {
+        return Ok(0);
+    }
+    let columns = move_records(batch, &def, &live)?;
+    for view in &def.views {
+        move_texts(batch, view, &live)?;
+    }
+    let control = batch.control.clone();
+    let (state, mut appending) = batch.appending(idx)?;
+    for (view, view_state) in state.def.views.iter_mut().zip(&mut state.views) {
+        view_state.compact(&mut appending, view, &live, &control)?;
+    }
+    state.def.rows = live.len() as u32;
+    state.live.replace(RowSet::from_range(0..state.def.rows));
+    state.columns = columns;
+    state.changed = true;
+    *appending.changed = true;
+    compact_derived(&mut appending, def.id, &live, &control)?;
+    Ok(removed)
+}
+
+/// Moves the records, their ids and their columns down over the dead rows.
+fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<ColumnFiller> {
+    let tx = batch.tx()?;
+    let (id, total) = (def.id, u64::from(def.rows));
+    // Column chunks before the first dead row stay as they are.
+    let first_chunk = first_dead(live, def.rows) / super::CHUNK_ROWS;
+    let first_row = first_chunk * super::CHUNK_ROWS;
+    for field in def.fields.keys() {
+        for chunk in first_chunk..def.rows.div_ceil(super::CHUNK_ROWS) {
+            tx.remove(&COLUMNS, &(id, field.clone(), chunk))?;
+        }
+    }
+    let mut columns = ColumnFiller::new(first_row);
+    let mut next_row = first_row;
+    tx.for_each(&RECORDS, (id, first_row)..=(id, u32::MAX), |(_, row), record| {
+        if row % super::CHUNK_ROWS == 0 {
+            batch.control.checkpoint()?;
+            batch.control.report("rows", u64::from(row), Some(total));
+        }
+        if !live.contains(row) {
+            tx.remove(&RECORDS, &(id, row))?;
+            return Ok(());
+        }
+        if next_row != row {
+            tx.put(&RECORDS, &(id, next_row), &record)?;
+            tx.remove(&RECORDS, &(id, row))?;
+            tx.put(&tables::IDS, &(id, record.id.clone()), &next_row)?;
+        }
+        next_row += 1;
+        columns.push(tx, def, record.into_fields())
+    })?;
+    if u64::from(next_row) != live.len() {
+        return Err(Error::corrupt(Damage {
+            file: crate::catalog::CATALOG_FILE.into(),
+            offset: 0,
+            what: format!("collection {}: records of live rows", def.name),
+            expected: live.len().to_string(),
+            found: next_row.to_string(),
+        }));
+    }
+    Ok(columns)
+}
+
+fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
+    if !matches!(view.kind, ViewKind::TextFrom(_)) {
+        return Ok(());
+    }
+    let tx = batch.tx()?;
+    let (mut counted, mut new_row) = (0, 0_u32);
+    tx.for_each(&tables::VIEW_TEXTS, (view.id, 0)..=(view.id, u32::MAX), |(_, row), text| {
+        new_row += live.count_range(counted..row) as u32;
+        counted = row;
+        if live.contains(row) && new_row == row {
+            return Ok(());
+        }
+        tx.remove(&tables::VIEW_TEXTS, &(view.id, row))?;
+        if live.contains(row) { tx.put(&tables::VIEW_TEXTS, &(view.id, new_row), &text) } else { Ok(()) }
+    })
+}
+
+/// Rows derived from a view move with the rows they were derived from.
+fn compact_derived(
+    appending: &mut Appending<'_>,
+    collection: CollectionId,
+    live: &RowSet,
+    control: &Control,
+) -> Result<()> {
+    let derived: Vec<(ViewId, DerivedDef)> = appending.tx.range(&tables::DERIVED, ..)?;
+    for (id, mut def) in derived.into_iter().filter(|(_, def)| def.collection == collection) {
+        let mut view = ViewDef {
+            id,
+            name: def.lens.clone(),
+            kind: ViewKind::VectorsOnly,
+            embedder: None,
+            dimension: Some(def.dimension),
+            element: def.element,
+            rows: def.rows,
+        };
+        let mut state = ViewState::load(appending.tx, &view)?;
+        state.compact(appending, &mut view, live, control)?;
+        state.finish(appending, &view)?;
+        def.rows = view.rows;
+        appending.tx.put(&tables::DERIVED, &id, &def)?;
+    }
+    Ok(())
+}
+
+/// The first row below `rows` that is not live; `rows`, if all are.
+fn first_dead(live: &RowSet, rows: u32) -> u32 {
+    live.iter().zip(0..).find(|(row, idx)| row != idx).map_or(live.len() as u32, |(_, idx)| idx).min(rows)
+}
+
+impl ViewState {
+    /// Writes the view's segments anew without the rows that are not in `live`, from the first such row on.
+    pub(super) fn compact(
+        &mut self,
+        appending: &mut Appending<'_>,
+        view: &mut ViewDef,
+        live: &RowSet,
+        control: &Control,
+    ) -> Result<()> {
+        self.settle_all(appending, view)?;
+        let first_dead = first_dead(live, view.rows);
+        let kept = self.segments.partition_point(|entry| entry.first_row + entry.rows <= first_dead);
+        let old = self.segments.split_off(kept);
+        let Some(first) = old.first() else { return Ok(()) };
+        let absent = self.absent.rows().clone();
+        let covered = live.count_range(0..view.rows) as u32;
+        view.rows = first.first_row;
+        self.absent.replace(absent.and(&RowSet::from_range(0..view.rows)));
+        for entry in &old {
+            let reader = super::append::open_reader(appending, view, entry)?;
+            let mut new_row = live.count_range(0..entry.first_row) as u32;
+            let mut start = 0;
+            while start < entry.rows {
+                control.checkpoint()?;
+                control.report("rows", u64::from(entry.first_row + start), None);
+                let end = entry.rows.min(start + super::append::COPY_ROWS);
+                let rows = reader.rows(start..end)?;
+                let (mut run, mut run_start) = (Vec::new(), new_row);
+                for row in live.iter_range(entry.first_row + start..entry.first_row + end) {
+                    if absent.contains(row) {
+                        self.append(appending, view, run_start, &std::mem::take(&mut run))?;
+                        run_start = new_row + 1;
+                    } else {
+                        super::append::push_row(&rows, (row - entry.first_row - start) as usize, &mut run);
+                    }
+                    new_row += 1;
+                }
+                self.append(appending, view, run_start, &run)?;
+                start = end;
+            }
+            self.discard(appending, view, entry)?;
+        }
+        // The view covers the rows that it covered, so that what is derived from it ends where it ends.
+        self.append(appending, view, covered, &[])
+    }
+}

@@ -1,0 +1,33 @@
+//! Where a new store comes to be: made whole beside its place, then renamed.
+//!
+//! A crash or a failure on the way leaves nothing under the name that was asked for.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{FsStorage, Storage};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Makes a store at `path`, where nothing may be, by `make` in an empty folder.
+///
+/// # Errors
+/// `Exists` when there is something at `path`; else what `make` or the operating system answers.
+pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Result<T>) -> Result<T> {
+    if FsStorage::is_taken(path) {
+        let message = format!("{} exists already", path.display());
+        return Err(Error::new(ErrorKind::Exists, message).with_path(path));
+    }
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".new-{}", std::process::id()));
+    let beside = path.with_file_name(name);
+    let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&beside)?);
+    let made = make(&storage);
+    drop(storage);
+    let made = made.and_then(|made| {
+        FsStorage::open(&beside)?.rename_root(path)?;
+        Ok(made)
+    });
+    if made.is_err() {
+        FsStorage::remove_root(&beside);
+    }
+    made
+}

@@ -1,0 +1,329 @@
+//! `check --salvage`: a new store with everything of a damaged one that is intact.
+//!
+//! Owns [`Salvaged`] and the walk: definitions, then every record that can be read, with its texts and those of its
+//! vectors whose blocks are intact, through an ordinary batch of the new store; then projections, samples and lenses.
+//! Nothing is taken over whose checksum fails. The damaged store is not changed, but for the repair that any opening after
+//! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
+
+use super::batch::Batch;
+use super::handle::Store;
+use super::options::{CollectionSpec, Options, ViewSpec};
+use super::place;
+use super::record::{RECORDS, StoredRecord};
+use super::rows::SET_CHUNK_ROWS;
+use crate::catalog::salvage::Salvager;
+use crate::catalog::sums::SUMS_PER_CHUNK;
+use crate::catalog::{CATALOG_FILE, CatalogOptions, tables};
+use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::segment::{self, SegmentReader, SegmentRows};
+use crate::storage::{FsStorage, Storage};
+use crate::types::{CollectionDef, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What [`Store::salvage`] saved, and what it could not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Salvaged {
+    /// Records in the new store.
+    pub records: u64,
+    /// Records that are lost.
+    pub records_lost: u64,
+    /// Vectors in the new store.
+    pub vectors: u64,
+    /// Vectors that are lost of records that are not: those rows are absent from their views.
+    pub vectors_lost: u64,
+    /// What is damaged or missing.
+    pub lost: Vec<Damage>,
+}
+
+impl Store {
+    /// Copies everything that is intact of the store at `from` into a new one at `to`, where nothing may be. The
+    /// store at `from` may be too damaged to be opened; it is only read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) without a store at `from`,
+    /// [`ErrorKind::Exists`](crate::ErrorKind::Exists) when there is something at `to`,
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where not even the definitions of its collections can be read.
+    pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, control: &Control) -> Result<Salvaged> {
+        let from: Arc<dyn Storage> = Arc::new(FsStorage::open(from.as_ref())?);
+        place::make_at(to.as_ref(), |to| Store::salvage_storage(&from, to, Options::new(), control))
+    }
+
+    /// As [`Store::salvage`], into an empty folder: the seam that tests use.
+    pub(crate) fn salvage_storage(
+        from: &Arc<dyn Storage>,
+        to: &Arc<dyn Storage>,
+        options: Options,
+        control: &Control,
+    ) -> Result<Salvaged> {
+        let source = Salvager::open(from, CatalogOptions::default())?;
+        let store = Store::create_storage(to, options)?;
+        let batch = store.begin_with(control.clone())?;
+        let mut work = Work { from, source, batch, control, report: Salvaged::default() };
+        work.run()?;
+        let Work { source, batch, mut report, .. } = work;
+        batch.commit()?;
+        report.lost = source.into_findings();
+        Ok(report)
+    }
+}
+
+struct Work<'a> {
+    from: &'a Arc<dyn Storage>,
+    source: Salvager,
+    batch: Batch,
+    control: &'a Control,
+    report: Salvaged,
+}
+
+/// A view of the damaged store with the segments that can be opened.
+struct OldView {
+    def: ViewDef,
+    absent: Vec<Option<RowSet>>,
+    segments: Vec<(SegmentEntry, SegmentReader)>,
+}
+
+impl Work<'_> {
+    fn run(&mut self) -> Result<()> {
+        let meta = self.source.get(&tables::META, &tables::META_KEY.to_string()).ok().flatten();
+        if let Some(meta) = &meta {
+            super::handle::check_format(meta, self.from.root())?;
+            self.batch.meta.embedder.clone_from(&meta.embedder);
+        }
+        let collections = self.source.entries(&tables::COLLECTIONS, |_| true);
+        if collections.is_empty() && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
+            let message = format!("no collection of {} can be read: nothing to salvage", self.from.root().display());
+            return Err(Error::new(ErrorKind::Corrupt, message).with_path(self.from.root()));
+        }
+        let (mut next_collection, mut next_view) = (1, 1);
+        for (_, def) in collections {
+            next_collection = next_collection.max(def.id.0 + 1);
+            next_view = def.views.iter().map(|view| view.id.0 + 1).max().unwrap_or(1).max(next_view);
+            self.collection(&def)?;
+        }
+        self.batch.meta.next_collection = meta.as_ref().map_or(0, |meta| meta.next_collection).max(next_collection);
+        self.batch.meta.next_view = meta.as_ref().map_or(0, |meta| meta.next_view).max(next_view);
+        self.named_things()
+    }
+
+    /// Makes the collection with its own numbers, so that what refers to it by number still does.
+    fn define(&mut self, def: &CollectionDef) -> Result<usize> {
+        self.batch.meta.next_collection = def.id.0;
+        for (view_idx, view) in def.views.iter().enumerate() {
+            self.batch.meta.next_view = view.id.0;
+            if view_idx == 0 {
+                let spec = CollectionSpec::new().supplied_vectors().element(view.element);
+                self.batch.create_collection(&def.name, spec)?;
+                continue;
+            }
+            let spec = match &view.kind {
+                ViewKind::Template(template) => ViewSpec::template(&view.name, template),
+                ViewKind::TextFrom(field) => ViewSpec::text_from(&view.name, field),
+                ViewKind::Raw | ViewKind::VectorsOnly => ViewSpec::vectors_only(&view.name),
+            };
+            self.batch.add_unchecked_view(&def.name, spec.element(view.element))?;
+        }
+        let idx = self.batch.load(&def.name)?.unwrap_or_default();
+        let state = self.batch.state(idx)?;
+        for (new, old) in state.def.views.iter_mut().zip(&def.views) {
+            new.kind.clone_from(&old.kind);
+            new.embedder.clone_from(&old.embedder);
+        }
+        Ok(idx)
+    }
+
+    fn collection(&mut self, def: &CollectionDef) -> Result<()> {
+        let idx = self.define(def)?;
+        let views: Vec<OldView> = def.views.iter().map(|view| self.old_view(view)).collect();
+        let mut live: Option<RowSet> = None;
+        for row in 0..def.rows {
+            if row % SET_CHUNK_ROWS == 0 {
+                live = self.set_chunk(&tables::LIVE, def.id, row / SET_CHUNK_ROWS);
+            }
+            if row % 4_096 == 0 {
+                self.control.checkpoint()?;
+                self.control.report("rows", u64::from(row), Some(u64::from(def.rows)));
+            }
+            if live.as_ref().is_some_and(|live| !live.contains(row)) {
+                continue;
+            }
+            match self.source.get(&RECORDS, &(def.id, row)) {
+                Ok(Some(record)) => {
+                    let is_live =
+                        live.is_some() || self.source.get(&tables::IDS, &(def.id, record.id.clone())) == Ok(Some(row));
+                    if is_live {
+                        self.record(def, row, record, &views)?;
+                    }
+                }
+                // Without its live rows nobody can say whether a record that is missing was one.
+                Ok(None) if live.is_none() => {}
+                _ => {
+                    self.report.records_lost += 1;
+                    self.lose(&def.name, row, "a record that can be read", "none");
+                }
+            }
+        }
+        let state = self.batch.state(idx)?;
+        state.def.next_key = state.def.next_key.max(def.next_key);
+        Ok(())
+    }
+
+    fn lose(&mut self, collection: &str, row: u32, expected: &str, found: &str) {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        let what = format!("collection {collection}, row {row}");
+        self.source.note(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found });
+    }
+
+    fn record(&mut self, def: &CollectionDef, row: u32, stored: StoredRecord, views: &[OldView]) -> Result<()> {
+        let mut record = Record::new(&stored.id, &stored.text);
+        let key = stored.key;
+        record.fields = stored.into_fields();
+        for view in views {
+            if matches!(view.def.kind, ViewKind::TextFrom(_))
+                && let Ok(Some(text)) = self.source.get(&tables::VIEW_TEXTS, &(view.def.id, row))
+            {
+                record.view_texts.insert(view.def.name.clone(), text);
+            }
+            match view.vector(row) {
+                Ok(Some(vector)) => {
+                    self.report.vectors += 1;
+                    record.vectors.insert(view.def.name.clone(), vector);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.report.vectors_lost += 1;
+                    if let Some(damage) = error.damage() {
+                        self.source.note(damage.clone());
+                    }
+                }
+            }
+        }
+        match self.batch.collection(&def.name)?.no_embed(true).insert_with_key(record, key) {
+            Ok(()) => self.report.records += 1,
+            Err(error) if matches!(error.kind(), ErrorKind::Exists | ErrorKind::Invalid | ErrorKind::Limit) => {
+                self.report.records_lost += 1;
+                self.lose(&def.name, row, "a record that can be stored", error.message());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn set_chunk<I: Copy>(
+        &mut self,
+        table: &crate::catalog::Table<(I, u32), Vec<u8>>,
+        id: I,
+        chunk: u32,
+    ) -> Option<RowSet>
+    where
+        (I, u32): crate::catalog::KeyBytes,
+    {
+        match self.source.get(table, &(id, chunk)) {
+            Ok(Some(bytes)) => RowSet::decode(&bytes),
+            Ok(None) => Some(RowSet::new()),
+            Err(()) => None,
+        }
+    }
+
+    fn old_view(&mut self, def: &ViewDef) -> OldView {
+        let chunks = 0..def.rows.div_ceil(SET_CHUNK_ROWS);
+        let absent = chunks.map(|chunk| self.set_chunk(&tables::ABSENT, def.id, chunk)).collect();
+        let mut segments = Vec::new();
+        for (_, entry) in self.source.entries(&tables::SEGMENTS, |(view, _)| *view == def.id) {
+            match self.open_segment(def.id, &entry) {
+                Ok(reader) => segments.push((reader.entry().clone(), reader)),
+                Err(error) => {
+                    if let Some(damage) = error.damage() {
+                        self.source.note(damage.clone());
+                    }
+                }
+            }
+        }
+        segments.sort_by_key(|(entry, _)| entry.first_row);
+        OldView { def: def.clone(), absent, segments }
+    }
+
+    /// A reader of a segment; of one that was cut, as far as its file goes.
+    fn open_segment(&mut self, view: ViewId, entry: &SegmentEntry) -> Result<SegmentReader> {
+        let mut entry = entry.clone();
+        let name = segment::path(view, entry.id);
+        let stride = segment::stride_bytes(entry.dimension, entry.element).max(1);
+        let header = segment::header::HEADER_BYTES as u64;
+        let there = self.from.len(&name).unwrap_or(0).saturating_sub(header) / stride;
+        if there < u64::from(entry.rows) {
+            let offset = there * stride + header;
+            let (expected, found) = (format!("{} rows", entry.rows), format!("{there}"));
+            let what = "a segment is shorter than its rows".to_string();
+            self.source.note(Damage { file: name.into(), offset, what, expected, found });
+            entry.rows = there as u32;
+        }
+        let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
+        let mut sums = Vec::new();
+        for chunk in 0..blocks.div_ceil(SUMS_PER_CHUNK) {
+            let found = self.source.get(&tables::BLOCK_SUMS, &(entry.id, chunk as u32)).ok().flatten();
+            sums.extend(found.unwrap_or_default());
+            // A checksum that is lost fits no block.
+            sums.resize(((chunk + 1) * SUMS_PER_CHUNK) as usize, 0);
+        }
+        sums.truncate(blocks as usize);
+        SegmentReader::open(&**self.from, view, &entry, sums)
+    }
+
+    /// Projections, samples, and lenses with all that belongs to them.
+    fn named_things(&mut self) -> Result<()> {
+        for (_, projection) in self.source.entries(&tables::PROJECTIONS, |_| true) {
+            self.batch.put_projection(projection)?;
+        }
+        for (name, sample) in self.source.entries(&tables::SAMPLES, |_| true) {
+            self.batch.tx()?.put(&tables::SAMPLES, &name, &sample)?;
+        }
+        for (name, lens) in self.source.entries(&tables::LENSES, |_| true) {
+            let mut statistics = Vec::new();
+            for place in &lens.pinned {
+                let key = (place.collection, name.clone(), place.step_idx);
+                statistics.extend(self.source.get(&tables::STATISTICS, &key).ok().flatten().map(|found| (key, found)));
+            }
+            if statistics.len() < lens.pinned.len() {
+                let (expected, found) = ("all that it pins".to_string(), "not all".to_string());
+                let what = format!("lens {name}");
+                self.source.note(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found });
+                continue;
+            }
+            let calibration = self.source.get(&tables::CALIBRATIONS, &name).ok().flatten();
+            let tx = self.batch.tx()?;
+            for (key, statistic) in &statistics {
+                tx.put(&tables::STATISTICS, key, statistic)?;
+            }
+            tx.put(&tables::LENSES, &name, &lens)?;
+            calibration.map_or(Ok(()), |calibration| tx.put(&tables::CALIBRATIONS, &name, &calibration))?;
+        }
+        self.batch.changed = true;
+        Ok(())
+    }
+}
+
+impl OldView {
+    /// The vector of `row`; an error where there was one and it is lost.
+    fn vector(&self, row: u32) -> Result<Option<Vec<f32>>> {
+        let lost = || Err(Error::new(ErrorKind::Corrupt, format!("the vector of row {row} is lost")));
+        if row >= self.def.rows {
+            return Ok(None);
+        }
+        match self.absent.get((row / SET_CHUNK_ROWS) as usize) {
+            Some(Some(absent)) if absent.contains(row) => return Ok(None),
+            Some(Some(_)) => {}
+            // Whether this row's zeros are a vector nobody can say.
+            _ => return lost(),
+        }
+        let idx = self.segments.partition_point(|(entry, _)| entry.first_row <= row);
+        let Some((entry, reader)) = idx.checked_sub(1).and_then(|idx| self.segments.get(idx)) else { return lost() };
+        let offset = row - entry.first_row;
+        if offset >= entry.rows {
+            return lost();
+        }
+        let rows: SegmentRows<'_> = reader.rows(offset..offset + 1)?;
+        let mut vector = Vec::with_capacity(entry.dimension as usize);
+        super::append::push_row(&rows, 0, &mut vector);
+        Ok(Some(vector))
+    }
+}
