@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The level of each top module; imports go to a lower level or stay inside the module.
 const LEVELS: &[(&str, u32)] = &[
+    ("fuzzing", 7),
     ("cli", 6),
     ("learn", 5),
     ("exec", 4),
