@@ -101,6 +101,18 @@ impl Lens {
         Lens { expr: LensExpr { base: LensBase::Using(name.into().into()), ..LensExpr::default() } }
     }
 
+    /// A weighted sum of saved lenses' scores. It takes no steps and no metric of its own; `plain` (view `raw`, cosine)
+    /// needs no saving.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::blend([(0.7, "topic"), (0.3, "nationality")]);
+    /// ```
+    pub fn blend<N: Into<String>>(parts: impl IntoIterator<Item = (f64, N)>) -> Self {
+        let parts = parts.into_iter().map(|(weight, name)| (weight, name.into().into())).collect();
+        Lens { expr: LensExpr { base: LensBase::Blend(parts), ..LensExpr::default() } }
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.expr.steps.push(step.into());
         self

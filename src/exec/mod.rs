@@ -7,6 +7,7 @@
 pub mod scan;
 
 mod answer;
+mod blend;
 mod builder;
 mod condition;
 mod explain;
@@ -28,7 +29,7 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use explain::{Explanation, Stage};
 pub use params::{Param, Params};

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 /// What can begin a stage.
 const STAGES: &[&str] = &[
     "above",
+    "blend",
     "center",
     "center corpus",
     "exact",

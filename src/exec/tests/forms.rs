@@ -1,0 +1,141 @@
+//! Blends, comparisons, reasons and pairs, as statements and through the builder.
+
+use super::*;
+use crate::exec::{Lens, Reply, Session, Source};
+
+/// `words` with three lenses: `topical` and `centered` on view raw, `small` on view `other`; `far` is a distance.
+pub(super) fn lenses() -> (Fixture, Vec<Vec<f32>>) {
+    let (fixture, vectors) = words();
+    let mut session = Session::new(&fixture.store);
+    for statement in [
+        "let topical = center corpus | project topic | score dot",
+        "let centered = center corpus",
+        "let small = view other | score cosine",
+        "let far = view raw | score euclidean",
+    ] {
+        session.run(statement).unwrap();
+    }
+    (fixture, vectors)
+}
+
+fn value(answer: &Answer, id: &str) -> Option<f64> {
+    answer.hits().iter().find(|hit| hit.id() == id).map(|hit| hit.value())
+}
+
+#[test]
+fn a_blend_is_the_weighted_sum_of_what_its_lenses_show() {
+    let (fixture, _) = lenses();
+    let alone = |lens: &str| fixture.run(&format!("find #w9 in words | using {lens} | top 40"));
+    let (topical, centered, small) = (alone("topical"), alone("centered"), alone("small"));
+    let blend = fixture.run("find #w9 in words | blend 0.7 * topical - 0.25 * small + 2 * centered | top 40");
+    assert_eq!(blend.statement, "find #w9 in words | blend 0.7 * topical - 0.25 * small + 2 * centered | top 40");
+    for hit in blend.hits() {
+        let part = |answer| value(answer, hit.id()).unwrap();
+        let sum = 0.7 * part(&topical) + -0.25 * part(&small) + 2.0 * part(&centered);
+        assert_eq!(hit.value().to_bits(), sum.to_bits(), "{}", hit.id());
+    }
+    // w0 is zero: without direction in `small`. w6 has no vector there. w9 is named.
+    assert_eq!(blend.hits().len(), 37);
+    let plan = blend.plan;
+    assert_eq!(
+        (plan.rows, plan.matched, plan.scanned, plan.undirected, plan.absent, plan.left_out),
+        (40, 40, 39, 1, 1, 1)
+    );
+    assert_eq!(fixture.query("find #w9 in words | blend 1 * topical + 0 * small").undirected().unwrap(), ["w0"]);
+    assert!(blend.hits().windows(2).all(|pair| pair[0].value() >= pair[1].value()));
+    let header = &blend.header;
+    assert_eq!((header.metric_name(), header.view.as_str(), header.blend.len()), ("blend", "", 3));
+    assert_eq!((header.blend[1].weight, header.blend[1].lens.view.as_str()), (-0.25, "other"));
+    assert_eq!(fixture.run("find #w9 in words | blend 1 * topical + 1 * centered").header.view, "raw");
+}
+
+#[test]
+fn a_blend_takes_what_any_search_takes() {
+    let (fixture, _) = lenses();
+    let blend = "blend 0.5 * centered + 0.5 * plain";
+    let all = fixture.run(&format!("find #w9 in words | {blend} | top 40"));
+    let some = fixture.run(&format!("find #w9 in words | {blend} | where number < 20 | skip 1 | top 3"));
+    let kept: Vec<_> = all.hits().iter().filter(|hit| hit.row().0 < 20).skip(1).take(3).collect();
+    assert_eq!(
+        some.hits().iter().map(|hit| (hit.id(), hit.value())).collect::<Vec<_>>(),
+        kept.iter().map(|hit| (hit.id(), hit.value())).collect::<Vec<_>>()
+    );
+    assert_eq!(some.hits()[0].rank(), 2);
+    let bound = all.hits()[4].value();
+    assert_eq!(fixture.run(&format!("find #w9 in words | {blend} | above {bound:?}")).hits().len(), 5);
+    let own = fixture.run(&format!("find #w9 in words | {blend} | top 1 | including self"));
+    assert_eq!(ids(&own), ["w9"]);
+    // The same lens twice, and a batch.
+    let twice = fixture.run("find #w9 in words | blend 0.5 * centered + 0.5 * centered | top 40");
+    let once = fixture.run("find #w9 in words | using centered | top 40");
+    assert_eq!(ids(&twice), ids(&once));
+    let query = fixture.query(&format!("find $q in words | {blend} | top 3"));
+    let vectors: Vec<crate::Param> =
+        vec![vec![1.0; DIMENSION].into(), vec![-0.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5].into()];
+    let batch = query.run_batch(&vectors).unwrap();
+    for (answer, vector) in batch.iter().zip(vectors) {
+        assert_eq!(answer.hits(), query.clone().bind("q", vector).run().unwrap().hits());
+    }
+    let lens = Lens::blend([(0.5, "centered"), (0.5, "plain")]);
+    let built = fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(lens).top(40).run().unwrap();
+    assert_eq!((built.hits(), &built.statement), (all.hits(), &all.statement));
+}
+
+#[test]
+fn texts_of_a_blend_go_through_each_view() {
+    let fixture = notes();
+    let mut session = Session::new(&fixture.store);
+    session.run("let asked = view asked | score cosine").unwrap();
+    session.run("let short = view rewritten").unwrap();
+    let blend = fixture.run("find \"keys\" in notes | blend 1 * asked + 1 * short");
+    let (asked, short) =
+        (fixture.run("find \"keys\" in notes | using asked"), fixture.run("find \"keys\" in notes | using short"));
+    // n3 has no rewritten text.
+    assert_eq!((blend.hits().len(), blend.plan.absent), (3, 1));
+    for hit in blend.hits() {
+        assert_eq!(hit.value(), value(&asked, hit.id()).unwrap() + value(&short, hit.id()).unwrap());
+    }
+    assert!(blend.notes.iter().any(|note| note.contains("rewritten")), "{:?}", blend.notes);
+}
+
+#[test]
+fn what_a_blend_does_not_take_is_said_where_it_stands() {
+    let (fixture, _) = lenses();
+    let cases = [
+        ("find #w9 in words | blend 1 * topcal + 1 * small", "resolve::no_such_lens", "topcal"),
+        ("find #w9 in words | blend 1 * small + 1 * far", "resolve::blend_metric", "far"),
+        ("find #w9 in words | blend 1 * small | center", "resolve::blend_steps", "center"),
+        ("find #w9 in words | blend 1 * small | score dot", "resolve::blend_steps", "dot"),
+        ("find #w9 in words | blend 1 * small | within 2", "resolve::bound_direction", "within 2"),
+        ("find #w9 in words | blend 1e7 * small", "resolve::limit", "small"),
+        ("find #w6 in words | blend 1 * plain + 1 * small", "resolve::no_vector", "#w6"),
+        ("find #w0 in words | blend 1 * centered + 1 * plain", "resolve::no_direction", "#w0"),
+        ("find [1, 2, 3, 4] in words | blend 1 * small + 1 * plain", "resolve::vector_dimension", "[1, 2, 3, 4]"),
+    ];
+    for (statement, code, piece) in cases {
+        let error = fixture.error(statement);
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+    let error = fixture.error("find #w9 in words | blend 1 * topcal + 1 * small");
+    assert_eq!(error.corrected.as_deref(), Some("find #w9 in words | blend 1 * topical + 1 * small"));
+    assert!(error.hints.iter().any(|hint| hint.contains("plain")), "{:?}", error.hints);
+    let error = Session::new(&fixture.store).run("let both = blend 1 * small + 1 * plain").unwrap_err();
+    assert_eq!(error.query().unwrap().code, "resolve::blend_saved");
+    let many = (0..17).map(|_| "1 * plain").collect::<Vec<_>>().join(" + ");
+    assert_eq!(fixture.error(&format!("find #w9 in words | blend {many}")).code, "resolve::limit");
+}
+
+#[test]
+fn explain_of_a_blend_names_every_lens() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let statement = "explain analyze find #w9 in words | blend 0.7 * topical + 0.3 * small";
+    let Reply::Explanation(explanation) = session.run(statement).unwrap() else { panic!("explain explains") };
+    let folds: Vec<&str> =
+        explanation.stages.iter().filter(|stage| stage.name == "fold").map(|stage| stage.text.as_str()).collect();
+    assert!(folds[0].starts_with("0.7 * topical (view raw, score dot): "), "{folds:?}");
+    assert!(folds[1].starts_with("0.3 * small (view other, score cosine): "), "{folds:?}");
+    let scan = explanation.stages.iter().find(|stage| stage.name == "scan").unwrap();
+    assert_eq!((scan.rows, scan.bytes), (Some(39), Some(39 * (8 + 4) * 4)));
+    assert_eq!(explanation.plan.unwrap().absent, 1);
+}
