@@ -143,7 +143,7 @@ fn bar(share: f64) -> String {
 }
 
 /// A score in a table: three decimals, more digits where those say nothing. JSON has all of them.
-fn number(value: f64, metric: Metric) -> String {
+pub(super) fn number(value: f64, metric: Metric) -> String {
     if metric == Metric::Levenshtein {
         return format!("{value:.0}");
     }

@@ -3,6 +3,7 @@
 //! Owns their shapes and the order of their keys. Numbers are printed so that they come back as the same f64;
 //! milliseconds have three decimals.
 
+use super::comparison::ComparisonDocument;
 use crate::error::Damage;
 use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
 use crate::interchange::jsonl::json_of;
@@ -172,6 +173,7 @@ impl Serialize for ReplyDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Reply::Answer(answer) => AnswerDocument(answer).serialize(serializer),
+            Reply::Comparison(comparison) => ComparisonDocument(comparison).serialize(serializer),
             Reply::Explanation(explanation) => explanation_json(explanation).serialize(serializer),
             Reply::Saved(saved) => saved_json(saved).serialize(serializer),
             Reply::Dropped { name, commit } => json!({"dropped": name, "commit": commit.0}).serialize(serializer),

@@ -139,3 +139,72 @@ fn explain_of_a_blend_names_every_lens() {
     assert_eq!((scan.rows, scan.bytes), (Some(39), Some(39 * (8 + 4) * 4)));
     assert_eq!(explanation.plan.unwrap().absent, 1);
 }
+
+fn comparison(session: &mut Session, statement: &str) -> crate::Comparison {
+    match session.run(statement).unwrap_or_else(|error| panic!("{statement}: {error}")) {
+        Reply::Comparison(comparison) => *comparison,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_comparison_is_each_lens_s_own_answer() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let compared = comparison(&mut session, "compare plain, topical: find #w9 in words | where number < 30 | top 5");
+    assert_eq!(compared.statement, "compare plain, topical: find #w9 in words | where number < 30 | top 5");
+    let plain = fixture.run("find #w9 in words | where number < 30 | top 5");
+    let topical = fixture.run("find #w9 in words | using topical | where number < 30 | top 5");
+    assert_eq!((compared.columns[0].hits(), compared.columns[1].hits()), (plain.hits(), topical.hits()));
+    assert_eq!(compared.columns[0].header.name.as_deref(), Some("plain"));
+    let [agreement] = compared.agreements.as_slice() else { panic!("two columns are one pair") };
+    let shared = ids(&plain).iter().filter(|id| ids(&topical).contains(id)).count();
+    assert_eq!((agreement.shared, agreement.overlap), (shared as u64, Some(shared as f64 / 5.0)));
+    for (hit, change) in compared.columns[1].hits().iter().zip(compared.changes(1)) {
+        let before = plain.hits().iter().find(|other| other.id() == hit.id());
+        assert_eq!(change, before.map(|before| before.rank() as i64 - hit.rank() as i64));
+        assert_eq!(compared.change(hit), change);
+    }
+    // The same lens twice agrees with itself, and a view of its own is no obstacle.
+    let three = comparison(&mut session, "compare centered, centered, small: find #w9 in words");
+    assert_eq!(three.statement, "compare centered, centered, small: find #w9 in words | top 10");
+    let pairs: Vec<_> = three.agreements.iter().map(|agreement| (agreement.first, agreement.second)).collect();
+    assert_eq!(pairs, [(0, 1), (0, 2), (1, 2)]);
+    assert_eq!((three.agreements[0].overlap, three.agreements[0].rank_correlation), (Some(1.0), Some(1.0)));
+    assert_eq!(three.agreements[1].overlap, three.agreements[2].overlap);
+    // A saved lens takes the name of the one that needs no saving.
+    session.run("let plain = view other").unwrap();
+    assert_eq!(comparison(&mut session, "compare plain, small: find #w9 in words").agreements[0].overlap, Some(1.0));
+    let none = comparison(&mut session, "compare plain, small: find #w9 in words | where number > 99");
+    assert_eq!((none.agreements[0].overlap, none.agreements[0].rank_correlation), (None, None));
+}
+
+#[test]
+fn what_a_comparison_does_not_take_is_said_where_it_stands() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let nine = vec!["plain"; 9].join(", ");
+    let cases = [
+        ("compare plian, small: find #w9 in words".to_string(), "resolve::no_such_lens", "plian"),
+        ("compare plain, small: find #w9 in words | view other".to_string(), "resolve::compare_lens", "other"),
+        (
+            "compare plain, small: find #w9 in words | center corpus".to_string(),
+            "resolve::compare_lens",
+            "center corpus",
+        ),
+        ("compare plain, small: find #w9 in words | score dot".to_string(), "resolve::compare_lens", "dot"),
+        ("compare plain, far: find #w9 in words | above 0.5".to_string(), "resolve::bound_direction", "above 0.5"),
+        (format!("compare {nine}: find #w9 in words"), "resolve::limit", "plain"),
+    ];
+    for (statement, code, piece) in cases {
+        let error = session.run(&statement).unwrap_err();
+        let error = error.query().unwrap();
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+    let snapshot = fixture.snapshot();
+    let find = || snapshot.find(Source::id("w9")).in_collection("words");
+    assert_eq!(find().compare(["plain", "nowhere"]).unwrap_err().query().unwrap().code, "resolve::no_such_lens");
+    let own = find().lens(Lens::view("other")).compare(["plain", "small"]).unwrap_err();
+    assert_eq!(own.query().unwrap().code, "resolve::compare_lens");
+    assert!(find().compare(["plain"]).is_err());
+}
