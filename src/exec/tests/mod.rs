@@ -2,6 +2,7 @@
 
 mod answers;
 mod errors;
+mod forms;
 mod statements;
 
 use super::{Answer, Params, Query};
