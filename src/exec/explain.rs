@@ -5,11 +5,14 @@
 
 use super::answer::{Answer, LensHeader, PlanInfo};
 use super::params::Params;
+use super::path::{self, Path};
 use super::plan::Plan;
 use super::run::{self, Run};
 use crate::error::Result;
+use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
+use crate::store::ViewSnapshot;
 use crate::types::control::Control;
 use crate::types::{Metric, ViewKind};
 use std::time::Duration;
@@ -154,13 +157,31 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => run::scannable(plan, &run::matched(plan, params)?).len(),
     };
-    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
+    let view = plan.collection.view(&plan.lens.def.view);
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let row_bytes = view.map_or(0, |view| view.dimension.unwrap_or(0) as usize * view.element.size_bytes()) as u64;
+        let path = view.map_or(Ok(Path::Folded(None)), |view| path::choose(plan, view))?;
+        let measured = run.map(|run| run.answer.plan.path);
+        let (read, how) = match &path {
+            Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+                (view, "; not the materialized rows: too many are not kept".to_string())
+            }
+            Path::Materialized(kept) => {
+                let (from, to) = (view.map_or(0, RowSource::dimension), kept.dimension());
+                let element = kept.def().element.as_str();
+                (
+                    Some(*kept),
+                    format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows"),
+                )
+            }
+            Path::Folded(Some(why)) => (view, format!("; {why}")),
+            Path::Folded(None) => (view, String::new()),
+        };
+        let read = read.map(ViewSnapshot::def);
+        let row_bytes = read.map_or(0, |view| view.dimension.unwrap_or(0) as usize * view.element.size_bytes()) as u64;
         let bytes = rows * row_bytes;
-        let text = format!("{rows} rows, {:.1} MB, exact, {threads}", bytes as f64 / 1e6);
+        let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);

@@ -6,6 +6,7 @@
 //! everything else against it.
 
 pub mod chain;
+pub mod derive;
 pub mod fold;
 pub mod memory;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod projection;
 pub mod step;
 
 pub use chain::Chain;
+pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;

@@ -7,8 +7,11 @@
 
 mod finish;
 mod screen;
+mod stand_in;
 #[cfg(test)]
 mod tests;
+
+pub use stand_in::{StandIn, scan_stand_in};
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
