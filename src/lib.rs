@@ -53,7 +53,8 @@ pub mod types;
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
     Agreement, Answer, BlendHeader, Comparison, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing,
-    Param, Params, PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write,
+    Materialized, Param, Params, PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, Saved, Session, Source, Stage,
+    is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

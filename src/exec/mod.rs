@@ -14,8 +14,10 @@ mod condition;
 mod explain;
 mod filter;
 mod matching;
+mod materialize;
 mod names;
 mod params;
+mod path;
 mod pinned;
 mod plan;
 mod prepared;
@@ -34,6 +36,7 @@ pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, P
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
+pub use materialize::{Materialized, materialize};
 pub use params::{Param, Params};
 pub use prepared::Query;
 pub use session::{Listing, Reply, Saved, Session, is_write};

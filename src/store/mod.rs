@@ -19,6 +19,8 @@
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
 //! batch.put_sample(SampleDef), put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
+//! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
 //!
 //! writer.insert(Record) -> Result<()>                        Exists for a known id
@@ -36,6 +38,7 @@ mod check;
 mod collection;
 mod column;
 mod core;
+mod derived;
 mod fill;
 mod flush;
 mod garbage;
@@ -61,7 +64,7 @@ pub use check::CheckReport;
 pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use handle::Store;
-pub use info::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;

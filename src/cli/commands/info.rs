@@ -1,6 +1,7 @@
 //! `simile info`: what is in a store.
 
 use super::Run;
+use super::materialize::derived_json;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
 use crate::cli::render::table::{Column, lines};
@@ -8,7 +9,7 @@ use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
 use crate::query::print_step;
 use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
-use crate::types::LensDef;
+use crate::types::{DerivedKind, LensDef};
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
@@ -92,6 +93,7 @@ fn lens_json(lens: &LensInfo) -> Json {
         "commit": lens.record.commit.0,
         "pinned_at": lens.pinned_at.map(|commit| commit.0),
         "stale_commits": lens.stale_commits,
+        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
     })
 }
 
@@ -137,6 +139,16 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
                 (Some(commit), stale) => format!(" (means of commit {commit}, {} old)", count(stale, "commit")),
             };
             out.push(format!("  {}: {}{age}", one_line(&lens.record.name), one_line(&lens_text(&lens.record.lens))));
+            for info in lens.derived.iter().filter(|info| info.kind == DerivedKind::Rows) {
+                out.push(format!(
+                    "    materialized in {}: {} x {} {}, {}",
+                    one_line(&info.collection),
+                    thousands(info.rows),
+                    info.dimension,
+                    info.element.as_str(),
+                    bytes(info.bytes)
+                ));
+            }
         }
     }
     out

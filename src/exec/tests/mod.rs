@@ -3,6 +3,7 @@
 mod answers;
 mod errors;
 mod forms;
+mod materialized;
 mod statements;
 
 use super::{Answer, Params, Query};
