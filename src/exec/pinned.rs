@@ -43,6 +43,7 @@ pub(crate) fn pin(
                 step_idx: placed.step_idx as u32,
                 commit: snapshot.commit(),
                 records: placed.count,
+                revision: view.def().revision,
             };
             (place, Statistic::clone(&placed.statistic))
         }));

@@ -46,6 +46,8 @@ pub(super) struct ViewState {
     overlay: BTreeMap<u32, Vec<f32>>,
     /// Readers of closed segments, for copies.
     readers: BTreeMap<SegmentId, SegmentReader>,
+    /// Whether this batch has given it a vector.
+    pub(super) has_new_vectors: bool,
 }
 
 impl ViewState {
@@ -75,6 +77,7 @@ impl ViewState {
         }
         self.push(appending, view, gap, |writer, range| writer.append_absent(range.len() as u32))?;
         let count = (vectors.len() / dimension) as u32;
+        self.has_new_vectors |= count > 0;
         self.push(appending, view, count, |writer, range| {
             writer.append_f32(vectors.get(range.start * dimension..range.end * dimension).unwrap_or_default())
         })
@@ -138,6 +141,7 @@ impl ViewState {
             return self.append(appending, view, row, &vector);
         }
         let bytes = vector.len() * 4;
+        self.has_new_vectors = true;
         self.overlay.insert(row, vector);
         if self.overlay.len() * bytes > OVERLAY_BYTES {
             self.apply_overlay(appending, view)?;

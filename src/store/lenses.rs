@@ -1,5 +1,5 @@
-//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, samples of
-//! queries, calibrations.
+//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, calibrations.
+//! Samples of queries are in `samples`.
 //!
 //! Owns how these depend on each other: redefining or dropping a lens drops its statistics and its calibration, and
 //! what a saved lens uses cannot change under it. What any of it means is decided above.
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::{
     Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, LensRecord, PinnedStatistic, ProjectionDef,
-    ProjectionRef, SampleDef, Statistic, Step, limits,
+    ProjectionRef, Statistic, Step, limits,
 };
 use std::sync::Arc;
 
@@ -151,21 +151,8 @@ impl Batch {
         Ok(calibration)
     }
 
-    /// Stores a sample of queries, in place of one of the same name; its commit is filled in here.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say, for a sample without queries, and for
-    /// vectors that are not one for each query; [`ErrorKind::Limit`] for one that is too large.
-    pub fn put_sample(&mut self, mut sample: SampleDef) -> Result<()> {
-        check_sample(&sample)?;
-        sample.commit = self.next_commit();
-        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
-        self.changed = true;
-        self.note(result)
-    }
-
     /// The number that the commit of this batch will have.
-    fn next_commit(&self) -> CommitNumber {
+    pub(super) fn next_commit(&self) -> CommitNumber {
         CommitNumber(self.meta.commit.0 + 1)
     }
 }
@@ -187,28 +174,22 @@ impl Snapshot {
         Ok(Some(statistic))
     }
 
+    /// Commits that changed what a saved lens's pinned statistics were computed from, since the oldest of them; 0 where
+    /// it pins nothing.
+    pub fn commits_behind(&self, lens: &LensRecord) -> u64 {
+        let behind = |pinned: &PinnedStatistic| {
+            let collection = self.collections().iter().find(|def| def.id == pinned.collection);
+            collection.map_or(0, |def| pinned.commits_behind(def, &lens.lens.view))
+        };
+        lens.pinned.iter().map(behind).max().unwrap_or(0)
+    }
+
     /// The calibration of a saved lens.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn calibration(&self, lens: &str) -> Result<Option<Calibration>> {
         self.core().read.get(&tables::CALIBRATIONS, &lens.to_string())
-    }
-
-    /// The sample of that name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn sample(&self, name: &str) -> Result<Option<SampleDef>> {
-        self.core().read.get(&tables::SAMPLES, &name.to_string())
-    }
-
-    /// All samples, by name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn samples(&self) -> Result<Vec<SampleDef>> {
-        Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
     }
 }
 
@@ -238,7 +219,7 @@ pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
 }
 
 /// Refuses a map that could fall, or is not made of numbers.
-fn check_calibration(map: &CalibrationMap) -> Result<()> {
+pub(super) fn check_calibration(map: &CalibrationMap) -> Result<()> {
     let sound = match map {
         CalibrationMap::Logistic { scale, bias } => *scale > 0.0 && scale.is_finite() && bias.is_finite(),
         CalibrationMap::Isotonic { scores, probabilities } => {
@@ -264,31 +245,7 @@ fn check_calibration(map: &CalibrationMap) -> Result<()> {
     }))
 }
 
-/// Refuses a sample that is none.
-fn check_sample(sample: &SampleDef) -> Result<()> {
-    check_name("sample", &sample.name)?;
-    let refuse = |why: String| Err(Error::invalid(format!("sample {} {why}", sample.name)));
-    let count = sample.ids.len();
-    if count == 0 {
-        return refuse("has no queries".to_string());
-    }
-    if sample.texts.len() != count {
-        return refuse(format!("has {count} ids and {} texts", sample.texts.len()));
-    }
-    let Some(vectors) = &sample.vectors else { return Ok(()) };
-    let dimension = vectors.dimension as usize;
-    if dimension == 0 || dimension > limits::DIMENSION || vectors.data.len() != count * dimension {
-        return refuse(format!(
-            "has {count} queries and {} numbers of vectors of dimension {dimension}",
-            vectors.data.len()
-        ));
-    }
-    if vectors.data.iter().any(|value| !value.is_finite()) {
-        return refuse("has a vector that is not finite".to_string());
-    }
-    Ok(())
-}
-
-fn check_name(what: &str, name: &str) -> Result<()> {
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     query::check_name(name).map_err(|error| error.with_field(what))
 }
