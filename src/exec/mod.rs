@@ -6,6 +6,7 @@
 
 pub mod scan;
 
+mod analyze;
 mod answer;
 mod builder;
 mod condition;
@@ -17,9 +18,11 @@ mod params;
 mod pinned;
 mod plan;
 mod prepared;
+mod probability;
 mod ready;
 mod resolve;
 mod run;
+mod sample;
 mod session;
 mod source;
 mod steps;
@@ -28,9 +31,11 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use analyze::{Analysis, AnalyzedStatistic};
+pub use answer::{Answer, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use explain::{Explanation, Stage};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};

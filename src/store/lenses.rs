@@ -92,7 +92,7 @@ impl Batch {
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn pin(&mut self, name: &str, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &name.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {name:?}")));
+            return Err(self.no_such_lens(name)?);
         };
         let result = self.forget_statistics(&record).and_then(|()| self.write_lens(record, pinned));
         self.note(result)
@@ -136,11 +136,31 @@ impl Batch {
 
     /// Gives a saved lens a calibration, in place of the one it may have. Its version and commit are filled in here.
     ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-calibration-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// use simile::types::Calibration;
+    /// use simile::{Record, Session, Store};
+    /// let store = Store::create(dir.join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// batch.commit()?;
+    /// Session::new(&store).run("let plain = score cosine")?;
+    /// let mut batch = store.begin()?;
+    /// batch.put_calibration("plain", Calibration::supplied(8.0, -3.0))?;
+    /// batch.commit()?;
+    /// let answer = store.snapshot()?.query("find \"pockets\" in notes | using plain | score probability")?.run()?;
+    /// assert!((0.0..=1.0).contains(&answer.hits()[0].score()));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Invalid`] for a map that is not one.
     pub fn put_calibration(&mut self, lens: &str, mut calibration: Calibration) -> Result<Calibration> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {lens:?}")));
+            return Err(self.no_such_lens(lens)?);
         };
         check_calibration(&calibration.map)?;
         calibration.lens_version = record.version;
@@ -149,6 +169,18 @@ impl Batch {
         self.changed = true;
         self.note(result)?;
         Ok(calibration)
+    }
+
+    /// The error for a lens that is not there, with the nearest name and the names that are.
+    fn no_such_lens(&self, name: &str) -> Result<Error> {
+        let names: Vec<String> = self.tx()?.range(&tables::LENSES, ..)?.into_iter().map(|(name, _)| name).collect();
+        let nearest = query::suggest(name, names.iter().map(String::as_str));
+        let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+        let listed = match names.as_slice() {
+            [] => "; no lens is saved yet: `let NAME = ...` saves one".to_string(),
+            names => format!(" (lenses: {})", names.join(", ")),
+        };
+        Ok(Error::not_found(format!("there is no lens {name:?}{meant}{listed}")))
     }
 
     /// The number that the commit of this batch will have.

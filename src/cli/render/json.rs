@@ -51,7 +51,35 @@ struct LensShape<'a> {
     metric: &'static str,
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    csls: Option<CslsShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<CalibrationShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<SampleShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PinnedShape>,
+}
+
+#[derive(Serialize)]
+struct CslsShape<'a> {
+    neighbours: u32,
+    sample: &'a str,
+}
+
+#[derive(Serialize)]
+struct CalibrationShape<'a> {
+    metric: &'static str,
+    version: u32,
+    commit: u64,
+    origin: &'a str,
+    labels: u64,
+}
+
+#[derive(Serialize)]
+struct SampleShape<'a> {
+    name: &'a str,
+    queries: u64,
+    collection: &'a str,
 }
 
 #[derive(Serialize)]
@@ -124,6 +152,19 @@ fn lens_shape(header: &LensHeader) -> LensShape<'_> {
         projection: header.projection(),
         metric: header.metric.as_str(),
         direction: header.direction(),
+        csls: header.csls.as_ref().map(|csls| CslsShape { neighbours: csls.neighbours, sample: &csls.sample }),
+        calibration: header.calibration.as_ref().map(|calibration| CalibrationShape {
+            metric: calibration.metric.as_str(),
+            version: calibration.version,
+            commit: calibration.commit.0,
+            origin: &calibration.origin,
+            labels: calibration.labels,
+        }),
+        samples: header
+            .samples
+            .iter()
+            .map(|sample| SampleShape { name: &sample.name, queries: sample.queries, collection: &sample.collection })
+            .collect(),
         pinned: header.pinned.map(|pinned| PinnedShape {
             commit: pinned.commit.0,
             commits_behind: pinned.commits_behind,

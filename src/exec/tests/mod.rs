@@ -2,6 +2,7 @@
 
 mod answers;
 mod errors;
+mod lenses;
 mod statements;
 
 use super::{Answer, Params, Query};
