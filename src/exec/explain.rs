@@ -4,6 +4,7 @@
 //! reports what was measured. It renders nothing.
 
 use super::answer::{Answer, LensHeader, PlanInfo};
+use super::blend;
 use super::params::Params;
 use super::plan::Plan;
 use super::probability::map_text;
@@ -72,7 +73,10 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
         None => run::matched(plan, params)?.len(),
     };
     let mut stages = vec![source_stage(plan)];
-    if !plan.compares_texts() {
+    if !plan.blend.is_empty() {
+        let fold = |part: &Plan| Ok(fold_stage(part, run::is_prepared(part)?));
+        stages.extend(blend::explain_stages(plan, fold)?);
+    } else if !plan.compares_texts() {
         stages.extend(metric_stage(plan));
         stages.push(fold_stage(plan, cached));
     }
@@ -113,6 +117,9 @@ fn source_stage(plan: &Plan) -> Stage {
     } else {
         "a weighted sum of raw vectors, processed once"
     };
+    if !plan.blend.is_empty() {
+        return Stage::new("source", format!("{what}, in the view of each lens"));
+    }
     Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
@@ -167,17 +174,24 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => run::scannable(plan, &run::matched(plan, params)?).len(),
     };
-    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let row_bytes = view.map_or(0, |view| view.dimension.unwrap_or(0) as usize * view.element.size_bytes()) as u64;
-        let bytes = rows * row_bytes;
+        let bytes = rows * row_bytes(plan);
         let text = format!("{rows} rows, {:.1} MB, exact, {threads}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);
     Ok(stage)
+}
+
+/// Bytes of one record in the views that are read.
+fn row_bytes(plan: &Plan) -> u64 {
+    let mut views: Vec<&str> = blend::parts(plan).iter().map(|(_, part)| part.lens.def.view.as_str()).collect();
+    views.sort_unstable();
+    views.dedup();
+    let defs = views.iter().filter_map(|view| plan.collection.view(view)).map(|view| view.def());
+    defs.map(|view| view.dimension.unwrap_or(0) as u64 * view.element.size_bytes() as u64).sum()
 }
 
 fn then_stage(plan: &Plan) -> Stage {

@@ -8,7 +8,9 @@ pub mod scan;
 
 mod analyze;
 mod answer;
+mod blend;
 mod builder;
+mod compare;
 mod condition;
 mod explain;
 mod filter;
@@ -32,8 +34,11 @@ mod texts;
 mod tests;
 
 pub use analyze::{Analysis, AnalyzedStatistic};
-pub use answer::{Answer, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use answer::{
+    Answer, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader,
+};
 pub use builder::{Filter, FindBuilder, Lens, Source};
+pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
 pub use params::{Param, Params};
 pub use prepared::Query;

@@ -4,6 +4,7 @@
 //! the rows is `run`'s business.
 
 use super::answer::{CalibrationHeader, CslsHeader, LensHeader, PinnedHeader};
+use super::blend::{self, BlendPart};
 use super::params::Params;
 use super::probability::{Reach, probability, reach, shown_metric};
 use super::resolve::param_names;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 pub(crate) struct Plan {
     pub(crate) snapshot: Snapshot,
     pub(crate) collection: Arc<CollectionSnapshot>,
-    /// View, steps and metric, settled.
+    /// View, steps and metric, settled; of a blend, its first lens.
     pub(crate) lens: PlannedLens,
+    /// The lenses of a blend; empty for any other lens.
+    pub(crate) blend: Vec<BlendPart>,
     /// The tree with its defaults filled in. Spans point into `text`.
     pub(crate) find: Find,
     /// `find` in canonical form.
@@ -124,6 +127,9 @@ impl Plan {
 
     /// The lens as it was understood.
     pub(crate) fn header(&self) -> LensHeader {
+        if !self.blend.is_empty() {
+            return blend::header(self);
+        }
         let view = self.collection.view(&self.lens.def.view);
         LensHeader {
             name: self.lens.saved_name.clone(),
@@ -136,6 +142,7 @@ impl Plan {
             csls: self.csls_header(),
             calibration: self.calibration_header(),
             pinned: self.pinned_header(),
+            blend: Vec::new(),
         }
     }
 

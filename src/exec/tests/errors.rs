@@ -141,21 +141,6 @@ fn values_that_are_not_finite_are_refused() {
 }
 
 #[test]
-fn what_a_later_version_does_is_refused_by_name() {
-    let (fixture, _) = words();
-    for (stages, named) in [("blend 0.5 * a + 0.5 * b", "`blend`")] {
-        let error = fixture.error(&format!("find #w9 in words | {stages}"));
-        assert_eq!(error.code, "resolve::not_yet", "{stages}");
-        assert!(
-            error.message.contains(named) && error.message.contains("not available in this version"),
-            "{}",
-            error.message
-        );
-        assert!(!error.found.is_empty(), "{stages}");
-    }
-}
-
-#[test]
 fn the_builder_gets_the_same_errors_with_places() {
     use crate::exec::{Lens, Source};
     let (fixture, _) = words();
