@@ -8,6 +8,7 @@ use super::blend;
 use super::params::Params;
 use super::path::{self, Path};
 use super::plan::Plan;
+use super::probability::map_text;
 use super::run::{self, Run};
 use crate::error::Result;
 use crate::lens::RowSource;
@@ -124,28 +125,40 @@ fn source_stage(plan: &Plan) -> Stage {
     Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
+/// What the metric is made of, from the inside out: the metric itself, its hub correction, its calibration.
 fn metric_stage(plan: &Plan) -> Option<Stage> {
-    let text = match plan.lens.def.metric {
-        Metric::Pearson => "pearson = center | normalize | dot",
-        Metric::Cosine => "cosine = normalize | dot",
-        Metric::Euclidean => "euclidean = |q - x|, finalists from the f64 difference",
-        _ => return None,
+    let metric = plan.lens.def.metric;
+    let mut parts: Vec<String> = match metric {
+        Metric::Pearson => vec!["pearson = center | normalize | dot".to_string()],
+        Metric::Cosine => vec!["cosine = normalize | dot".to_string()],
+        Metric::Euclidean => vec!["euclidean = |q - x|, finalists from the f64 difference".to_string()],
+        _ => Vec::new(),
     };
-    Some(Stage::new("metric", text))
+    if let Some((neighbours, name)) = &plan.lens.def.csls {
+        let sample = plan.lens.steps.samples.iter().find(|sample| sample.name == *name);
+        let queries = sample.map_or(0, |sample| sample.queries);
+        parts.push(format!(
+            "csls = {} - 0.5 * mean of the record's {neighbours} highest with the {queries} queries of sample {name}",
+            metric.as_str()
+        ));
+    }
+    if let Some(calibration) = &plan.lens.calibration {
+        parts.push(format!(
+            "probability = {}, {} (commit {}); ranked by the score below it",
+            map_text(calibration, &plan.lens.def),
+            calibration.origin,
+            calibration.commit
+        ));
+    }
+    (!parts.is_empty()).then(|| Stage::new("metric", parts.join("; ")))
 }
 
 fn fold_stage(plan: &Plan, cached: bool) -> Stage {
     let steps = if plan.lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
-    let statistics = match (plan.header().pinned, plan.centers()) {
-        (Some(pinned), true) => format!(
-            "; mean of {} records pinned at commit {} ({} commits behind)",
-            pinned.records, pinned.commit, pinned.commits_behind
-        ),
-        (None, true) => "; mean of this commit's records".to_string(),
-        _ => String::new(),
-    };
     let scalars = if cached { "scalars per record cached" } else { "scalars per record computed first" };
-    Stage::new("fold", format!("{steps}: one dot product per record with the raw row; {scalars}{statistics}"))
+    let mut parts = vec![format!("{steps}: one dot product per record with the raw row"), scalars.to_string()];
+    parts.extend(plan.statistics_texts());
+    Stage::new("fold", parts.join("; "))
 }
 
 fn filter_stage(plan: &Plan, matched: u64) -> Option<Stage> {

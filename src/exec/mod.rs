@@ -6,6 +6,7 @@
 
 pub mod scan;
 
+mod analyze;
 mod answer;
 mod blend;
 mod builder;
@@ -21,9 +22,11 @@ mod path;
 mod pinned;
 mod plan;
 mod prepared;
+mod probability;
 mod ready;
 mod resolve;
 mod run;
+mod sample;
 mod session;
 mod source;
 mod steps;
@@ -32,11 +35,15 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use analyze::{Analysis, AnalyzedStatistic};
+pub use answer::{
+    Answer, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader,
+};
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
 pub use materialize::{Materialized, materialize};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};

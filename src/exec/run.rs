@@ -15,7 +15,6 @@ use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
 use crate::error::{Error, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery};
-use crate::query::ast::Bound;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
 use crate::types::{RowId, RowSet};
@@ -214,9 +213,7 @@ fn scan_rows(
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
-    let bound = plan.find.output.bound.as_ref().map(|bound| match bound.node {
-        Bound::Above(bound) | Bound::Within(bound) => bound,
-    });
+    let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
     let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound))?;
     Ok((found.into_iter().map(|found| found.hits).collect(), path))
 }
@@ -230,10 +227,7 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let query = source::text(plan, view, params)?;
     timings.source = clock.lap();
     let (skip, top) = plan.window();
-    let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
-        Some(Bound::Within(distance)) => Some(distance),
-        _ => None,
-    };
+    let within = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
     let taking_part = TextRows { matched: &rows.matched, left_out: &rows.left_out };
     let scan = scan_texts(&plan.collection, view.def(), &query, taking_part, skip + top, within, control)?;
     timings.scan = clock.lap();
@@ -258,11 +252,16 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let mut hits = Vec::new();
-    for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {
+    let metric = plan.lens.shown_metric();
+    let shown = found.into_iter().map(|hit| Scored { value: plan.lens.shown(hit.value), ..hit });
+    // A bound on a probability was only an estimate for the score below it.
+    let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
+    let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
+    for (place, hit) in kept.enumerate().skip(skip).take(top) {
         let record = plan.collection.record(RowId(hit.row))?;
         hits.push(Hit {
             rank: place as u64 + 1,
-            metric: plan.lens.def.metric,
+            metric,
             value: hit.value,
             row: RowId(hit.row),
             key: record.key,

@@ -51,6 +51,14 @@ impl Chain {
         Ok(chain)
     }
 
+    /// A stand-in until hub correction is merged.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn with_csls(self, _neighbours: usize, _sample: super::SampleRows) -> Result<Self> {
+        Err(Error::new(crate::error::ErrorKind::Unsupported, "csls is not there yet"))
+    }
+
     /// The steps in the order they run.
     pub fn steps(&self) -> &[ResolvedStep] {
         &self.steps

@@ -28,7 +28,7 @@ pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;
-pub use step::{ResolvedStep, VectorMetric};
+pub use step::{ResolvedStep, SampleRows, VectorMetric};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

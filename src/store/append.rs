@@ -54,6 +54,8 @@ pub(super) struct ViewState {
     rewritten: BTreeSet<u32>,
     /// Readers of closed segments, for copies.
     readers: BTreeMap<SegmentId, SegmentReader>,
+    /// Whether this batch has given it a vector.
+    pub(super) has_new_vectors: bool,
 }
 
 impl ViewState {
@@ -83,6 +85,7 @@ impl ViewState {
         }
         self.push(appending, view, gap, |writer, range| writer.append_absent(range.len() as u32))?;
         let count = (vectors.len() / dimension) as u32;
+        self.has_new_vectors |= count > 0;
         self.push(appending, view, count, |writer, range| {
             writer.append_f32(vectors.get(range.start * dimension..range.end * dimension).unwrap_or_default())
         })
@@ -157,6 +160,7 @@ impl ViewState {
         vector: Vec<f32>,
     ) -> Result<()> {
         let bytes = vector.len() * 4;
+        self.has_new_vectors = true;
         self.overlay.insert(row, vector);
         if self.overlay.len() * bytes > OVERLAY_BYTES {
             self.apply_overlay(appending, view)?;

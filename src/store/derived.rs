@@ -173,6 +173,7 @@ pub(super) fn view_def(def: &DerivedDef) -> ViewDef {
         dimension: Some(def.dimension),
         element: def.element,
         rows: def.rows,
+        revision: 0,
     }
 }
 

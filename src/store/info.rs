@@ -34,6 +34,8 @@ pub struct StoreInfo {
     pub projections: Vec<ProjectionInfo>,
     /// Saved lenses by name.
     pub lenses: Vec<LensInfo>,
+    /// Samples of queries by name.
+    pub samples: Vec<SampleInfo>,
 }
 
 /// A collection in numbers.
@@ -96,8 +98,10 @@ pub struct LensInfo {
     pub record: LensRecord,
     /// Oldest commit that a pinned statistic was computed at; `None`: nothing is pinned.
     pub pinned_at: Option<CommitNumber>,
-    /// Commits since then.
+    /// Commits since then that changed what a pinned statistic was computed from; the largest such number.
     pub stale_commits: u64,
+    /// Where the lens's calibration came from, if it has one.
+    pub calibration: Option<String>,
     /// What is kept ready of it.
     pub derived: Vec<DerivedInfo>,
 }
@@ -122,6 +126,23 @@ pub struct DerivedInfo {
     pub segments: u64,
     /// Bytes of its segment files.
     pub bytes: u64,
+}
+
+/// A sample of queries in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleInfo {
+    /// Name.
+    pub name: String,
+    /// The collection its queries ask.
+    pub collection: String,
+    /// Number of queries.
+    pub queries: u64,
+    /// The view that its vectors are for; `None`: it has texts only.
+    pub view: Option<String>,
+    /// Dimension of its vectors.
+    pub dimension: Option<u32>,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
 }
 
 impl StoreInfo {
@@ -163,7 +184,8 @@ impl StoreInfo {
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,
-            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(lens, snapshot)).collect::<Result<_>>()?,
+            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(snapshot, lens)).collect::<Result<_>>()?,
+            samples: samples(snapshot)?,
         })
     }
 }
@@ -230,12 +252,27 @@ fn projections(snapshot: &Snapshot) -> Result<Vec<ProjectionInfo>> {
         .collect())
 }
 
-fn lens_info(record: LensRecord, snapshot: &Snapshot) -> Result<LensInfo> {
+fn lens_info(snapshot: &Snapshot, record: LensRecord) -> Result<LensInfo> {
+    let calibration = snapshot.calibration(&record.name)?.map(|calibration| calibration.origin);
     let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
-    let stale_commits = pinned_at.map_or(0, |commit| snapshot.commit().0.saturating_sub(commit.0));
+    let stale_commits = snapshot.commits_behind(&record);
     let mut derived = Vec::new();
     for def in snapshot.collections() {
         derived.extend(snapshot.collection(&def.name)?.derived_info(&record)?);
     }
-    Ok(LensInfo { record, pinned_at, stale_commits, derived })
+    Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
+}
+
+fn samples(snapshot: &Snapshot) -> Result<Vec<SampleInfo>> {
+    let samples = snapshot.samples()?.into_iter();
+    Ok(samples
+        .map(|sample| SampleInfo {
+            collection: snapshot.collection_name(sample.collection).to_string(),
+            queries: sample.ids.len() as u64,
+            dimension: sample.vectors.as_ref().map(|vectors| vectors.dimension),
+            view: sample.vectors.map(|vectors| vectors.view),
+            name: sample.name,
+            commit: sample.commit,
+        })
+        .collect())
 }

@@ -1,5 +1,5 @@
-//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, samples of
-//! queries, calibrations.
+//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, calibrations.
+//! Samples of queries are in `samples`.
 //!
 //! Owns how these depend on each other: redefining or dropping a lens drops its statistics, its calibration and what is
 //! derived from it, new statistics make the derived rows be written anew, and what a saved lens uses cannot change under
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::{
     Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, LensRecord, PinnedStatistic, ProjectionDef,
-    ProjectionRef, SampleDef, Statistic, Step, limits,
+    ProjectionRef, Statistic, Step, limits,
 };
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ impl Batch {
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn pin(&mut self, name: &str, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &name.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {name:?}")));
+            return Err(self.no_such_lens(name)?);
         };
         let result = self.forget_statistics(&record).and_then(|()| {
             let record = self.write_lens(record, pinned)?;
@@ -144,11 +144,31 @@ impl Batch {
 
     /// Gives a saved lens a calibration, in place of the one it may have. Its version and commit are filled in here.
     ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-calibration-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// use simile::types::Calibration;
+    /// use simile::{Record, Session, Store};
+    /// let store = Store::create(dir.join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// batch.commit()?;
+    /// Session::new(&store).run("let plain = score cosine")?;
+    /// let mut batch = store.begin()?;
+    /// batch.put_calibration("plain", Calibration::supplied(8.0, -3.0))?;
+    /// batch.commit()?;
+    /// let answer = store.snapshot()?.query("find \"pockets\" in notes | using plain | score probability")?.run()?;
+    /// assert!((0.0..=1.0).contains(&answer.hits()[0].score()));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Invalid`] for a map that is not one.
     pub fn put_calibration(&mut self, lens: &str, mut calibration: Calibration) -> Result<Calibration> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {lens:?}")));
+            return Err(self.no_such_lens(lens)?);
         };
         check_calibration(&calibration.map)?;
         calibration.lens_version = record.version;
@@ -159,21 +179,20 @@ impl Batch {
         Ok(calibration)
     }
 
-    /// Stores a sample of queries, in place of one of the same name; its commit is filled in here.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say, for a sample without queries, and for
-    /// vectors that are not one for each query; [`ErrorKind::Limit`] for one that is too large.
-    pub fn put_sample(&mut self, mut sample: SampleDef) -> Result<()> {
-        check_sample(&sample)?;
-        sample.commit = self.next_commit();
-        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
-        self.changed = true;
-        self.note(result)
+    /// The error for a lens that is not there, with the nearest name and the names that are.
+    fn no_such_lens(&self, name: &str) -> Result<Error> {
+        let names: Vec<String> = self.tx()?.range(&tables::LENSES, ..)?.into_iter().map(|(name, _)| name).collect();
+        let nearest = query::suggest(name, names.iter().map(String::as_str));
+        let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+        let listed = match names.as_slice() {
+            [] => "; no lens is saved yet: `let NAME = ...` saves one".to_string(),
+            names => format!(" (lenses: {})", names.join(", ")),
+        };
+        Ok(Error::not_found(format!("there is no lens {name:?}{meant}{listed}")))
     }
 
     /// The number that the commit of this batch will have.
-    fn next_commit(&self) -> CommitNumber {
+    pub(super) fn next_commit(&self) -> CommitNumber {
         CommitNumber(self.meta.commit.0 + 1)
     }
 }
@@ -195,28 +214,22 @@ impl Snapshot {
         Ok(Some(statistic))
     }
 
+    /// Commits that changed what a saved lens's pinned statistics were computed from, since the oldest of them; 0 where
+    /// it pins nothing.
+    pub fn commits_behind(&self, lens: &LensRecord) -> u64 {
+        let behind = |pinned: &PinnedStatistic| {
+            let collection = self.collections().iter().find(|def| def.id == pinned.collection);
+            collection.map_or(0, |def| pinned.commits_behind(def, &lens.lens.view))
+        };
+        lens.pinned.iter().map(behind).max().unwrap_or(0)
+    }
+
     /// The calibration of a saved lens.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn calibration(&self, lens: &str) -> Result<Option<Calibration>> {
         self.core().read.get(&tables::CALIBRATIONS, &lens.to_string())
-    }
-
-    /// The sample of that name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn sample(&self, name: &str) -> Result<Option<SampleDef>> {
-        self.core().read.get(&tables::SAMPLES, &name.to_string())
-    }
-
-    /// All samples, by name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn samples(&self) -> Result<Vec<SampleDef>> {
-        Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
     }
 }
 
@@ -255,7 +268,7 @@ pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
 }
 
 /// Refuses a map that could fall, or is not made of numbers.
-fn check_calibration(map: &CalibrationMap) -> Result<()> {
+pub(super) fn check_calibration(map: &CalibrationMap) -> Result<()> {
     let sound = match map {
         CalibrationMap::Logistic { scale, bias } => *scale > 0.0 && scale.is_finite() && bias.is_finite(),
         CalibrationMap::Isotonic { scores, probabilities } => {
@@ -281,31 +294,7 @@ fn check_calibration(map: &CalibrationMap) -> Result<()> {
     }))
 }
 
-/// Refuses a sample that is none.
-fn check_sample(sample: &SampleDef) -> Result<()> {
-    check_name("sample", &sample.name)?;
-    let refuse = |why: String| Err(Error::invalid(format!("sample {} {why}", sample.name)));
-    let count = sample.ids.len();
-    if count == 0 {
-        return refuse("has no queries".to_string());
-    }
-    if sample.texts.len() != count {
-        return refuse(format!("has {count} ids and {} texts", sample.texts.len()));
-    }
-    let Some(vectors) = &sample.vectors else { return Ok(()) };
-    let dimension = vectors.dimension as usize;
-    if dimension == 0 || dimension > limits::DIMENSION || vectors.data.len() != count * dimension {
-        return refuse(format!(
-            "has {count} queries and {} numbers of vectors of dimension {dimension}",
-            vectors.data.len()
-        ));
-    }
-    if vectors.data.iter().any(|value| !value.is_finite()) {
-        return refuse("has a vector that is not finite".to_string());
-    }
-    Ok(())
-}
-
-fn check_name(what: &str, name: &str) -> Result<()> {
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     query::check_name(name).map_err(|error| error.with_field(what))
 }

@@ -18,7 +18,8 @@
 //! batch.embed(collection, Some(view) | None) -> Result<u64>  fills what has no vector yet; number of vectors
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
-//! batch.put_sample(SampleDef), put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.put_sample(SampleDef) -> Result<Stored>, drop_sample(name) -> Result<bool>
+//! batch.put_calibration(lens, Calibration) -> Result<Calibration>
 //! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
 //! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
@@ -50,6 +51,7 @@ mod readers;
 mod record;
 mod recover;
 mod rows;
+mod samples;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -64,8 +66,9 @@ pub use check::CheckReport;
 pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use handle::Store;
-pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
+pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;
 pub use writer::{CollectionWriter, Outcome};

@@ -3,6 +3,7 @@
 mod answers;
 mod errors;
 mod forms;
+mod lenses;
 mod materialized;
 mod statements;
 

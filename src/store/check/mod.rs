@@ -5,6 +5,7 @@
 //! the snapshot again, as long as that shows the same commit. It changes nothing.
 
 mod derived;
+mod lenses;
 mod records;
 mod views;
 
@@ -141,14 +142,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Projections, lenses and garbage can be read, and stand under their own names.
+    /// Projections, lenses, samples and garbage can be read, and stand under their own names.
     fn check_named_things(&mut self) -> Result<()> {
-        let lenses = self.core.read.range(&tables::LENSES, ..);
-        for (name, lens) in self.keep(lenses)?.unwrap_or_default() {
-            if name != lens.name {
-                self.find(format!("lens {name}"), format!("a lens named {name}"), lens.name);
-            }
-        }
+        self.check_lenses()?;
         let projections = self.core.read.range(&tables::PROJECTIONS, ..);
         for (name, projection) in self.keep(projections)?.unwrap_or_default() {
             if let Err(error) = super::lenses::check_projection(&projection) {
