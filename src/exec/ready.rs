@@ -17,7 +17,11 @@ use std::sync::Arc;
 pub(crate) fn chain(view: &ViewSnapshot, lens: &PlannedLens) -> Result<Option<Chain>> {
     let Some(dimension) = view.def().dimension else { return Ok(None) };
     let metric = VectorMetric::try_from(lens.def.metric)?;
-    Chain::new(lens.steps.steps.clone(), metric, dimension as usize).map(Some)
+    let chain = Chain::new(lens.steps.steps.clone(), metric, dimension as usize)?;
+    match &lens.steps.csls {
+        Some((neighbours, sample)) => chain.with_csls(*neighbours, sample.clone()).map(Some),
+        None => Ok(Some(chain)),
+    }
 }
 
 /// Everything the scalars depend on: rows (view and commit), chain, and whose pinned statistics.

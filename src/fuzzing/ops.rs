@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, Options, Snapshot, Store, ViewSpec};
 use crate::text::embed::Embedder;
 use crate::types::{
-    Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, Metric, PinnedStatistic, ProjectionDef, Record,
+    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic, ProjectionDef, Record,
     RowId, SampleDef, SampleVectors, Statistic, Step as LensStep,
 };
 use std::collections::BTreeMap;
@@ -51,6 +51,7 @@ pub(super) enum Change {
     Lens(u8),
     Sample(u8),
     Calibration(u8),
+    Materialize(u8),
 }
 
 /// One thing that is done to a store.
@@ -64,7 +65,7 @@ pub(super) enum Step {
 
 impl Change {
     fn choose(choices: &mut Choices<'_>) -> Change {
-        let (kind, collection) = (choices.below(16), choices.below(2));
+        let (kind, collection) = (choices.below(17), choices.below(2));
         let (id, number) = (choices.below(24), choices.byte());
         match kind {
             0..6 => Change::Put { collection, id, text: number % 8, vector: number / 8, embed: number % 3 > 0 },
@@ -76,6 +77,7 @@ impl Change {
             12 => Change::Embed { collection },
             13 => Change::Projection(number % 3),
             14 => Change::Lens(number % 3),
+            16 => Change::Materialize(number % 3),
             _ if number % 2 == 0 => Change::Sample(number % 3),
             _ => Change::Calibration(number % 3),
         }
@@ -208,7 +210,7 @@ impl Change {
                     0 => ViewSpec::template("t", "Topic of {text}"),
                     1 => ViewSpec::text_from("w", "rewritten"),
                     2 => ViewSpec::vectors_only("x"),
-                    _ => ViewSpec::template("u", "{text}").element(crate::types::ElementType::F16),
+                    _ => ViewSpec::template("u", "{text}").element(ElementType::F16),
                 },
             ),
             Change::Embed { collection } => batch.embed(&collection_name(*collection), None).map(drop),
@@ -224,16 +226,20 @@ impl Change {
                 let (view, steps) = ("raw".to_string(), vec![LensStep::CenterCorpus]);
                 let lens = LensDef { view, steps, metric: Metric::Cosine, csls: None };
                 let (collection, commit) = (CollectionId(1), CommitNumber(0));
-                let pinned = PinnedStatistic { collection, step_idx: 0, commit, records: 2 };
+                let pinned = PinnedStatistic { collection, step_idx: 0, commit, records: 2, revision: 0 };
                 let statistic = Statistic::Mean(vec![f64::from(*number); 3]);
                 batch.put_lens(&format!("l{number}"), lens, vec![(pinned, statistic)]).map(drop)
             }
-            Change::Sample(number) => batch.put_sample(SampleDef {
-                name: format!("s{number}"),
-                collection: CollectionId(1),
-                ids: vec!["q".to_string()],
-                texts: vec![format!("question {number}")],
-                vectors: Some(SampleVectors { view: "v".to_string(), dimension: 2, data: vec![1.0, 2.0] }),
+            Change::Sample(number) => {
+                let vectors = SampleVectors { view: "v".to_string(), dimension: 3, data: vec![1.0, 2.0, f32::from(*number)] };
+                let sample = SampleDef {
+                    ids: vec!["q".to_string()],
+                    texts: vec![format!("question {number}")],
+                    vectors: Some(vectors),
+                    ..SampleDef::new(&format!("s{number}"), CollectionId(1))
+                };
+                batch.put_sample(sample).map(drop)
+            }
                 commit: CommitNumber(0),
             }),
             Change::Calibration(number) => {
@@ -242,6 +248,7 @@ impl Change {
                 let calibration = Calibration { lens_version: 0, map, origin, labels: 0, commit };
                 batch.put_calibration(&format!("l{number}"), calibration).map(drop)
             }
+            Change::Materialize(number) => batch.materialize(&format!("l{number}"), ElementType::F32).map(drop),
             _ => Ok(()),
         }
     }
@@ -287,8 +294,8 @@ pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
         line(format_args!("collection {} {} {:?} next {}", def.id, def.name, def.fields, def.next_key));
         for view in &def.views {
             line(format_args!(
-                "view {} {} {:?} {:?} {:?}",
-                view.id, view.name, view.kind, view.dimension, view.element
+                "view {} {} {:?} {:?} {:?} {}",
+                view.id, view.name, view.kind, view.dimension, view.element, view.revision
             ));
         }
         let collection = snapshot.collection(&def.name)?;

@@ -206,15 +206,7 @@ fn compact_derived(
 ) -> Result<()> {
     let derived: Vec<(ViewId, DerivedDef)> = appending.tx.range(&tables::DERIVED, ..)?;
     for (id, mut def) in derived.into_iter().filter(|(_, def)| def.collection == collection) {
-        let mut view = ViewDef {
-            id,
-            name: def.lens.clone(),
-            kind: ViewKind::VectorsOnly,
-            embedder: None,
-            dimension: Some(def.dimension),
-            element: def.element,
-            rows: def.rows,
-        };
+        let mut view = super::derived::view_def(&def);
         let mut state = ViewState::load(appending.tx, &view)?;
         state.compact(appending, &mut view, live, control)?;
         state.finish(appending, &view)?;
@@ -243,6 +235,7 @@ impl ViewState {
         let kept = self.segments.partition_point(|entry| entry.first_row + entry.rows <= first_dead);
         let old = self.segments.split_off(kept);
         let Some(first) = old.first() else { return Ok(()) };
+        let has_new_vectors = self.has_new_vectors;
         let absent = self.absent.rows().clone();
         let covered = live.count_range(0..view.rows) as u32;
         view.rows = first.first_row;
@@ -272,6 +265,9 @@ impl ViewState {
             self.discard(appending, view, entry)?;
         }
         // The view covers the rows that it covered, so that what is derived from it ends where it ends.
-        self.append(appending, view, covered, &[])
+        let appended = self.append(appending, view, covered, &[]);
+        // Its vectors are the ones it had.
+        self.has_new_vectors = has_new_vectors;
+        appended
     }
 }

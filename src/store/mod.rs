@@ -20,7 +20,10 @@
 //! batch.embed(collection, Some(view) | None) -> Result<u64>  fills what has no vector yet; number of vectors
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
-//! batch.put_sample(SampleDef), put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.put_sample(SampleDef) -> Result<Stored>, drop_sample(name) -> Result<bool>
+//! batch.put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
+//! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
 //!
 //! writer.insert(Record) -> Result<()>                        Exists for a known id
@@ -40,6 +43,7 @@ mod collection;
 mod column;
 mod compact;
 mod core;
+mod derived;
 mod fill;
 mod flush;
 mod garbage;
@@ -53,6 +57,7 @@ mod record;
 mod recover;
 mod rows;
 mod salvage;
+mod samples;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -69,9 +74,10 @@ pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use compact::Compacted;
 pub use handle::Store;
-pub use info::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use salvage::Salvaged;
+pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;
 pub use writer::{CollectionWriter, Outcome};

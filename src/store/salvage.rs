@@ -128,6 +128,7 @@ impl Work<'_> {
         for (new, old) in state.def.views.iter_mut().zip(&def.views) {
             new.kind.clone_from(&old.kind);
             new.embedder.clone_from(&old.embedder);
+            new.revision = old.revision;
         }
         Ok(idx)
     }
