@@ -8,6 +8,7 @@
 mod build;
 pub mod chain;
 pub mod fold;
+mod hubs;
 pub mod memory;
 mod moments;
 #[cfg(test)]
