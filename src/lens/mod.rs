@@ -9,6 +9,7 @@ mod build;
 pub mod chain;
 pub mod derive;
 pub mod fold;
+mod hubs;
 pub mod memory;
 mod moments;
 #[cfg(test)]

@@ -104,6 +104,7 @@ impl Layout {
             reach: vec![0.0; rows],
             extras: self.groups.iter().map(|&group| (group, vec![0.0; rows])).collect(),
             squares: vec![0.0; if self.squares { rows } else { 0 }],
+            hubs: Default::default(),
         }
     }
 
