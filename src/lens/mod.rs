@@ -16,6 +16,7 @@ pub mod prepared;
 pub mod program;
 pub mod projection;
 pub mod step;
+pub mod stored;
 
 pub use chain::Chain;
 pub use derive::RowProcessor;
@@ -23,6 +24,7 @@ pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;
 pub use step::{ResolvedStep, VectorMetric};
+pub use stored::{ScalarProcessor, StoredScalars};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

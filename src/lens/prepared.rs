@@ -9,7 +9,7 @@ use super::fold::{ProcessedQuery, RecordScalars};
 use super::passes::{self, FinalPass};
 use super::program::{Op, Program, Traveller, Undirected};
 use super::step::{ResolvedStep, VectorMetric};
-use super::{Chain, RowSource};
+use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{simd, stats};
@@ -74,6 +74,20 @@ impl Prepared {
         live: &RowSet,
         pinned: &[PlacedStatistic],
     ) -> Result<Self> {
+        Prepared::compute_stored(chain, source, live, pinned, None)
+    }
+
+    /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; and scalars that cannot be read or are not this chain's.
+    pub fn compute_stored(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
+    ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
                 "the lens was made for {} dimensions, but the view has {}",
@@ -89,8 +103,13 @@ impl Prepared {
             dimension = builder.push(step, step_idx, dimension, given, &mut statistics)?;
         }
         builder.push_metric(chain.metric());
-        let FinalPass { undirected, extreme, scalars } =
-            passes::scalars(source, live, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
+        let rest = stored.map(|stored| live.and_not(stored.known));
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        let mut found = passes::scalars(source, rest.as_ref().unwrap_or(live), &builder.record, squares)?;
+        if let Some(stored) = stored {
+            stored.fill(&mut found)?;
+        }
+        let FinalPass { undirected, extreme, scalars } = found;
         Ok(Prepared {
             chain: chain.clone(),
             statistics,
