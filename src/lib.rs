@@ -52,8 +52,9 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Answer, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Param, Params,
-    PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write, materialize,
+    Agreement, Answer, BlendHeader, Comparison, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing,
+    Materialized, Param, Params, PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, Saved, Session, Source, Stage,
+    is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

@@ -46,7 +46,7 @@ impl Answer {
 pub struct LensHeader {
     /// The saved lens it came from, where `using` named one.
     pub name: Option<String>,
-    /// The view.
+    /// The view; empty for a blend over several.
     pub view: String,
     /// The view's embedder; `None`: vectors are supplied.
     pub embedder: Option<String>,
@@ -54,10 +54,22 @@ pub struct LensHeader {
     pub steps: Vec<Step>,
     /// The projections among the steps with their dimensions, in order.
     pub projections: Vec<ProjectionHeader>,
-    /// The metric.
+    /// The metric; of a blend, whose score is a sum, [`Metric::Dot`].
     pub metric: Metric,
     /// Of what commit the statistics of a saved lens are; `None`: exact for this commit.
     pub pinned: Option<PinnedHeader>,
+    /// The lenses of a blend, in the order written; empty for any other lens.
+    pub blend: Vec<BlendHeader>,
+}
+
+/// One lens of a blend.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BlendHeader {
+    /// What its score is multiplied by.
+    pub weight: f64,
+    /// The lens.
+    pub lens: LensHeader,
 }
 
 impl LensHeader {
@@ -70,6 +82,11 @@ impl LensHeader {
     pub fn projection(&self) -> Option<String> {
         let texts: Vec<&str> = self.projections.iter().map(|projection| projection.name.as_str()).collect();
         (!texts.is_empty()).then(|| texts.join(", "))
+    }
+
+    /// The metric's name in the language, or `blend`.
+    pub fn metric_name(&self) -> &'static str {
+        if self.blend.is_empty() { self.metric.as_str() } else { "blend" }
     }
 
     /// `higher is more similar` or `lower is more similar`.

@@ -4,6 +4,7 @@
 //! runs, with the same errors as for a written statement.
 
 use super::answer::Answer;
+use super::compare::{Comparison, compare_tree};
 use super::params::{Param, Params};
 use super::prepared::Query;
 use crate::error::Result;
@@ -99,6 +100,18 @@ impl Lens {
     /// Starts from a saved lens; steps are added to its own, a metric replaces its own.
     pub fn saved(name: impl Into<String>) -> Self {
         Lens { expr: LensExpr { base: LensBase::Using(name.into().into()), ..LensExpr::default() } }
+    }
+
+    /// A weighted sum of saved lenses' scores. It takes no steps and no metric of its own; `plain` (view `raw`, cosine)
+    /// needs no saving.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::blend([(0.7, "topic"), (0.3, "nationality")]);
+    /// ```
+    pub fn blend<N: Into<String>>(parts: impl IntoIterator<Item = (f64, N)>) -> Self {
+        let parts = parts.into_iter().map(|(weight, name)| (weight, name.into().into())).collect();
+        Lens { expr: LensExpr { base: LensBase::Blend(parts), ..LensExpr::default() } }
     }
 
     fn step(mut self, step: Step) -> Self {
@@ -360,6 +373,35 @@ impl FindBuilder {
     pub fn bind(mut self, name: impl Into<String>, value: impl Into<Param>) -> Self {
         self.params.insert(name.into(), value.into());
         self
+    }
+
+    /// Runs the search through each of these lenses, side by side; it has no lens of its own. `plain` (view `raw`,
+    /// cosine) needs no saving.
+    ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-compare-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// # use simile::{Record, Session, Source, Store};
+    /// # let store = Store::create(dir.join("notes.simile"))?;
+    /// # let mut batch = store.begin()?;
+    /// # batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// # batch.collection("notes")?.insert(Record::new("n2", "The locksmith opens at nine"))?;
+    /// # batch.commit()?;
+    /// Session::new(&store).run("let topic = center corpus")?;
+    /// let find = store.snapshot()?.find(Source::text("pockets")).in_collection("notes").top(2);
+    /// let compared = find.compare(["plain", "topic"])?;
+    /// assert_eq!(compared.columns[1].hits()[0].id(), "n1");
+    /// assert_eq!(compared.agreements[0].overlap, Some(1.0));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`]; a lens that is not there, fewer than two of them, and a search with a lens of its own.
+    pub fn compare<N: Into<String>>(self, lenses: impl IntoIterator<Item = N>) -> Result<Comparison> {
+        let lenses = lenses.into_iter().map(|name| name.into().into()).collect();
+        compare_tree(&self.snapshot, lenses, self.find, &self.params)
     }
 
     /// The prepared search, to be run more than once.

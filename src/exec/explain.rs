@@ -4,6 +4,7 @@
 //! reports what was measured. It renders nothing.
 
 use super::answer::{Answer, LensHeader, PlanInfo};
+use super::blend;
 use super::params::Params;
 use super::path::{self, Path};
 use super::plan::Plan;
@@ -12,7 +13,6 @@ use crate::error::Result;
 use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
-use crate::store::ViewSnapshot;
 use crate::types::control::Control;
 use crate::types::{Metric, ViewKind};
 use std::time::Duration;
@@ -74,7 +74,10 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
         None => run::matched(plan, params)?.len(),
     };
     let mut stages = vec![source_stage(plan)];
-    if !plan.compares_texts() {
+    if !plan.blend.is_empty() {
+        let fold = |part: &Plan| Ok(fold_stage(part, run::is_prepared(part)?));
+        stages.extend(blend::explain_stages(plan, fold)?);
+    } else if !plan.compares_texts() {
         stages.extend(metric_stage(plan));
         stages.push(fold_stage(plan, cached));
     }
@@ -115,6 +118,9 @@ fn source_stage(plan: &Plan) -> Stage {
     } else {
         "a weighted sum of raw vectors, processed once"
     };
+    if !plan.blend.is_empty() {
+        return Stage::new("source", format!("{what}, in the view of each lens"));
+    }
     Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
@@ -157,35 +163,48 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => run::scannable(plan, &run::matched(plan, params)?).len(),
     };
-    let view = plan.collection.view(&plan.lens.def.view);
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let path = view.map_or(Ok(Path::Folded(None)), |view| path::choose(plan, view))?;
-        let measured = run.map(|run| run.answer.plan.path);
-        let (read, how) = match &path {
-            Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
-                (view, "; not the materialized rows: too many are not kept".to_string())
-            }
-            Path::Materialized(kept) => {
-                let (from, to) = (view.map_or(0, RowSource::dimension), kept.dimension());
-                let element = kept.def().element.as_str();
-                (
-                    Some(*kept),
-                    format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows"),
-                )
-            }
-            Path::Folded(Some(why)) => (view, format!("; {why}")),
-            Path::Folded(None) => (view, String::new()),
-        };
-        let read = read.map(ViewSnapshot::def);
-        let row_bytes = read.map_or(0, |view| view.dimension.unwrap_or(0) as usize * view.element.size_bytes()) as u64;
+        let (row_bytes, how) = rows_read(plan, run)?;
         let bytes = rows * row_bytes;
         let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);
     Ok(stage)
+}
+
+/// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
+fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
+    let Some(view) = plan.collection.view(&plan.lens.def.view).filter(|_| plan.blend.is_empty()) else {
+        return Ok((row_bytes(plan), String::new()));
+    };
+    let path = path::choose(plan, view)?;
+    let measured = run.map(|run| run.answer.plan.path);
+    Ok(match &path {
+        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+            (row_bytes(plan), "; not the materialized rows: too many are not kept".to_string())
+        }
+        Path::Materialized(kept) => {
+            let (from, to) = (view.dimension(), kept.dimension());
+            let def = kept.def();
+            let element = def.element.as_str();
+            let how = format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows");
+            (to as u64 * def.element.size_bytes() as u64, how)
+        }
+        Path::Folded(Some(why)) => (row_bytes(plan), format!("; {why}")),
+        Path::Folded(None) => (row_bytes(plan), String::new()),
+    })
+}
+
+/// Bytes of one record in the views that are read.
+fn row_bytes(plan: &Plan) -> u64 {
+    let mut views: Vec<&str> = blend::parts(plan).iter().map(|(_, part)| part.lens.def.view.as_str()).collect();
+    views.sort_unstable();
+    views.dedup();
+    let defs = views.iter().filter_map(|view| plan.collection.view(view)).map(|view| view.def());
+    defs.map(|view| view.dimension.unwrap_or(0) as u64 * view.element.size_bytes() as u64).sum()
 }
 
 fn then_stage(plan: &Plan) -> Stage {

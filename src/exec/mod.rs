@@ -7,7 +7,9 @@
 pub mod scan;
 
 mod answer;
+mod blend;
 mod builder;
+mod compare;
 mod condition;
 mod explain;
 mod filter;
@@ -30,8 +32,9 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};
+pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
 pub use materialize::{Materialized, materialize};
 pub use params::{Param, Params};

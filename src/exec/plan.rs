@@ -4,6 +4,7 @@
 //! the rows is `run`'s business.
 
 use super::answer::{LensHeader, PinnedHeader};
+use super::blend::{self, BlendPart};
 use super::params::Params;
 use super::resolve::param_names;
 use super::steps::Steps;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 pub(crate) struct Plan {
     pub(crate) snapshot: Snapshot,
     pub(crate) collection: Arc<CollectionSnapshot>,
-    /// View, steps and metric, settled.
+    /// View, steps and metric, settled; of a blend, its first lens.
     pub(crate) lens: PlannedLens,
+    /// The lenses of a blend; empty for any other lens.
+    pub(crate) blend: Vec<BlendPart>,
     /// The tree with its defaults filled in. Spans point into `text`.
     pub(crate) find: Find,
     /// `find` in canonical form.
@@ -83,6 +86,9 @@ impl Plan {
 
     /// The lens as it was understood.
     pub(crate) fn header(&self) -> LensHeader {
+        if !self.blend.is_empty() {
+            return blend::header(self);
+        }
         let view = self.collection.view(&self.lens.def.view);
         LensHeader {
             name: self.lens.saved_name.clone(),
@@ -92,6 +98,7 @@ impl Plan {
             projections: self.lens.steps.projections.clone(),
             metric: self.lens.def.metric,
             pinned: self.pinned_header(),
+            blend: Vec::new(),
         }
     }
 

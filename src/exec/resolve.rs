@@ -3,6 +3,7 @@
 //! Owns the meaning of names (collection, view, lens, projection) and of clauses that only fit some metrics. It
 //! reads definitions and never a record or a vector; parameters are settled later, when the search runs.
 
+use super::blend::resolve_blend;
 use super::condition;
 use super::names::Site;
 use super::params::Params;
@@ -38,6 +39,9 @@ pub(crate) struct FlatLens {
 /// # Errors
 /// A query error for every name that does not exist and every clause that does not fit.
 pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Plan> {
+    if let LensBase::Blend(parts) = &find.lens.base {
+        return resolve_blend(snapshot, find, parts, text);
+    }
     let site = Site::new(text);
     let collection = collection(snapshot, &find.collection, &site)?;
     let flat = flatten(snapshot, &find.lens, &site)?;
@@ -69,6 +73,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         snapshot: snapshot.clone(),
         notes: doubts(&flat.def.steps, metric),
         collection,
+        blend: Vec::new(),
         lens: PlannedLens { saved_name: flat.saved.map(|saved| saved.name), pinning, def: flat.def, steps },
         find: filled,
         statement,
@@ -128,7 +133,9 @@ fn base(snapshot: &Snapshot, base: &LensBase, site: &Site<'_>) -> Result<FlatLen
         LensBase::View(view) => Ok(plain(Some(view))),
         LensBase::Blend(parts) => {
             let span = parts.first().map_or(0..0, |(_, name)| name.span.clone());
-            Err(site.not_yet("`blend`", &span).into())
+            let message = "a blend cannot be saved: it is several lenses, each with a view of its own";
+            let hint = "save its lenses, and write the blend where it is used";
+            Err(site.error("resolve::blend_saved", message, &span).hint(hint).into())
         }
         LensBase::Using(name) => {
             let Some(saved) = snapshot.lens(&name.node)? else {
@@ -189,7 +196,7 @@ fn view_exists(collection: &CollectionSnapshot, flat: &FlatLens, site: &Site<'_>
 }
 
 /// `above` goes with scores, `within` with distances, and `top` has a limit.
-fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
+pub(crate) fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
     if let Some(bound) = &find.output.bound {
         let (keyword, instead, kind) = match (bound.node, metric.is_distance()) {
             (Bound::Above(_), true) => ("above", "within", "a distance: lower is more similar"),

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::scan::Scored;
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
-use super::{condition, ready};
+use super::{blend, condition, ready};
 use crate::error::{Error, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery};
 use crate::query::ast::Bound;
@@ -34,11 +34,11 @@ pub(crate) struct Run {
 /// Time of each stage; of a batch, all its searches together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Timings {
-    filter: Duration,
-    source: Duration,
-    fold: Duration,
-    scan: Duration,
-    then: Duration,
+    pub(crate) filter: Duration,
+    pub(crate) source: Duration,
+    pub(crate) fold: Duration,
+    pub(crate) scan: Duration,
+    pub(crate) then: Duration,
 }
 
 impl Timings {
@@ -56,10 +56,15 @@ impl Timings {
 }
 
 /// Times stages one after the other.
-struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    fn lap(&mut self) -> Duration {
+    /// A clock whose first stage began at `begun`.
+    pub(crate) fn new(begun: Instant) -> Self {
+        Clock(begun)
+    }
+
+    pub(crate) fn lap(&mut self) -> Duration {
         let now = Instant::now();
         let lap = now - self.0;
         self.0 = now;
@@ -68,12 +73,12 @@ impl Clock {
 }
 
 /// The rows a search is about, before anything is compared.
-struct Rows {
-    matched: RowSet,
+pub(crate) struct Rows {
+    pub(crate) matched: RowSet,
     /// Matched rows that have a vector.
-    scanned: RowSet,
+    pub(crate) scanned: RowSet,
     /// Rows that the source names and that are not wanted.
-    left_out: RowSet,
+    pub(crate) left_out: RowSet,
 }
 
 /// Live rows that the condition keeps; all live rows where there is none.
@@ -87,8 +92,11 @@ pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     filter::select(&condition, live, &|field| plan.collection.column(field))
 }
 
-/// Rows of `matched` that have a vector in the view.
+/// Rows of `matched` that have a vector in the view; for a blend, in the views of all its lenses.
 pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
+    if !plan.blend.is_empty() {
+        return plan.blend.iter().fold(matched.clone(), |rows, part| scannable(&part.plan, &rows));
+    }
     match plan.collection.view(&plan.lens.def.view) {
         Some(view) if !plan.compares_texts() => matched.and(view.present()),
         _ => matched.clone(),
@@ -112,7 +120,10 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     control.checkpoint()?;
     plan.snapshot.install(|| {
-        if plan.compares_texts() {
+        if !plan.blend.is_empty() {
+            // One pass over the rows for each query: a blend reads them for several lenses at once already.
+            Ok(all_params.iter().map(|params| blend::run(plan, params, control)).collect())
+        } else if plan.compares_texts() {
             Ok(vec![run_text(plan, first, control)])
         } else {
             run_vectors(plan, all_params, control)
@@ -120,12 +131,12 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     })
 }
 
-fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
+pub(crate) fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
     let missing = || Error::not_found(format!("view {} is gone", plan.lens.def.view));
     plan.collection.view(&plan.lens.def.view).ok_or_else(missing)
 }
 
-fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
+pub(crate) fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
     let matched = matched(plan, params)?;
     let scanned = scannable(plan, &matched);
     let named = source::named_rows(plan)?;
@@ -135,7 +146,7 @@ fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
 
 fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result<Vec<Result<Run>>> {
     let begun = Instant::now();
-    let mut clock = Clock(begun);
+    let mut clock = Clock::new(begun);
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     let view = view_of(plan)?;
     let rows = rows_of(plan, first)?;
@@ -212,7 +223,7 @@ fn scan_rows(
 
 fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let begun = Instant::now();
-    let mut clock = Clock(begun);
+    let mut clock = Clock::new(begun);
     let view = view_of(plan)?;
     let rows = rows_of(plan, params)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
@@ -243,8 +254,8 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     Ok(Run { answer, undirected: RowSet::new(), timings })
 }
 
-/// Puts the answer together and reads the records it lists. `found` has the best first.
-fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
+/// The records of what was found, best first, within the plan's window.
+pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let mut hits = Vec::new();
     for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {
@@ -260,6 +271,12 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
             fields: record.fields,
         });
     }
+    Ok(hits)
+}
+
+/// Puts the answer together and reads the records it lists. `found` has the best first.
+fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
+    let hits = hits(plan, found)?;
     let mut notes = plan.notes.clone();
     notes.extend(source::notes(plan, view, params));
     if !plan.compares_texts() && view.def().dimension.is_none() {
@@ -277,7 +294,7 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
 }
 
 /// Statistics and scalars of the plan's chain. `None` where the view has no vectors yet.
-fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
+pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
     let Some(chain) = chain(plan, view)? else { return Ok(None) };
     ready::prepared(&plan.snapshot, view, &plan.lens, &chain).map(Some)
 }
@@ -291,12 +308,17 @@ fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
 
 /// Whether the scalars of the plan's lens are there already.
 pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
+    for part in &plan.blend {
+        if !is_prepared(&part.plan)? {
+            return Ok(false);
+        }
+    }
     let view = view_of(plan)?;
     let Some(chain) = chain(plan, view)? else { return Ok(false) };
     Ok(ready::is_prepared(&plan.snapshot, view, &plan.lens, &chain))
 }
 
-fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
+pub(crate) fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
     prepared.process_sum(&sum.vector, sum.largest_term).map_err(|error| {
         Site::new(&plan.text).error("resolve::no_direction", error.message(), &plan.find.source.span).into()
     })
@@ -310,8 +332,18 @@ pub(crate) fn undirected_ids(plan: &Plan, params: &Params) -> Result<Vec<String>
     if plan.compares_texts() {
         return Ok(Vec::new());
     }
-    let view = view_of(plan)?;
     let scanned = scannable(plan, &matched(plan, params)?);
+    if !plan.blend.is_empty() {
+        let mut rows = RowSet::new();
+        for part in &plan.blend {
+            let view = view_of(&part.plan)?;
+            if let Some(prepared) = plan.snapshot.install(|| prepared(&part.plan, view))? {
+                rows = rows.or(prepared.undirected());
+            }
+        }
+        return rows.and(&scanned).iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect();
+    }
+    let view = view_of(plan)?;
     let Some(prepared) = plan.snapshot.install(|| prepared(plan, view))? else { return Ok(Vec::new()) };
     let rows = scanned.and(prepared.undirected());
     rows.iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect()

@@ -4,6 +4,7 @@
 //! Each statement sees the store's latest commit. What a later version will do parses, and is refused by name.
 
 use super::answer::Answer;
+use super::compare::{Comparison, compare};
 use super::explain::Explanation;
 use super::names::Site;
 use super::params::{Param, Params};
@@ -24,6 +25,8 @@ use std::ops::Range;
 pub enum Reply {
     /// `find`
     Answer(Box<Answer>),
+    /// `compare`
+    Comparison(Box<Comparison>),
     /// `explain`
     Explanation(Box<Explanation>),
     /// `let`
@@ -180,9 +183,9 @@ impl Session {
             Statement::Drop { name } => self.remove(&snapshot, &name, &site),
             Statement::Show(what) => Ok(Reply::Listing(self.show(&snapshot, &what, &site)?)),
             Statement::Pairs(pairs) => Err(later("`pairs`", &site, &pairs.collection.span)),
-            Statement::Compare { lenses, .. } => {
-                let span = lenses.first().map_or(0..0, |name| name.span.clone());
-                Err(later("`compare`", &site, &span))
+            Statement::Compare { lenses, find } => {
+                let comparison = compare(&snapshot, &lenses, &find, text, &self.params, &self.control)?;
+                Ok(Reply::Comparison(Box::new(comparison)))
             }
             Statement::Why { id, .. } => Err(later("`why`", &site, &id.span)),
         }

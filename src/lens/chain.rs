@@ -7,15 +7,18 @@
 //! y(x) = S_0(x) (L x + c_0) + S_1(x) c_1 + ... + S_J c_J        S_J = 1
 //! ```
 //!
-//! where `L` is the product of the linear steps (own-mean, truncation, matrices), `c_g` collects the shifts between
+//! where `L` is the product of the linear steps (own-mean, truncation, matrices, divisions element by element,
+//! directions kept or removed), `c_g` collects the shifts between
 //! the `g`-th normalization and the next one, carried through the linear steps that follow, and `S_g(x)` is one
 //! divided by the norms taken after group `g`. A normalization multiplies what stands before it by one scalar of the
 //! record, and everything else is affine; so a record needs `J` scalars at most, and one if all shifts come before
 //! the first normalization. `cosine` is a normalization at the end of both sides, `pearson` an own-mean and a
 //! normalization. Neither `L` nor any `c_g` is ever formed: see `program` for the steps and `fold` for their adjoint.
 
-use super::step::{ResolvedStep, VectorMetric};
-use crate::error::{Error, Result};
+use super::build::{LARGEST, LARGEST_QUERY};
+use super::step::{ResolvedStep, SampleRows, VectorMetric};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::limits;
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -28,9 +31,6 @@ pub struct Chain {
     output_dimension: usize,
 }
 
-/// Decimal logarithm of the largest intermediate that is let through: its square must fit an `f64`.
-const LARGEST_EXPONENT: f64 = 150.0;
-
 impl Chain {
     /// Checks `steps` and `metric` for rows of dimension `dimension`.
     ///
@@ -40,6 +40,9 @@ impl Chain {
     pub fn new(steps: Vec<ResolvedStep>, metric: VectorMetric, dimension: usize) -> Result<Self> {
         let mut output_dimension = dimension;
         for (idx, step) in steps.iter().enumerate() {
+            if let ResolvedStep::CenterSides(sample) = step {
+                check_sample(sample, dimension).map_err(|e| e.context(format!("step {} ({step})", idx + 1)))?;
+            }
             output_dimension =
                 dimension_after(step, output_dimension).map_err(|e| e.context(format!("step {} ({step})", idx + 1)))?;
         }
@@ -110,29 +113,36 @@ impl Chain {
         hash.digest128()
     }
 
-    /// Refuses chains whose intermediates could overflow: rows are `f32`, a mean at most doubles them, a matrix
-    /// multiplies by at most its Frobenius norm, and a normalization starts again from 1.
+    /// Refuses chains whose intermediates could overflow whatever the rows are: rows are `f32`; subtracting means
+    /// leaves at most the distance from another row, twice the largest norm, however often it is done; a matrix
+    /// multiplies by at most its Frobenius norm, and a normalization starts again from 1. What statistics divide by is
+    /// looked at when they are known.
     fn check_range(&self) -> Result<()> {
-        let start = f64::from(f32::MAX).log10() + (self.dimension as f64).log10() / 2.0;
-        let (mut query, mut record) = (start, start);
+        let root = (self.dimension as f64).log10() / 2.0;
+        let start = (LARGEST_QUERY.log10() + root, f64::from(f32::MAX).log10() + root);
+        let ((mut query, mut record), mut centered) = (start, false);
         for (idx, step) in self.steps.iter().enumerate() {
             match step {
-                ResolvedStep::Normalize => (query, record) = (0.0, 0.0),
-                ResolvedStep::Center
-                | ResolvedStep::CenterCorpus
+                ResolvedStep::Normalize => ((query, record), centered) = ((0.0, 0.0), false),
+                ResolvedStep::CenterCorpus
                 | ResolvedStep::CenterSides(_)
                 | ResolvedStep::Standardize
                 | ResolvedStep::Whiten(_)
-                | ResolvedStep::Drop(_) => (query, record) = (query + 0.31, record + 0.31),
-                ResolvedStep::Truncate(_) => {}
+                | ResolvedStep::Drop(_) => {
+                    let doubled = if centered { 0.0 } else { 2f64.log10() };
+                    (query, record) = (query + doubled, record + doubled);
+                    centered = true;
+                }
+                // What is left of a vector is no longer than the vector.
+                ResolvedStep::Center | ResolvedStep::Truncate(_) => {}
                 ResolvedStep::Project(projection) => {
                     query += projection.query().frobenius().log10().max(0.0);
                     record += projection.record().frobenius().log10().max(0.0);
                 }
             }
-            if query.max(record) > LARGEST_EXPONENT {
+            if query.max(record) > LARGEST.log10() {
                 return Err(Error::invalid(format!(
-                    "step {} ({step}): the matrices multiply to values beyond 1e{LARGEST_EXPONENT}; \
+                    "step {} ({step}): the matrices multiply to values beyond {LARGEST:e}; \
                      put a normalize between them or scale them down",
                     idx + 1
                 )));
@@ -142,6 +152,17 @@ impl Chain {
     }
 }
 
+/// Refuses a sample whose queries are not vectors of the view.
+fn check_sample(sample: &SampleRows, dimension: usize) -> Result<()> {
+    if sample.dimension != dimension || !sample.rows.len().is_multiple_of(dimension.max(1)) {
+        return Err(Error::invalid(format!(
+            "the queries of sample {} have {} dimensions, but the view has {dimension}",
+            sample.name, sample.dimension
+        )));
+    }
+    Ok(())
+}
+
 /// The dimension a step gives when `dimension` reaches it.
 fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
     match step {
@@ -149,8 +170,16 @@ fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
         | ResolvedStep::CenterCorpus
         | ResolvedStep::CenterSides(_)
         | ResolvedStep::Standardize
-        | ResolvedStep::Whiten(None)
         | ResolvedStep::Normalize => Ok(dimension),
+        ResolvedStep::Whiten(_) | ResolvedStep::Drop(_) if dimension > limits::DIRECTIONS_DIMENSION => Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "principal directions are computed of at most {} dimensions, but its input has {dimension}; \
+                 truncate or project first",
+                limits::DIRECTIONS_DIMENSION
+            ),
+        )),
+        ResolvedStep::Whiten(None) => Ok(dimension),
         ResolvedStep::Whiten(Some(0)) => Err(Error::invalid("at least one dimension must be kept")),
         ResolvedStep::Whiten(Some(k)) if *k > dimension => {
             Err(Error::invalid(format!("it keeps {k} dimensions, but its input has {dimension}")))
@@ -222,8 +251,30 @@ mod tests {
     }
 
     #[test]
+    fn subtracting_means_over_and_over_stays_in_range() {
+        for step in [ResolvedStep::Center, ResolvedStep::CenterCorpus, ResolvedStep::Drop(1)] {
+            assert!(Chain::new(vec![step; 2000], VectorMetric::Cosine, 4).is_ok());
+        }
+    }
+
+    #[test]
+    fn samples_and_directions_must_fit() {
+        let error = |step, d| Chain::new(vec![step], VectorMetric::Dot, d).unwrap_err();
+        let sample = SampleRows { name: "asked".into(), dimension: 3, rows: vec![0.0; 6].into() };
+        let message = "step 1 (center sides from asked): the queries of sample asked have 3 dimensions, but the view \
+                       has 4";
+        assert_eq!(error(ResolvedStep::CenterSides(sample), 4).message(), message);
+        assert!(error(ResolvedStep::Whiten(Some(5)), 4).message().contains("keeps 5 dimensions, but its input has 4"));
+        assert!(error(ResolvedStep::Drop(4), 4).message().contains("removes 4 directions"));
+        let error = error(ResolvedStep::Whiten(None), limits::DIRECTIONS_DIMENSION + 1);
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[test]
     fn fingerprints_tell_chains_apart() {
         let print = |steps: Vec<ResolvedStep>, metric| Chain::new(steps, metric, 4).unwrap().fingerprint();
+        let sides =
+            |x: f32| ResolvedStep::CenterSides(SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() });
         let all = [
             print(vec![], VectorMetric::Dot),
             print(vec![], VectorMetric::Cosine),
@@ -234,6 +285,12 @@ mod tests {
             print(vec![project(2, 4, 1.0)], VectorMetric::Dot),
             print(vec![project(4, 4, 1.0)], VectorMetric::Dot),
             print(vec![project(2, 4, 2.0)], VectorMetric::Dot),
+            print(vec![ResolvedStep::Standardize], VectorMetric::Dot),
+            print(vec![ResolvedStep::Whiten(None)], VectorMetric::Dot),
+            print(vec![ResolvedStep::Whiten(Some(4))], VectorMetric::Dot),
+            print(vec![ResolvedStep::Drop(3)], VectorMetric::Dot),
+            print(vec![sides(0.0)], VectorMetric::Dot),
+            print(vec![sides(1.0)], VectorMetric::Dot),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));

@@ -84,7 +84,7 @@ impl RowProcessor {
     pub fn process(&self, row: RowRef<'_>, traveller: &mut Traveller, out: &mut Vec<f32>) -> bool {
         row.widen_f64(&mut traveller.vector);
         traveller.reference = 0.0;
-        if !self.prepared.record().run(traveller, Undirected::Stop) {
+        if !self.prepared.record_program().run(traveller, Undirected::Stop) {
             return false;
         }
         let y = &traveller.vector;
@@ -145,7 +145,7 @@ impl Prepared {
     /// records as [`RowProcessor`] rounds them to `element`.
     pub(crate) fn refold(&self, query: &ProcessedQuery, element: ElementType) -> ProcessedQuery {
         let metric = self.chain().metric();
-        let refolded = ProcessedQuery::new(query.processed.clone(), self.record(), self.chain().dimension(), metric);
+        let refolded = ProcessedQuery::new(query.processed.clone(), self.record_program(), self.chain().dimension(), metric);
         let twice = if metric == VectorMetric::Pearson { 2.0 } else { 1.0 };
         ProcessedQuery { row_error: twice * 1.02 * unit(element), ..refolded }
     }

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `w` and all `h_g` come from one backward pass over the record side's operations, the adjoint of running them: a
-//! matrix becomes its transpose, own-mean is its own adjoint, a truncation pads with zeros, and a shift by `-m` in
-//! group `g` adds `-<v, m>` to `h_g`, `v` being what `u` has become by then.
+//! matrix becomes its transpose, as do coordinates along directions; own-mean, a division element by element and the
+//! removal of directions are their own adjoints, a truncation pads with zeros, and a shift by `-m` in group `g` adds
+//! `-<v, m>` to `h_g`, `v` being what `u` has become by then.
 //!
 //! # The bound
 //! Let `e = 2^-24`, `r(x) = S_0(x) |x|` (the *reach*), and `D(x)` what the scan computes from an `f32` product and
@@ -21,10 +22,13 @@
 //! - `k(d) r |w|`: the `f32` product of `w` and `x` errs by at most `k(d)` of `|w| |x|` (`linalg::simd`);
 //! - `e r |w|` for rounding `w` to `f32` (Cauchy and Schwarz), and the same again for rounding `S_0`;
 //! - `e S_g |h_g|` for rounding `S_g`;
-//! - the last part is all that is `f64`: `F` is the product of the Frobenius norms of the record's matrices, `s_g` the
-//!   sum of the norms of the shifts of group `g` times the norms of the matrices after them, so that the bracket
-//!   bounds the size of all terms that `y(x)` is made of; `t` is `4 (operations + 2) (dimension + 16) 2^-53`, a
-//!   generous count of roundings for the scalars, for the fold, and for the score that is computed in the end.
+//! - the last part is all that is `f64`: `F` is the product of how much longer each of the record's operations can
+//!   make a vector (a matrix: its Frobenius norm; a division: one by its least divisor; orthonormal directions,
+//!   whether kept or removed: 1), `s_g` the sum of the norms of the shifts of group `g` times the same of what follows
+//!   them, so that the bracket bounds the size of all terms that `y(x)` is made of; `t` is
+//!   `4 (roundings + 2) (dimension + 16) 2^-53`, a generous count for the scalars, for the fold, and for the score that
+//!   is computed in the end. An operation counts as one rounding; `k` directions as `sqrt(k)` for each product with
+//!   them, since the error of a product with `V` is a part of `|V|` as Frobenius measures it (`Op::roundings`).
 //!
 //! Each part is taken a hundredth larger, which covers underflow (rows outside 1e-25..1e30 are never left to `f32`)
 //! and the rounding of the bound itself. For squared distances `|u|^2 + |y|^2 - 2 <u, y>` the bound is twice that,
@@ -63,7 +67,7 @@ pub struct ProcessedQuery {
     pub(crate) folded_norm: f64,
     /// `h_g` and `s_g` for `g` in `0..=J`.
     pub(crate) shifts: Vec<Shift>,
-    /// `F`: product of the Frobenius norms of the record side's matrices.
+    /// `F`: how much longer the record side's operations can make a vector.
     pub(crate) growth: f64,
     /// `t`: relative error of the `f64` parts.
     pub(crate) tolerance: f64,
@@ -92,7 +96,7 @@ impl ProcessedQuery {
         let mut shifts = vec![Shift::default(); record.normalizations() + 1];
         let (mut group, mut growth) = (shifts.len() - 1, 1.0);
         let (mut v, mut scratch) = (processed.clone(), Vec::new());
-        let mut widest = dimension.max(v.len());
+        let (mut widest, mut roundings) = (dimension.max(v.len()), 2.0);
         for op in record.ops.iter().rev() {
             match op {
                 Op::OwnMean => subtract_own_mean(&mut v),
@@ -105,15 +109,22 @@ impl ProcessedQuery {
                 Op::Matrix { matrix, .. } => {
                     matrix.apply_transposed(&v, &mut scratch);
                     std::mem::swap(&mut v, &mut scratch);
-                    growth *= matrix.frobenius();
                 }
+                Op::Coordinates(basis) => {
+                    basis.combine(&v, &mut scratch);
+                    std::mem::swap(&mut v, &mut scratch);
+                }
+                Op::Remove(basis) => basis.remove(&mut v),
+                Op::Divide { divisor, .. } => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
             }
+            growth *= op.growth();
+            roundings += op.roundings();
             widest = widest.max(v.len());
         }
         let folded_norm = stats::norm(&v);
-        let scale = power_of_two_above(folded_norm);
+        let scale = stats::power_of_two_above(folded_norm);
         let folded = v.iter().map(|x| (x / scale) as f32).collect();
-        let tolerance = 4.0 * (record.ops.len() + 2) as f64 * (widest + 16) as f64 * (f64::EPSILON / 2.0);
+        let tolerance = 4.0 * roundings * (widest + 16) as f64 * (f64::EPSILON / 2.0);
         let row_error = 0.0;
         ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, row_error, metric }
     }
@@ -178,28 +189,5 @@ impl ProcessedQuery {
             offset,
             scale: self.scale,
         })
-    }
-}
-
-/// The smallest power of two above `x`, within the normal range; 1 for zero.
-fn power_of_two_above(x: f64) -> f64 {
-    if x == 0.0 {
-        return 1.0;
-    }
-    let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1022;
-    f64::from_bits(((exponent.clamp(-1000, 1000) + 1023) as u64) << 52)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scales_are_the_next_power_of_two() {
-        assert_eq!(power_of_two_above(1.0), 2.0);
-        assert_eq!(power_of_two_above(0.75), 1.0);
-        assert_eq!(power_of_two_above(3e10), 2f64.powi(35));
-        assert_eq!(power_of_two_above(0.0), 1.0);
-        assert!(power_of_two_above(1e-320) > 0.0);
     }
 }

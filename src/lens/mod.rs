@@ -5,18 +5,24 @@
 //! knows no file, no collection and no query text. `oracle` is the same language written down naively; tests hold
 //! everything else against it.
 
+mod build;
 pub mod chain;
 pub mod derive;
 pub mod fold;
 pub mod memory;
+mod moments;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod passes;
 pub mod prepared;
 pub mod program;
 pub mod projection;
+mod statistics;
 pub mod step;
 pub mod stored;
+#[cfg(test)]
+mod tests;
+mod tile;
 
 pub use chain::Chain;
 pub use derive::RowProcessor;

@@ -43,7 +43,7 @@ impl ScalarProcessor {
         statistics: &[PlacedStatistic],
     ) -> Result<Self> {
         let prepared = over_no_rows(steps, metric, dimension, statistics)?;
-        Ok(ScalarProcessor { record: prepared.record().clone(), squares: metric == VectorMetric::Euclidean })
+        Ok(ScalarProcessor { record: prepared.record_program().clone(), squares: metric == VectorMetric::Euclidean })
     }
 
     /// Numbers for one record.

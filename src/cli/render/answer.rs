@@ -6,7 +6,8 @@
 use super::table::{Column, lines};
 use super::text::{join_wrapped, one_line, safe, thousands};
 use crate::cli::console::Style;
-use crate::exec::{Answer, LensHeader, PlanInfo};
+use crate::exec::{Answer, BlendHeader, LensHeader, PlanInfo};
+use crate::query::print_number;
 use crate::types::Metric;
 
 /// Columns of a full bar.
@@ -29,6 +30,36 @@ pub(crate) fn render_answer(answer: &Answer, style: Style) -> Vec<String> {
 
 /// The line that says in what respect records were compared.
 pub(crate) fn header_lines(header: &LensHeader, plan: Option<&PlanInfo>, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut parts = lens_parts(header);
+    if !header.blend.is_empty() {
+        let weighted = |part: &BlendHeader| format!("{} * {}", print_number(part.weight), part_name(part));
+        let sum: Vec<String> = header.blend.iter().map(weighted).collect();
+        parts = vec![format!("blend {}", sum.join(" + ").replace("+ -", "- ")), header.direction().to_string()];
+        for part in &header.blend {
+            lines
+                .extend(join_wrapped(&lens_parts(&part.lens), style.width.saturating_sub(2)).into_iter().map(indented));
+        }
+    }
+    if let Some(plan) = plan {
+        let exactness = if plan.exact { "exact" } else { "approximate" };
+        parts.push(format!("{exactness}, {} of {}", thousands(plan.scanned), thousands(plan.rows)));
+    }
+    let mut out = join_wrapped(&parts, style.width);
+    out.extend(lines);
+    out.into_iter().map(|line| style.accent(line)).collect()
+}
+
+fn indented(line: String) -> String {
+    format!("  {line}")
+}
+
+fn part_name(part: &BlendHeader) -> String {
+    one_line(part.lens.name.as_deref().unwrap_or_default())
+}
+
+/// What one lens is made of, in the order it runs.
+fn lens_parts(header: &LensHeader) -> Vec<String> {
     let mut parts = Vec::new();
     let view = match &header.embedder {
         Some(embedder) => format!("view {} ({})", one_line(&header.view), one_line(embedder)),
@@ -56,11 +87,7 @@ pub(crate) fn header_lines(header: &LensHeader, plan: Option<&PlanInfo>, style: 
         };
         parts.push(format!("mean of {} records, {age}", thousands(pinned.records)));
     }
-    if let Some(plan) = plan {
-        let exactness = if plan.exact { "exact" } else { "approximate" };
-        parts.push(format!("{exactness}, {} of {}", thousands(plan.scanned), thousands(plan.rows)));
-    }
-    join_wrapped(&parts, style.width).into_iter().map(|line| style.accent(line)).collect()
+    parts
 }
 
 /// Remarks, one a line.
@@ -96,13 +123,16 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
 /// What a full bar stands for: 1 for metrics that end there, the best score for others, no bars for distances.
 fn bar_scale(answer: &Answer) -> Option<f64> {
     match answer.header.metric {
+        // A sum of scores ends nowhere in particular.
+        _ if !answer.header.blend.is_empty() => best_score(answer),
         Metric::Cosine | Metric::Pearson | Metric::Probability => Some(1.0),
-        Metric::Dot => {
-            let best = answer.hits().first().map(|hit| hit.value())?;
-            (best > 0.0).then_some(best)
-        }
+        Metric::Dot => best_score(answer),
         Metric::Euclidean | Metric::Levenshtein => None,
     }
+}
+
+fn best_score(answer: &Answer) -> Option<f64> {
+    answer.hits().first().map(|hit| hit.value()).filter(|best| *best > 0.0)
 }
 
 /// A bar of eighths of a column; negative shares have none.
@@ -113,7 +143,7 @@ fn bar(share: f64) -> String {
 }
 
 /// A score in a table: three decimals, more digits where those say nothing. JSON has all of them.
-fn number(value: f64, metric: Metric) -> String {
+pub(super) fn number(value: f64, metric: Metric) -> String {
     if metric == Metric::Levenshtein {
         return format!("{value:.0}");
     }

@@ -3,6 +3,7 @@
 //! Owns their shapes and the order of their keys. Numbers are printed so that they come back as the same f64;
 //! milliseconds have three decimals.
 
+use super::comparison::ComparisonDocument;
 use crate::error::Damage;
 use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
 use crate::interchange::jsonl::json_of;
@@ -44,7 +45,8 @@ struct AnswerShape<'a> {
 struct LensShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    view: &'a str,
+    /// Null for a blend over several views.
+    view: Option<&'a str>,
     embedder: Option<&'a str>,
     steps: Vec<String>,
     projection: Option<String>,
@@ -52,6 +54,14 @@ struct LensShape<'a> {
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PinnedShape>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blend: Vec<BlendShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct BlendShape<'a> {
+    weight: f64,
+    lens: LensShape<'a>,
 }
 
 #[derive(Serialize)]
@@ -118,17 +128,22 @@ impl Serialize for AnswerDocument<'_> {
 fn lens_shape(header: &LensHeader) -> LensShape<'_> {
     LensShape {
         name: header.name.as_deref(),
-        view: &header.view,
+        view: (!header.view.is_empty()).then_some(&header.view),
         embedder: header.embedder.as_deref(),
         steps: header.step_texts(),
         projection: header.projection(),
-        metric: header.metric.as_str(),
+        metric: header.metric_name(),
         direction: header.direction(),
         pinned: header.pinned.map(|pinned| PinnedShape {
             commit: pinned.commit.0,
             commits_behind: pinned.commits_behind,
             records: pinned.records,
         }),
+        blend: header
+            .blend
+            .iter()
+            .map(|part| BlendShape { weight: part.weight, lens: lens_shape(&part.lens) })
+            .collect(),
     }
 }
 
@@ -158,6 +173,7 @@ impl Serialize for ReplyDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Reply::Answer(answer) => AnswerDocument(answer).serialize(serializer),
+            Reply::Comparison(comparison) => ComparisonDocument(comparison).serialize(serializer),
             Reply::Explanation(explanation) => explanation_json(explanation).serialize(serializer),
             Reply::Saved(saved) => saved_json(saved).serialize(serializer),
             Reply::Dropped { name, commit } => json!({"dropped": name, "commit": commit.0}).serialize(serializer),

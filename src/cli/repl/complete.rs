@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 /// What can begin a stage.
 const STAGES: &[&str] = &[
     "above",
+    "blend",
     "center",
     "center corpus",
     "exact",
@@ -35,8 +36,9 @@ const AFTER: &[(&str, &[&str])] = &[
     ("explain", &["analyze", "find"]),
 ];
 /// What can begin a line, or stand anywhere.
-const WORDS: &[&str] =
-    &["and", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show"];
+const WORDS: &[&str] = &[
+    "and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show",
+];
 
 /// All names that can be completed.
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ impl Words {
         let names = match last {
             "in" => &self.collections,
             "view" => &self.views,
-            "using" | "drop" => &self.lenses,
+            "using" | "drop" | "compare" => &self.lenses,
             "project" => &self.projections,
             "where" | "and" | "or" | "not" => &self.fields,
             _ => {

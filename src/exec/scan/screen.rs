@@ -81,7 +81,7 @@ fn candidates(prepared: &Prepared, wanted: &Wanted) -> Candidates {
 
 /// Runs `each(state, rows, first row, all allowed)` over the blocks that hold allowed rows, in parallel; the states
 /// that were made on the way.
-fn each_block<S: Send>(
+pub(super) fn each_block<S: Send>(
     source: &dyn RowSource,
     allowed: &RowSet,
     empty: impl Fn() -> S + Sync,

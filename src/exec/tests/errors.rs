@@ -143,7 +143,6 @@ fn what_a_later_version_does_is_refused_by_name() {
         ("center sides from asked", "`center sides`"),
         ("score probability", "`score probability`"),
         ("score cosine csls 10 from asked", "`csls`"),
-        ("blend 0.5 * a + 0.5 * b", "`blend`"),
     ] {
         let error = fixture.error(&format!("find #w9 in words | {stages}"));
         assert_eq!(error.code, "resolve::not_yet", "{stages}");
