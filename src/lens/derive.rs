@@ -69,18 +69,8 @@ impl RowProcessor {
         statistics: &[PlacedStatistic],
         element: ElementType,
     ) -> Result<Self> {
-        let missing = steps.iter().enumerate().find(|(step_idx, step)| {
-            step.takes_statistic() && !statistics.iter().any(|placed| placed.step_idx == *step_idx)
-        });
-        if let Some((step_idx, step)) = missing {
-            let message =
-                format!("nothing is pinned for step {} ({step}), so its results would not last", step_idx + 1);
-            return Err(Error::invalid(message));
-        }
-        // A metric without steps of its own, over no rows: what is left are the statistics given and the operations.
-        let chain = Chain::new(steps, VectorMetric::Dot, dimension)?;
-        let none = MemoryRows::new(&[], dimension, ElementType::F32, 1);
-        let prepared = Prepared::compute_pinned(&chain, &none, &RowSet::new(), statistics)?;
+        // A metric without steps of its own: what is left are the operations of the steps.
+        let prepared = over_no_rows(steps, VectorMetric::Dot, dimension, statistics)?;
         Ok(RowProcessor { prepared, element })
     }
 
@@ -113,6 +103,25 @@ impl RowProcessor {
         }
         is_kept
     }
+}
+
+/// A lens over no rows: its operations, with a statistic given for each step that takes one.
+pub(super) fn over_no_rows(
+    steps: Vec<ResolvedStep>,
+    metric: VectorMetric,
+    dimension: usize,
+    statistics: &[PlacedStatistic],
+) -> Result<Prepared> {
+    let missing = steps.iter().enumerate().find(|(step_idx, step)| {
+        step.takes_statistic() && !statistics.iter().any(|placed| placed.step_idx == *step_idx)
+    });
+    if let Some((step_idx, step)) = missing {
+        let message = format!("nothing is pinned for step {} ({step}), so its results would not last", step_idx + 1);
+        return Err(Error::invalid(message));
+    }
+    let chain = Chain::new(steps, metric, dimension)?;
+    let none = MemoryRows::new(&[], dimension, ElementType::F32, 1);
+    Prepared::compute_pinned(&chain, &none, &RowSet::new(), statistics)
 }
 
 impl ResolvedStep {

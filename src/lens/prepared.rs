@@ -12,7 +12,7 @@ use super::hubs::{self, Hubs};
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
 use super::step::VectorMetric;
-use super::{Chain, RowSource};
+use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::stats;
@@ -83,6 +83,20 @@ impl Prepared {
         live: &RowSet,
         pinned: &[PlacedStatistic],
     ) -> Result<Self> {
+        Prepared::compute_stored(chain, source, live, pinned, None)
+    }
+
+    /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; and scalars that cannot be read or are not this chain's.
+    pub fn compute_stored(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
+    ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
                 "the lens was made for {} dimensions, but the view has {}",
@@ -95,8 +109,13 @@ impl Prepared {
             builder.push(step, pinned.iter().find(|placed| placed.step_idx == step_idx))?;
         }
         builder.push_metric(chain.metric());
-        let FinalPass { undirected, extreme, scalars } =
-            passes::scalars(source, live, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
+        let rest = stored.map(|stored| live.and_not(stored.known));
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        let mut found = passes::scalars(source, rest.as_ref().unwrap_or(live), &builder.record, squares)?;
+        if let Some(stored) = stored {
+            stored.fill(&mut found)?;
+        }
+        let FinalPass { undirected, extreme, scalars } = found;
         let mut prepared = Prepared {
             chain: chain.clone(),
             statistics: builder.statistics,
