@@ -6,6 +6,7 @@
 //! threads, for one query or many, filtered or not. It knows no records and no names.
 
 mod finish;
+mod quick;
 mod screen;
 #[cfg(test)]
 mod tests;
