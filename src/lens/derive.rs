@@ -145,7 +145,8 @@ impl Prepared {
     /// records as [`RowProcessor`] rounds them to `element`.
     pub(crate) fn refold(&self, query: &ProcessedQuery, element: ElementType) -> ProcessedQuery {
         let metric = self.chain().metric();
-        let refolded = ProcessedQuery::new(query.processed.clone(), self.record_program(), self.chain().dimension(), metric);
+        let refolded =
+            ProcessedQuery::new(query.processed.clone(), self.record_program(), self.chain().dimension(), metric);
         let twice = if metric == VectorMetric::Pearson { 2.0 } else { 1.0 };
         ProcessedQuery { row_error: twice * 1.02 * unit(element), ..refolded }
     }

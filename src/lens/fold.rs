@@ -215,29 +215,4 @@ impl ProcessedQuery {
         }
         worst
     }
-
-    /// The upper end of [`ProcessedQuery::interval`] as a test in `f32`, for records without scalars beyond `S_0` and
-    /// their reach, in units of `scale`. The bound is widened by the `f32` operations of the test itself: at most six
-    /// roundings of a term. `None` where the constants leave the range of `f32`.
-    pub(crate) fn line(&self, dot_error: f64) -> Option<simd::Line> {
-        let (first, last) = (self.shifts[0], self.shifts.len() - 1);
-        let spread = first.product.abs() * 7.0 * ROUND + self.tolerance * self.norm * first.size;
-        let shift = (first.product + spread) / self.scale;
-        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND + self.row_error)
-            + self.tolerance * self.norm * self.growth;
-        let error = (error / self.scale) as f32;
-        let offset = if last == 0 {
-            0.0
-        } else {
-            self.shifts[last].product + self.tolerance * self.norm * self.shifts[last].size
-        };
-        // Times a scalar of at most 1e30 nothing overflows to the wrong side.
-        let ordinary = shift.abs() < 1e6 && (shift == 0.0 || shift.abs() > 1e-25) && error < 1e6;
-        ordinary.then(|| simd::Line {
-            shift: (shift as f32).next_up(),
-            error: error.next_up(),
-            offset,
-            scale: self.scale,
-        })
-    }
 }

@@ -272,11 +272,6 @@ impl Prepared {
 }
 
 impl Scalars {
-    /// Whether records have none beyond `S_0` and their reach.
-    pub fn are_simple(&self) -> bool {
-        self.extras.is_empty() && self.squares.is_empty() && self.hubs.0.is_empty()
-    }
-
     /// The scalars of `row`; `extras` is room for the later groups'.
     #[inline]
     pub fn of<'a>(&self, row: usize, extras: &'a mut Vec<(usize, f64)>) -> RecordScalars<'a> {
