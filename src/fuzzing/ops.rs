@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, Options, Snapshot, Store, ViewSpec};
 use crate::text::embed::Embedder;
 use crate::types::{
-    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic, ProjectionDef, Record,
-    RowId, SampleDef, SampleVectors, Statistic, Step as LensStep,
+    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic,
+    ProjectionDef, Record, RowId, SampleDef, SampleVectors, Statistic, Step as LensStep,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -231,7 +231,8 @@ impl Change {
                 batch.put_lens(&format!("l{number}"), lens, vec![(pinned, statistic)]).map(drop)
             }
             Change::Sample(number) => {
-                let vectors = SampleVectors { view: "v".to_string(), dimension: 3, data: vec![1.0, 2.0, f32::from(*number)] };
+                let vectors =
+                    SampleVectors { view: "v".to_string(), dimension: 3, data: vec![1.0, 2.0, f32::from(*number)] };
                 let sample = SampleDef {
                     ids: vec!["q".to_string()],
                     texts: vec![format!("question {number}")],
@@ -240,8 +241,6 @@ impl Change {
                 };
                 batch.put_sample(sample).map(drop)
             }
-                commit: CommitNumber(0),
-            }),
             Change::Calibration(number) => {
                 let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(*number) };
                 let (origin, commit) = ("made up".to_string(), CommitNumber(0));

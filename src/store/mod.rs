@@ -44,6 +44,8 @@ mod column;
 mod compact;
 mod core;
 mod derived;
+#[cfg(test)]
+mod derived_tests;
 mod fill;
 mod flush;
 mod garbage;

@@ -3,8 +3,8 @@
 //! Each command has a file of its own with its arguments and its work; this table is the only list of them, and
 //! help and suggestions come from it.
 
-mod backup;
 mod analyze;
+mod backup;
 mod calibrate;
 mod check;
 mod compact;
