@@ -43,12 +43,8 @@ impl Sound {
             let mut changes: Vec<Change> = [put(1), put(2)].into_iter().chain(views).collect();
             changes.extend([Change::PutMany { collection: 0, count: 1_100 }, Change::Embed { collection: 0 }]);
             changes.extend([Change::Projection(1), Change::Lens(1), Change::Calibration(1), Change::Sample(1)]);
-            let later = vec![
-                Change::Materialize(1),
-                put(3),
-                Change::Remove { collection: 0, id: 1 },
-                Change::RemoveMany { collection: 0, every: 3 },
-            ];
+            let later =
+                vec![put(3), Change::Remove { collection: 0, id: 1 }, Change::RemoveMany { collection: 0, every: 3 }];
             crash::carry_out(&memory, &[Step::Batch(changes, true), Step::Batch(later, true)]);
             Sound::of_storage(&memory)
         })
