@@ -17,6 +17,7 @@ mod passes;
 pub mod prepared;
 pub mod program;
 pub mod projection;
+mod quick;
 mod statistics;
 pub mod step;
 #[cfg(test)]

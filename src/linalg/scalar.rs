@@ -71,6 +71,15 @@ pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
     }
 }
 
+/// `sum += (a + c) + (b + d)`, for four `f32` vectors, widened.
+#[inline(always)]
+pub fn add_four(sum: &mut [f64], [a, b, c, d]: [&[f32]; 4]) {
+    let rows = a.iter().zip(b).zip(c.iter().zip(d));
+    for (sum, ((&a, &b), (&c, &d))) in sum.iter_mut().zip(rows) {
+        *sum += (f64::from(a) + f64::from(c)) + (f64::from(b) + f64::from(d));
+    }
+}
+
 /// Inner product of two `f32` vectors of equal length, in `f64` and in order: what SIMD is tested against.
 #[cfg(test)]
 pub fn dot_f32(a: &[f32], b: &[f32]) -> f64 {

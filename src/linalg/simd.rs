@@ -111,6 +111,15 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
     scalar::squared_distance_f64(a, b)
 }
 
+/// Adds four `f32` vectors to a sum in `f64`; the bits of [`scalar::add_four`].
+pub fn add_four(sum: &mut [f64], rows: [&[f32]; 4]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::add_four(sum, rows);
+    }
+    scalar::add_four(sum, rows);
+}
+
 /// `out[i]` = row elements widened to `f32`; lengths are equal.
 pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
@@ -222,6 +231,7 @@ mod x86 {
         dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
+        add_four = add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]);
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
         reaching = reaching_avx2(
             line: &Line, threshold: f32, products: &[f32], alpha: &[f32], reach: &[f32], out: &mut Vec<u32>
@@ -243,6 +253,11 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     fn squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
         scalar::squared_distance_f64(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]) {
+        scalar::add_four(sum, rows);
     }
 
     #[target_feature(enable = "avx2")]

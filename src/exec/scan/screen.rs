@@ -131,7 +131,7 @@ struct Screen<'a> {
 impl<'a> Screen<'a> {
     fn new(prepared: &'a Prepared, query: &'a ProcessedQuery, dot_error: f64) -> Self {
         let scalars = prepared.scalars();
-        let line = if scalars.are_simple() { query.line(dot_error) } else { None };
+        let line = if scalars.are_simple() { query.line(dot_error, scalars.alpha_error) } else { None };
         Screen { prepared, query, dot_error, line }
     }
 
