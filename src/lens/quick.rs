@@ -17,11 +17,12 @@
 
 use super::fold;
 use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
+use crate::linalg::rows::RowRef;
 use crate::linalg::{RowsRef, matrix, simd, stats};
 use std::ops::Range;
 
-/// Rows that are looked at together.
-const TILE_ROWS: usize = 256;
+/// Rows that are looked at together: enough that preparing the matrix for them costs little.
+const TILE_ROWS: usize = 1024;
 /// The largest relative error of a norm that is let through: candidates would become too many.
 const LARGEST_ERROR: f64 = 1.0 / 512.0;
 /// Squares of norms that `f32` holds without loss.
@@ -88,6 +89,8 @@ pub(super) struct Scratch {
     elements: Vec<f32>,
     products: Vec<f32>,
     squares: Vec<f64>,
+    /// `|x|^2`.
+    own: Vec<f32>,
 }
 
 impl Quick {
@@ -159,7 +162,7 @@ impl Quick {
         for start in (0..rows.len()).step_by(TILE_ROWS) {
             let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
             let count = tile.len();
-            let Scratch { elements, products, squares } = &mut *scratch;
+            let Scratch { elements, products, squares, own } = &mut *scratch;
             let (data, stride) = match tile {
                 RowsRef::F32 { data, stride, .. } => (data, stride),
                 RowsRef::F16 { data, stride, dimension } => {
@@ -169,6 +172,10 @@ impl Quick {
                     (&elements[..], dimension)
                 }
             };
+            // First of all, since this reads the rows in order, and what follows finds them in the cache.
+            let rows = || data.chunks(stride).take(count).map(|row| &row[..self.dimension]);
+            own.clear();
+            own.extend(rows().map(|row| simd::dot_row(row, RowRef::F32(row))));
             if let Form::Product { matrix, .. } = &self.form {
                 products.resize(count * self.constant.len(), 0.0);
                 matrix::product_f32_in_chunks(data, count, stride, matrix, products, self.dimension);
@@ -181,17 +188,15 @@ impl Quick {
                     }
                 }
             }
-            for (i, row) in data.chunks(stride).take(count).enumerate() {
-                let square = if let Form::Product { .. } = self.form { squares[i] } else { 0.0 };
-                each(start + i, self.row(&row[..self.dimension], square));
+            for (i, row) in rows().enumerate() {
+                each(start + i, self.row(row, own[i], squares.get(i).copied()));
             }
         }
     }
 
-    /// The scalars of a row, with its square of a product.
-    fn row(&self, row: &[f32], square: f64) -> Option<QuickScalars> {
-        let dot = |w: &[f32]| simd::dot_row(w, crate::linalg::rows::RowRef::F32(row));
-        let own = dot(row);
+    /// The scalars of a row, with its own square and, where there are matrices, that of what they make of it.
+    fn row(&self, row: &[f32], own: f32, square: Option<f64>) -> Option<QuickScalars> {
+        let dot = |w: &[f32]| simd::dot_row(w, RowRef::F32(row));
         if !ORDINARY_SQUARE.contains(&own) {
             return None;
         }
@@ -216,7 +221,7 @@ impl Quick {
             }
             Form::Product { scale, frobenius, .. } => {
                 let part = matrix::chunks_error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
-                (square.sqrt() * scale, part * frobenius * raw)
+                (square.unwrap_or_default().sqrt() * scale, part * frobenius * raw)
             }
         };
         let error = error + self.rounding.at(raw);
