@@ -145,8 +145,7 @@ impl Chain {
                 ResolvedStep::Project(projection) => {
                     hash.write_u8(5);
                     for matrix in [projection.query(), projection.record()] {
-                        hash.write_usize(matrix.rows());
-                        hash.update(bytemuck::cast_slice(matrix.data()));
+                        hash.write_u128(matrix.fingerprint());
                     }
                 }
             }

@@ -34,6 +34,8 @@
 //! and the rounding of the bound itself. For squared distances `|u|^2 + |y|^2 - 2 <u, y>` the bound is twice that,
 //! `e |y|^2` for rounding the stored square, and `4 t (|u| + size of y)^2`.
 //!
+//! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
+//!
 //! Where `S_0` comes from `f32` products (`quick`: chains that end with their one normalization), its relative error `a`
 //! adds `a |u|`, since then `|S_0 (<w, x> + h_0)| <= |u|`.
 //!
@@ -76,6 +78,8 @@ pub struct ProcessedQuery {
     pub(crate) growth: f64,
     /// `t`: relative error of the `f64` parts.
     pub(crate) tolerance: f64,
+    /// `q`: relative rounding of the rows themselves, 0 where they are what was stored; see `derive`.
+    pub(crate) row_error: f64,
     pub(crate) metric: VectorMetric,
 }
 
@@ -152,7 +156,8 @@ impl ProcessedQuery {
         let folded_norm = stats::norm(&v);
         let scale = stats::power_of_two_above(folded_norm);
         let folded = v.iter().map(|x| (x / scale) as f32).collect();
-        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, metric }
+        let row_error = 0.0;
+        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, row_error, metric }
     }
 
     /// The processed query, in the chain's output dimension; of unit length under `cosine` and `pearson`.
@@ -195,12 +200,12 @@ impl ProcessedQuery {
         for &(group, scalar) in record.extras {
             rounded += scalar * self.shifts[group].product.abs();
         }
-        let error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND)
+        let error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND + self.row_error)
             + rounded * ROUND
             + self.tolerance * self.norm * size;
         if self.metric == VectorMetric::Euclidean {
             let sizes = self.norm + size;
-            return 2.0 * error + ROUND * record.square + 4.0 * self.tolerance * sizes * sizes;
+            return 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
         }
         // Behind a normalization nothing is longer than 1, so `S_0 (<w, x> + h_0)` is at most `|u|`.
         error + record.alpha_error * self.norm * 1.01 + 0.5 * record.hub_error
@@ -234,30 +239,5 @@ impl ProcessedQuery {
             }
         }
         worst
-    }
-
-    /// The upper end of [`ProcessedQuery::interval`] as a test in `f32`, for records without scalars beyond `S_0` and
-    /// their reach, in units of `scale`. The bound is widened by the `f32` operations of the test itself: at most six
-    /// roundings of a term. `alpha_error`: of the records' `S_0`. `None` where the constants leave the range of `f32`.
-    pub(crate) fn line(&self, dot_error: f64, alpha_error: f64) -> Option<simd::Line> {
-        let (first, last) = (self.shifts[0], self.shifts.len() - 1);
-        let spread = first.product.abs() * 7.0 * ROUND + self.tolerance * self.norm * first.size;
-        let shift = (first.product + spread) / self.scale;
-        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND) + self.tolerance * self.norm * self.growth;
-        let error = (error / self.scale) as f32;
-        let lost = alpha_error * self.norm * 1.01;
-        let offset = if last == 0 {
-            0.0
-        } else {
-            self.shifts[last].product + self.tolerance * self.norm * self.shifts[last].size
-        };
-        // Times a scalar of at most 1e30 nothing overflows to the wrong side.
-        let ordinary = shift.abs() < 1e6 && (shift == 0.0 || shift.abs() > 1e-25) && error < 1e6;
-        ordinary.then(|| simd::Line {
-            shift: (shift as f32).next_up(),
-            error: error.next_up(),
-            offset: offset + lost,
-            scale: self.scale,
-        })
     }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 pub mod chain;
+pub mod derive;
 pub mod fold;
 mod hubs;
 pub mod memory;
@@ -20,15 +21,18 @@ pub mod projection;
 mod quick;
 mod statistics;
 pub mod step;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 mod tile;
 
 pub use chain::Chain;
+pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;
-pub use step::{ResolvedStep, VectorMetric};
+pub use step::{ResolvedStep, SampleRows, VectorMetric};
+pub use stored::{ScalarProcessor, StoredScalars};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

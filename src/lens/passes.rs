@@ -28,12 +28,39 @@ pub(super) struct FinalPass {
     pub scalars: Scalars,
 }
 
+/// How many scalars a record has besides its reach.
+pub(super) fn scalar_count(program: &Program, with_squares: bool) -> usize {
+    let layout = Layout::of(program, with_squares);
+    usize::from(layout.normalizations > 0) + layout.groups.len() + usize::from(layout.squares)
+}
+
 /// The scalars of every live row under `program`, the record's side of a lens with the metric's own steps.
 pub(super) fn scalars(
     source: &dyn RowSource,
     live: &RowSet,
     program: &Program,
     with_squares: bool,
+) -> Result<FinalPass> {
+    let quick = if with_squares { None } else { Quick::of(program, source.dimension()) };
+    scalars_with(source, live, program, with_squares, quick.as_ref())
+}
+
+/// [`scalars`] in `f64` throughout, for scalars that are written down.
+pub(super) fn scalars_in_full(
+    source: &dyn RowSource,
+    live: &RowSet,
+    program: &Program,
+    with_squares: bool,
+) -> Result<FinalPass> {
+    scalars_with(source, live, program, with_squares, None)
+}
+
+fn scalars_with(
+    source: &dyn RowSource,
+    live: &RowSet,
+    program: &Program,
+    with_squares: bool,
+    quick: Option<&Quick>,
 ) -> Result<FinalPass> {
     let layout = Layout::of(program, with_squares);
     // What follows the last normalization changes no scalar, unless the length of the result is one.
@@ -46,16 +73,15 @@ pub(super) fn scalars(
     };
     let wide = tile::widened(ops);
     let mut scalars = layout.allocate(source.row_count() as usize);
-    let tasks = tile::tasks(source);
+    let tasks = tile::tasks(source, tile::ROWS);
     let slots = layout.split(&mut scalars, &tasks);
-    let quick = if with_squares { None } else { Quick::of(program, source.dimension()) };
     let found: Vec<(Vec<u32>, Vec<u32>, f64)> = slots
         .into_par_iter()
         .map(|mut slot| {
             let (mut undirected, mut extreme, mut error) = (Vec::new(), Vec::new(), 0.0);
             let task = slot.task.clone();
             let mut rest = None;
-            if let Some(quick) = &quick {
+            if let Some(quick) = quick {
                 let (left, largest) = slot.run(quick, source, live)?;
                 error = largest;
                 if left.is_empty() {

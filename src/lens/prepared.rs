@@ -12,7 +12,7 @@ use super::hubs::{self, Hubs};
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
 use super::step::VectorMetric;
-use super::{Chain, RowSource};
+use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::stats;
@@ -85,7 +85,7 @@ impl Prepared {
         live: &RowSet,
         pinned: &[PlacedStatistic],
     ) -> Result<Self> {
-        Prepared::build(chain, source, live, pinned, None)
+        Prepared::compute_stored(chain, source, live, pinned, None)
     }
 
     /// The same lens at a later commit of the same view, with what it takes from the records given anew (`pinned`) or
@@ -104,7 +104,21 @@ impl Prepared {
                 self.scalars.reach.len()
             )));
         }
-        Prepared::build(&self.chain, source, live, pinned, Some(self))
+        Prepared::build(&self.chain, source, live, pinned, None, Some(self))
+    }
+
+    /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; and scalars that cannot be read or are not this chain's.
+    pub fn compute_stored(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
+    ) -> Result<Self> {
+        Prepared::build(chain, source, live, pinned, stored, None)
     }
 
     fn build(
@@ -112,6 +126,7 @@ impl Prepared {
         source: &dyn RowSource,
         live: &RowSet,
         pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
         earlier: Option<&Prepared>,
     ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
@@ -133,14 +148,19 @@ impl Prepared {
         let earlier = earlier.filter(same);
         let kept = earlier.map(|earlier| live.and(&earlier.directed.or(&earlier.undirected))).unwrap_or_default();
         let fresh = live.and_not(&kept);
-        let FinalPass { mut undirected, mut extreme, mut scalars } =
-            passes::scalars(source, &fresh, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        let wanted = stored.map_or_else(|| fresh.clone(), |stored| fresh.and_not(stored.known));
+        let mut found = passes::scalars(source, &wanted, &builder.record, squares)?;
+        if let Some(stored) = stored {
+            stored.fill(&mut found)?;
+        }
+        let FinalPass { mut undirected, mut extreme, mut scalars } = found;
         if let Some(earlier) = earlier {
             undirected = undirected.or(&earlier.undirected.and(live));
             extreme = extreme.or(&earlier.extreme.and(live));
             scalars.keep(&earlier.scalars, &fresh);
         }
-        let mut prepared = Prepared {
+        let prepared = Prepared {
             chain: chain.clone(),
             statistics: builder.statistics,
             query_ends: builder.query_ends,
@@ -153,17 +173,21 @@ impl Prepared {
             hubs: None,
             identity: source.identity(),
         };
-        if let Some(hubs) = Hubs::new(&prepared)? {
-            let ordinary = prepared.directed.and_not(&prepared.extreme).and(&fresh);
-            let mut found = hubs.of_rows(source, &ordinary, &prepared.scalars)?;
-            if let Some(earlier) = earlier {
-                keep(&mut found.0, &earlier.scalars.hubs.0, &fresh);
-                keep(&mut found.1, &earlier.scalars.hubs.1, &fresh);
-            }
-            prepared.scalars.hubs = found;
-            prepared.hubs = Some(hubs);
+        prepared.with_hubs(source, &fresh, earlier)
+    }
+
+    /// Adds what `csls` needs, where the chain has it: for the rows of `fresh` anew, for the others from `earlier`.
+    fn with_hubs(mut self, source: &dyn RowSource, fresh: &RowSet, earlier: Option<&Prepared>) -> Result<Self> {
+        let Some(hubs) = Hubs::new(&self)? else { return Ok(self) };
+        let ordinary = self.directed.and_not(&self.extreme).and(fresh);
+        let mut found = hubs.of_rows(source, &ordinary, &self.scalars)?;
+        if let Some(earlier) = earlier {
+            keep(&mut found.0, &earlier.scalars.hubs.0, fresh);
+            keep(&mut found.1, &earlier.scalars.hubs.1, fresh);
         }
-        Ok(prepared)
+        self.scalars.hubs = found;
+        self.hubs = Some(hubs);
+        Ok(self)
     }
 
     /// The chain.
@@ -310,11 +334,6 @@ impl Scalars {
         }
         keep(&mut self.squares, &earlier.squares, fresh);
         self.alpha_error = self.alpha_error.max(earlier.alpha_error);
-    }
-
-    /// Whether records have none beyond `S_0` and their reach.
-    pub fn are_simple(&self) -> bool {
-        self.extras.is_empty() && self.squares.is_empty() && self.hubs.0.is_empty()
     }
 
     /// The scalars of `row`; `extras` is room for the later groups'.

@@ -181,12 +181,7 @@ impl Quick {
                 matrix::product_f32_in_chunks(data, count, stride, matrix, products, self.dimension);
                 squares.clear();
                 squares.resize(count, 0.0);
-                for (products, &constant) in products.chunks_exact(count).zip(&self.constant) {
-                    for (square, &product) in squares.iter_mut().zip(products) {
-                        let y = f64::from(product) + constant;
-                        *square += y * y;
-                    }
-                }
+                add_squares(products, &self.constant, squares);
             }
             for (i, row) in rows().enumerate() {
                 each(start + i, self.row(row, own[i], squares.get(i).copied()));
@@ -231,6 +226,29 @@ impl Quick {
             let relative = error / least;
             QuickScalars { alpha: 1.0 / norm, reach: raw / least, error: relative }
         })
+    }
+}
+
+/// Adds `(p + c)^2` for each element of `constant` and the run of products that belongs to it, four runs at a time.
+fn add_squares(products: &[f32], constant: &[f64], squares: &mut [f64]) {
+    let count = squares.len();
+    let whole = constant.len() / 4 * 4;
+    let (four, rest) = products.split_at(whole * count);
+    let square = |product: f32, constant: f64| {
+        let y = f64::from(product) + constant;
+        y * y
+    };
+    for (products, constant) in four.chunks_exact(4 * count).zip(constant.chunks_exact(4)) {
+        let (a, products) = products.split_at(count);
+        let (b, products) = products.split_at(count);
+        let (c, d) = products.split_at(count);
+        for (sum, ((&a, &b), (&c, &d))) in squares.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+            let left = square(a, constant[0]) + square(b, constant[1]);
+            *sum += left + (square(c, constant[2]) + square(d, constant[3]));
+        }
+    }
+    for (products, &constant) in rest.chunks_exact(count).zip(&constant[whole..]) {
+        squares.iter_mut().zip(products).for_each(|(sum, &product)| *sum += square(product, constant));
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod answers;
 mod errors;
+mod forms;
+mod lenses;
+mod materialized;
 mod statements;
 
 use super::{Answer, Params, Query};
