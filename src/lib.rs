@@ -53,8 +53,8 @@ pub mod types;
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
     Agreement, Analysis, AnalyzedStatistic, Answer, BlendHeader, CalibrationHeader, Comparison, CslsHeader,
-    Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Param, Params, PinnedHeader, PlanInfo,
-    ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, is_write,
+    Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Param, Params, PinnedHeader,
+    PlanInfo, ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

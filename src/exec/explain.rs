@@ -6,10 +6,12 @@
 use super::answer::{Answer, LensHeader, PlanInfo};
 use super::blend;
 use super::params::Params;
+use super::path::{self, Path};
 use super::plan::Plan;
 use super::probability::map_text;
 use super::run::{self, Run};
 use crate::error::Result;
+use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
 use crate::types::control::Control;
@@ -177,12 +179,36 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let bytes = rows * row_bytes(plan);
-        let text = format!("{rows} rows, {:.1} MB, exact, {threads}", bytes as f64 / 1e6);
+        let (row_bytes, how) = rows_read(plan, run)?;
+        let bytes = rows * row_bytes;
+        let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);
     Ok(stage)
+}
+
+/// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
+fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
+    let Some(view) = plan.collection.view(&plan.lens.def.view).filter(|_| plan.blend.is_empty()) else {
+        return Ok((row_bytes(plan), String::new()));
+    };
+    let path = path::choose(plan, view)?;
+    let measured = run.map(|run| run.answer.plan.path);
+    Ok(match &path {
+        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+            (row_bytes(plan), "; not the materialized rows: too many are not kept".to_string())
+        }
+        Path::Materialized(kept) => {
+            let (from, to) = (view.dimension(), kept.dimension());
+            let def = kept.def();
+            let element = def.element.as_str();
+            let how = format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows");
+            (to as u64 * def.element.size_bytes() as u64, how)
+        }
+        Path::Folded(Some(why)) => (row_bytes(plan), format!("; {why}")),
+        Path::Folded(None) => (row_bytes(plan), String::new()),
+    })
 }
 
 /// Bytes of one record in the views that are read.

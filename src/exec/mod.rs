@@ -15,8 +15,10 @@ mod condition;
 mod explain;
 mod filter;
 mod matching;
+mod materialize;
 mod names;
 mod params;
+mod path;
 mod pinned;
 mod plan;
 mod prepared;
@@ -40,6 +42,7 @@ pub use answer::{
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
+pub use materialize::{Materialized, materialize};
 pub use params::{Param, Params};
 pub use prepared::Query;
 pub use sample::SampleHeader;

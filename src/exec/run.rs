@@ -7,8 +7,9 @@ use super::answer::{Answer, Hit, PlanInfo};
 use super::filter;
 use super::names::Site;
 use super::params::Params;
+use super::path::{Path, scan_by_path};
 use super::plan::Plan;
-use super::scan::{Scored, scan, scan_batch};
+use super::scan::Scored;
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
@@ -153,7 +154,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     timings.source = clock.lap();
     control.checkpoint()?;
     let prepared = prepared(plan, view)?;
-    let (queries, found, undirected) = match prepared {
+    let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
             let queries: Vec<_> = sums.iter().map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
@@ -163,12 +164,15 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
         // A view without vectors has nothing to be similar to, and nothing is what is found.
-        None => (sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>(), Vec::new(), RowSet::new()),
+        None => {
+            let queries = sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>();
+            (queries, (Vec::new(), Path::Folded(None).name()), RowSet::new())
+        }
     };
     let mut found = found.into_iter();
     timings.scan = clock.lap();
     let counts = PlanInfo {
-        path: "scan",
+        path,
         exact: true,
         rows: plan.collection.live().len(),
         matched: rows.matched.len(),
@@ -205,16 +209,13 @@ fn scan_rows(
     prepared: &Prepared,
     rows: &Rows,
     queries: &[Result<ProcessedQuery>],
-) -> Result<Vec<Vec<Scored>>> {
+) -> Result<(Vec<Vec<Scored>>, &'static str)> {
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
     let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
-    let found = match directed.as_slice() {
-        [query] => vec![scan(view, prepared, query, &allowed, skip + top, bound)?],
-        many => scan_batch(view, prepared, many, &allowed, skip + top, bound)?,
-    };
-    Ok(found.into_iter().map(|found| found.hits).collect())
+    let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound))?;
+    Ok((found.into_iter().map(|found| found.hits).collect(), path))
 }
 
 fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {

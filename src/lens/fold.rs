@@ -33,6 +33,8 @@
 //! Each part is taken a hundredth larger, which covers underflow (rows outside 1e-25..1e30 are never left to `f32`)
 //! and the rounding of the bound itself. For squared distances `|u|^2 + |y|^2 - 2 <u, y>` the bound is twice that,
 //! `e |y|^2` for rounding the stored square, and `4 t (|u| + size of y)^2`.
+//!
+//! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
 
 use super::program::{Op, Program, subtract_own_mean};
 use super::step::VectorMetric;
@@ -69,6 +71,8 @@ pub struct ProcessedQuery {
     pub(crate) growth: f64,
     /// `t`: relative error of the `f64` parts.
     pub(crate) tolerance: f64,
+    /// `q`: relative rounding of the rows themselves, 0 where they are what was stored; see `derive`.
+    pub(crate) row_error: f64,
     pub(crate) metric: VectorMetric,
 }
 
@@ -121,7 +125,8 @@ impl ProcessedQuery {
         let scale = stats::power_of_two_above(folded_norm);
         let folded = v.iter().map(|x| (x / scale) as f32).collect();
         let tolerance = 4.0 * roundings * (widest + 16) as f64 * (f64::EPSILON / 2.0);
-        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, metric }
+        let row_error = 0.0;
+        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, row_error, metric }
     }
 
     /// The processed query, in the chain's output dimension; of unit length under `cosine` and `pearson`.
@@ -148,13 +153,13 @@ impl ProcessedQuery {
             key += self.shifts[last].product;
             size += self.shifts[last].size;
         }
-        let mut error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND)
+        let mut error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND + self.row_error)
             + rounded * ROUND
             + self.tolerance * self.norm * size;
         if self.metric == VectorMetric::Euclidean {
             key = 2.0 * key - record.square - self.norm * self.norm;
             let sizes = self.norm + size;
-            error = 2.0 * error + ROUND * record.square + 4.0 * self.tolerance * sizes * sizes;
+            error = 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
         }
         let (lower, upper) = (key - error, key + error);
         // A bound that overflowed says nothing; the row is then scored in full.
@@ -168,7 +173,8 @@ impl ProcessedQuery {
         let (first, last) = (self.shifts[0], self.shifts.len() - 1);
         let spread = first.product.abs() * 7.0 * ROUND + self.tolerance * self.norm * first.size;
         let shift = (first.product + spread) / self.scale;
-        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND) + self.tolerance * self.norm * self.growth;
+        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND + self.row_error)
+            + self.tolerance * self.norm * self.growth;
         let error = (error / self.scale) as f32;
         let offset = if last == 0 {
             0.0

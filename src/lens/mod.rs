@@ -7,6 +7,7 @@
 
 mod build;
 pub mod chain;
+pub mod derive;
 pub mod fold;
 pub mod memory;
 mod moments;
@@ -23,6 +24,7 @@ mod tests;
 mod tile;
 
 pub use chain::Chain;
+pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;

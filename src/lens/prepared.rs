@@ -202,6 +202,11 @@ impl Prepared {
         }
     }
 
+    /// The record's side, the metric's own steps at its end.
+    pub(super) fn record(&self) -> &Program {
+        &self.record
+    }
+
     /// Rows that `f32` cannot hold the products or scalars of: always scored in full.
     pub(crate) fn extreme(&self) -> &RowSet {
         &self.extreme

@@ -257,6 +257,19 @@ impl Batch {
         self.collections.get_mut(idx).ok_or_else(|| Error::invalid("the collection is not open in this batch"))
     }
 
+    /// The commit that this batch comes after.
+    pub fn follows(&self) -> CommitNumber {
+        self.meta.commit
+    }
+
+    /// Makes a commit look at a collection that nothing else in this batch has changed.
+    pub(super) fn touch(&mut self, name: &str) -> Result<()> {
+        let idx = self.require(name)?;
+        self.state(idx)?.changed = true;
+        self.changed = true;
+        Ok(())
+    }
+
     /// Position of the collection's working state, read from the catalog when it is asked for first.
     fn load(&mut self, name: &str) -> Result<Option<usize>> {
         self.usable()?;
@@ -271,7 +284,7 @@ impl Batch {
         Ok(Some(self.collections.len() - 1))
     }
 
-    fn require(&mut self, name: &str) -> Result<usize> {
+    pub(super) fn require(&mut self, name: &str) -> Result<usize> {
         if let Some(idx) = self.load(name)? {
             return Ok(idx);
         }
@@ -283,7 +296,7 @@ impl Batch {
         Err(no_such_collection(name, names.iter().map(String::as_str)))
     }
 
-    fn next_view(&mut self) -> ViewId {
+    pub(super) fn next_view(&mut self) -> ViewId {
         let id = ViewId(self.meta.next_view);
         self.meta.next_view += 1;
         id

@@ -142,7 +142,8 @@ pub(super) fn finish_views(batch: &mut Batch, idx: usize) -> Result<()> {
     }
     state.removed = false;
     state.live.write(appending.tx, &tables::LIVE, state.def.id)?;
-    appending.tx.put(&tables::COLLECTIONS, &state.def.name, &state.def)
+    appending.tx.put(&tables::COLLECTIONS, &state.def.name, &state.def)?;
+    super::derived::follow(batch, idx)
 }
 
 /// The vector that `row` has in a view at this point of the batch.

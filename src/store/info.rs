@@ -2,13 +2,14 @@
 //!
 //! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
 
+use super::collection::{CollectionSnapshot, Derived};
 use super::core::Core;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::Result;
 use crate::segment;
-use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
+use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -101,6 +102,30 @@ pub struct LensInfo {
     pub stale_commits: u64,
     /// Where the lens's calibration came from, if it has one.
     pub calibration: Option<String>,
+    /// What is kept ready of it.
+    pub derived: Vec<DerivedInfo>,
+}
+
+/// What is kept ready of a saved lens for one collection, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DerivedInfo {
+    /// The collection.
+    pub collection: String,
+    /// Processed rows, or scalars.
+    pub kind: DerivedKind,
+    /// Elements of a row.
+    pub dimension: u32,
+    /// Element type.
+    pub element: ElementType,
+    /// Live records that have a row.
+    pub rows: u64,
+    /// Live records with a vector that have none: it has no direction, or cannot be kept in this element type. Searches
+    /// score these in full.
+    pub unkept: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of its segment files.
+    pub bytes: u64,
 }
 
 /// A sample of queries in numbers.
@@ -165,6 +190,33 @@ impl StoreInfo {
     }
 }
 
+impl CollectionSnapshot {
+    /// What is kept ready of `lens` for this collection.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn derived_info(&self, lens: &LensRecord) -> Result<Vec<DerivedInfo>> {
+        let of_lens = self.derived()?.iter().filter(|derived| derived.def.lens == lens.name);
+        Ok(of_lens
+            .map(|Derived { def, rows }| {
+                let (segments, bytes) = segment_bytes(rows.segments());
+                let source = self.views().iter().find(|view| view.def().id == def.source);
+                let vectors = source.map_or(0, |view| view.present().len());
+                DerivedInfo {
+                    collection: self.def().name.clone(),
+                    kind: def.kind,
+                    dimension: def.dimension,
+                    element: def.element,
+                    rows: rows.present().len(),
+                    unkept: vectors - rows.present().len(),
+                    segments,
+                    bytes,
+                }
+            })
+            .collect())
+    }
+}
+
 /// Number and bytes of a view's segments: what counts of them, not what a crash left behind.
 fn segment_bytes<'a>(segments: impl Iterator<Item = &'a SegmentEntry>) -> (u64, u64) {
     segments.fold((0, 0), |(count, bytes), entry| {
@@ -204,7 +256,11 @@ fn lens_info(snapshot: &Snapshot, record: LensRecord) -> Result<LensInfo> {
     let calibration = snapshot.calibration(&record.name)?.map(|calibration| calibration.origin);
     let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
     let stale_commits = snapshot.commits_behind(&record);
-    Ok(LensInfo { record, pinned_at, stale_commits, calibration })
+    let mut derived = Vec::new();
+    for def in snapshot.collections() {
+        derived.extend(snapshot.collection(&def.name)?.derived_info(&record)?);
+    }
+    Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
 }
 
 fn samples(snapshot: &Snapshot) -> Result<Vec<SampleInfo>> {

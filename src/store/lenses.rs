@@ -1,8 +1,9 @@
 //! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, calibrations.
 //! Samples of queries are in `samples`.
 //!
-//! Owns how these depend on each other: redefining or dropping a lens drops its statistics and its calibration, and
-//! what a saved lens uses cannot change under it. What any of it means is decided above.
+//! Owns how these depend on each other: redefining or dropping a lens drops its statistics, its calibration and what is
+//! derived from it, new statistics make the derived rows be written anew, and what a saved lens uses cannot change under
+//! it. What any of it means is decided above.
 
 use super::batch::Batch;
 use super::snapshot::Snapshot;
@@ -36,13 +37,8 @@ impl Batch {
         if old.is_none_or(|old| old == *def) {
             return Ok(());
         }
-        let uses = |step: &Step| match step {
-            Step::Project(ProjectionRef::One(name)) => *name == def.name,
-            Step::Project(ProjectionRef::Pair(query, record)) => [query, record].contains(&&def.name),
-            _ => false,
-        };
         let lenses = tx.range(&tables::LENSES, ..)?;
-        match lenses.iter().find(|(_, record)| record.lens.steps.iter().any(uses)) {
+        match lenses.iter().find(|(_, record)| uses_projection(&record.lens, &def.name)) {
             None => Ok(()),
             Some((lens, _)) => Err(Error::invalid(format!(
                 "projection {} is part of the saved lens {lens}: drop the lens first, or store the matrix under \
@@ -57,6 +53,12 @@ impl Batch {
     /// # Errors
     /// Only where the catalog cannot be written.
     pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
+        // Another matrix may come under the name, and what was derived with this one would not be of that lens.
+        let lenses = self.tx()?.range(&tables::LENSES, ..)?;
+        let users: Vec<String> =
+            lenses.into_iter().filter(|(_, lens)| uses_projection(&lens.lens, name)).map(|(lens, _)| lens).collect();
+        let result = self.drop_derived(|def| users.contains(&def.lens));
+        self.note(result)?;
         let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
         let removed = self.note(result)?;
         self.changed |= removed;
@@ -86,7 +88,8 @@ impl Batch {
         self.note(result)
     }
 
-    /// Replaces what a saved lens pins; its version and its calibration stay.
+    /// Replaces what a saved lens pins; its version and its calibration stay, and what is kept derived from it is written
+    /// anew by the commit.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
@@ -94,7 +97,11 @@ impl Batch {
         let Some(record) = self.tx()?.get(&tables::LENSES, &name.to_string())? else {
             return Err(self.no_such_lens(name)?);
         };
-        let result = self.forget_statistics(&record).and_then(|()| self.write_lens(record, pinned));
+        let result = self.forget_statistics(&record).and_then(|()| {
+            let record = self.write_lens(record, pinned)?;
+            self.renew_derived(&record)?;
+            Ok(record)
+        });
         self.note(result)
     }
 
@@ -123,6 +130,7 @@ impl Batch {
 
     fn forget_what_hangs_on(&mut self, old: &LensRecord) -> Result<()> {
         self.forget_statistics(old)?;
+        self.drop_derived(|def| def.lens == old.name)?;
         self.tx()?.remove(&tables::CALIBRATIONS, &old.name)?;
         Ok(())
     }
@@ -223,6 +231,15 @@ impl Snapshot {
     pub fn calibration(&self, lens: &str) -> Result<Option<Calibration>> {
         self.core().read.get(&tables::CALIBRATIONS, &lens.to_string())
     }
+}
+
+/// Whether a step of the lens names the projection.
+fn uses_projection(lens: &LensDef, name: &str) -> bool {
+    lens.steps.iter().any(|step| match step {
+        Step::Project(ProjectionRef::One(used)) => used == name,
+        Step::Project(ProjectionRef::Pair(query, record)) => query == name || record == name,
+        _ => false,
+    })
 }
 
 /// Refuses a projection whose shape or numbers cannot be.

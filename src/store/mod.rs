@@ -20,6 +20,8 @@
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
 //! batch.put_sample(SampleDef) -> Result<Stored>, drop_sample(name) -> Result<bool>
 //! batch.put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
+//! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
 //!
 //! writer.insert(Record) -> Result<()>                        Exists for a known id
@@ -37,6 +39,7 @@ mod check;
 mod collection;
 mod column;
 mod core;
+mod derived;
 mod fill;
 mod flush;
 mod garbage;
@@ -63,7 +66,7 @@ pub use check::CheckReport;
 pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use handle::Store;
-pub use info::{CollectionInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};

@@ -216,6 +216,16 @@ pub enum DerivedKind {
     Scalars,
 }
 
+impl DerivedKind {
+    /// `rows` or `scalars`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DerivedKind::Rows => "rows",
+            DerivedKind::Scalars => "scalars",
+        }
+    }
+}
+
 /// Rows derived from a view under a saved lens, kept as segments of their own beside the view's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DerivedDef {

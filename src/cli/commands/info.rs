@@ -1,6 +1,7 @@
 //! `simile info`: what is in a store.
 
 use super::Run;
+use super::materialize::derived_json;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
 use crate::cli::render::table::{Column, lines};
@@ -8,6 +9,7 @@ use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
 use crate::query::print_lens;
 use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+use crate::types::DerivedKind;
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
@@ -93,6 +95,7 @@ fn lens_json(lens: &LensInfo) -> Json {
         "pinned_at": lens.pinned_at.map(|commit| commit.0),
         "stale_commits": lens.stale_commits,
         "calibration": lens.calibration,
+        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
     })
 }
 
@@ -143,6 +146,16 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
             let calibrated = lens.calibration.as_ref().map_or(String::new(), |from| format!(" (calibrated: {from})"));
             let text = print_lens(&lens.record.lens);
             out.push(format!("  {}: {}{age}{}", one_line(&lens.record.name), one_line(&text), one_line(&calibrated)));
+            for info in lens.derived.iter().filter(|info| info.kind == DerivedKind::Rows) {
+                out.push(format!(
+                    "    materialized in {}: {} x {} {}, {}",
+                    one_line(&info.collection),
+                    thousands(info.rows),
+                    info.dimension,
+                    info.element.as_str(),
+                    bytes(info.bytes)
+                ));
+            }
         }
     }
     if !info.samples.is_empty() {

@@ -12,6 +12,7 @@ mod export;
 mod get;
 mod import;
 mod info;
+mod materialize;
 mod new;
 mod project;
 mod query;
@@ -67,6 +68,7 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<embed::Embed>("embed", "Fill in the vectors that are missing"),
     entry::<project::Project>("project", "Store a projection, or a pair of them, under a name"),
     entry::<sample::Sample>("sample", "Store a set of queries under a name, for `center sides` and `csls`"),
+    entry::<materialize::Materialize>("materialize", "Keep the processed rows of a saved lens: smaller, faster"),
     entry::<query::Query>("query", "Run a statement of the query language"),
     entry::<repl::Repl>("repl", "Type statements one after the other"),
     entry::<get::Get>("get", "Show one record with its views"),

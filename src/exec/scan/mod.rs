@@ -10,10 +10,12 @@ mod blend;
 mod blend_tests;
 mod finish;
 mod screen;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
 pub use blend::{Blend, Part, scan_blend};
+pub use stand_in::{StandIn, scan_stand_in};
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};

@@ -4,6 +4,7 @@ mod answers;
 mod errors;
 mod forms;
 mod lenses;
+mod materialized;
 mod statements;
 
 use super::{Answer, Params, Query};

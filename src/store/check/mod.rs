@@ -4,6 +4,7 @@
 //! snapshot, then segments and files. It goes on after a finding: after damage that redb does not get over, it takes
 //! the snapshot again, as long as that shows the same commit. It changes nothing.
 
+mod derived;
 mod lenses;
 mod records;
 mod views;
@@ -119,6 +120,8 @@ impl Checker<'_> {
             self.check_definition(def);
             self.check_collection(def, &mut counts)?;
         }
+        let defs: Vec<CollectionDef> = collections.into_iter().map(|(_, def)| def).collect();
+        self.check_derived(&defs, &mut counts)?;
         self.check_counts(&counts)?;
         self.check_named_things()
     }
