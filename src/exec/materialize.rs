@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{DerivedInfo, Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, ElementType, LensRecord, Metric, PinnedStatistic, Statistic, Step};
+use crate::types::{CommitNumber, DerivedKind, ElementType, LensRecord, Metric, PinnedStatistic, Statistic, Step};
 
 /// How often it is tried again when other threads commit in between.
 const TRIES: u32 = 10;
@@ -81,7 +81,8 @@ pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Con
         let mut rows = Vec::new();
         if let Some(saved) = snapshot.lens(lens)? {
             for name in names {
-                rows.extend(snapshot.collection(&name)?.derived_info(&saved)?);
+                let derived = snapshot.collection(&name)?.derived_info(&saved)?;
+                rows.extend(derived.into_iter().filter(|info| info.kind == DerivedKind::Rows));
             }
         }
         return Ok(Materialized { lens: lens.to_string(), commit, pinned_collections, rows });

@@ -104,10 +104,8 @@ fn over_kept(plan: &Plan, kept: &ViewSnapshot, prepared: &Prepared) -> Result<Ar
 
 /// Damage of kept rows with what helps against it.
 fn advise(error: Error, plan: &Plan, kept: &ViewSnapshot) -> Error {
-    let folder = format!("{}/", kept.def().id);
-    let is_kept = error.damage().is_some_and(|damage| damage.file.to_string_lossy().contains(&folder));
     let name = plan.lens.saved_name.as_deref().unwrap_or("");
-    if error.kind() == ErrorKind::Corrupt && is_kept {
+    if error.kind() == ErrorKind::Corrupt && kept.is_in(&error) {
         return error
             .context(format!("materialized rows of lens {name} (`simile materialize STORE {name}` writes them anew)"));
     }

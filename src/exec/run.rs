@@ -9,17 +9,24 @@ use super::names::Site;
 use super::params::Params;
 use super::path::{Path, scan_by_path};
 use super::plan::Plan;
+use super::resolve::param_names;
 use super::scan::Scored;
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
 use crate::error::{Error, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery};
+use crate::query::ast::Source;
+use crate::query::print_expr;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
 use crate::types::{RowId, RowSet};
+use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Searches of a batch that one task processes or answers, at least.
+const TASK_ANSWERS: usize = 8;
 
 /// What one search came to.
 #[derive(Debug)]
@@ -87,8 +94,17 @@ pub(crate) struct Rows {
 pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     let live = plan.collection.live();
     let Some(expr) = &plan.find.output.filter else { return Ok(live.clone()) };
-    let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
-    filter::select(&condition, live, &|field| plan.collection.column(field))
+    // The rows are the same for every search of the snapshot that asks this.
+    let bound: Vec<_> = param_names(&Source::default(), Some(expr)).into_iter().map(|name| params.get(&name)).collect();
+    let (collection, commit) = (plan.collection.def().id, plan.snapshot.commit());
+    let key = format!("matched {collection} {commit} {} {bound:?}", print_expr(expr)).into_bytes();
+    let make = || {
+        let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
+        let rows = filter::select(&condition, live, &|field| plan.collection.column(field))?;
+        let bytes = rows.encoded_bytes();
+        Ok::<_, Error>((rows, bytes))
+    };
+    Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
 }
 
 /// Rows of `matched` that have a vector in the view; for a blend, in the views of all its lenses.
@@ -156,7 +172,8 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let prepared = prepared(plan, view)?;
     let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
-            let queries: Vec<_> = sums.iter().map(|sum| process(plan, &prepared, sum)).collect();
+            let queries: Vec<_> =
+                sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
             control.checkpoint()?;
             let found = scan_rows(plan, view, &prepared, &rows, &queries)?;
@@ -182,17 +199,14 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         left_out: rows.left_out.and(&rows.scanned).len(),
         commit: plan.snapshot.commit(),
     };
-    let mut runs = Vec::with_capacity(queries.len());
-    for (query, params) in queries.into_iter().zip(all_params) {
-        runs.push(match query {
-            Ok(_) => answer(plan, view, params, counts, found.next().unwrap_or_default()).map(|answer| Run {
-                answer,
-                undirected: undirected.clone(),
-                timings,
-            }),
-            Err(error) => Err(error),
-        });
-    }
+    let found: Vec<Result<Vec<Scored>>> =
+        queries.into_iter().map(|query| query.map(|()| found.next().unwrap_or_default())).collect();
+    let run = |(found, params): (Result<Vec<Scored>>, &&Params)| {
+        let answer = answer(plan, view, params, counts, found?)?;
+        Ok(Run { answer, undirected: undirected.clone(), timings })
+    };
+    let mut runs: Vec<Result<Run>> =
+        found.into_par_iter().zip(all_params).with_min_len(TASK_ANSWERS).map(run).collect();
     timings.then = clock.lap();
     let share = begun.elapsed() / u32::try_from(runs.len()).unwrap_or(u32::MAX).max(1);
     for run in runs.iter_mut().flatten() {

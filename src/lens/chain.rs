@@ -22,11 +22,22 @@ use crate::types::limits;
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
 
+/// The correction for hubs: half the mean of a record's `k` highest scores with the queries of a sample is subtracted
+/// (Conneau et al. 2018).
+#[derive(Debug, Clone)]
+pub struct Csls {
+    /// How many, at least 1; all where the sample has fewer.
+    pub k: usize,
+    /// Raw vectors of the view.
+    pub sample: SampleRows,
+}
+
 /// Steps in the order they run, a metric, and the dimension of the rows they start from.
 #[derive(Debug, Clone)]
 pub struct Chain {
     steps: Vec<ResolvedStep>,
     metric: VectorMetric,
+    csls: Option<Csls>,
     dimension: usize,
     output_dimension: usize,
 }
@@ -46,17 +57,9 @@ impl Chain {
             output_dimension =
                 dimension_after(step, output_dimension).map_err(|e| e.context(format!("step {} ({step})", idx + 1)))?;
         }
-        let chain = Chain { steps, metric, dimension, output_dimension };
+        let chain = Chain { steps, metric, csls: None, dimension, output_dimension };
         chain.check_range()?;
         Ok(chain)
-    }
-
-    /// A stand-in until hub correction is merged.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn with_csls(self, _neighbours: usize, _sample: super::SampleRows) -> Result<Self> {
-        Err(Error::new(crate::error::ErrorKind::Unsupported, "csls is not there yet"))
     }
 
     /// The steps in the order they run.
@@ -67,6 +70,30 @@ impl Chain {
     /// The metric at the end.
     pub fn metric(&self) -> VectorMetric {
         self.metric
+    }
+
+    /// The same chain with its scores corrected for hubs: `score - 0.5 r(x)`, `r(x)` the mean of the record's `k`
+    /// highest scores with the queries of `sample` (with all that have a direction, where these are fewer).
+    ///
+    /// # Errors
+    /// `k` of zero, a distance as the metric, a sample that is empty or of another dimension than the rows.
+    pub fn with_csls(mut self, k: usize, sample: SampleRows) -> Result<Self> {
+        check_sample(&sample, self.dimension).map_err(|e| e.context("csls"))?;
+        if self.metric.is_distance() {
+            return Err(Error::invalid("csls corrects similarities; score euclidean is a distance"));
+        }
+        if k == 0 || sample.rows.is_empty() {
+            let what =
+                if k == 0 { "at least one query must count".into() } else { format!("{} is empty", sample.name) };
+            return Err(Error::invalid(format!("csls {k} from {}: {what}", sample.name)));
+        }
+        self.csls = Some(Csls { k, sample });
+        Ok(self)
+    }
+
+    /// The correction for hubs, where there is one.
+    pub fn csls(&self) -> Option<&Csls> {
+        self.csls.as_ref()
     }
 
     /// Dimension of the rows the chain starts from.
@@ -86,6 +113,12 @@ impl Chain {
         let mut hash = Xxh3::new();
         hash.write_usize(self.dimension);
         hash.write_u8(self.metric as u8);
+        if let Some(csls) = &self.csls {
+            hash.write_u8(10);
+            hash.write_usize(csls.k);
+            hash.write_usize(csls.sample.rows.len());
+            hash.update(bytemuck::cast_slice(&csls.sample.rows));
+        }
         for step in &self.steps {
             match step {
                 ResolvedStep::Center => hash.write_u8(1),
@@ -112,8 +145,7 @@ impl Chain {
                 ResolvedStep::Project(projection) => {
                     hash.write_u8(5);
                     for matrix in [projection.query(), projection.record()] {
-                        hash.write_usize(matrix.rows());
-                        hash.update(bytemuck::cast_slice(matrix.data()));
+                        hash.write_u128(matrix.fingerprint());
                     }
                 }
             }
@@ -279,11 +311,35 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_correction_needs_a_similarity_and_a_sample() {
+        let sample = |rows: usize, dimension| SampleRows {
+            name: "asked".into(),
+            dimension,
+            rows: vec![1.0; rows * dimension].into(),
+        };
+        let message = |metric, k, sample| {
+            let chain = Chain::new(vec![], metric, 4).unwrap();
+            chain.with_csls(k, sample).map(|_| ()).unwrap_err().message().to_string()
+        };
+        assert!(message(VectorMetric::Euclidean, 10, sample(2, 4)).contains("euclidean is a distance"));
+        assert_eq!(message(VectorMetric::Dot, 0, sample(2, 4)), "csls 0 from asked: at least one query must count");
+        assert_eq!(message(VectorMetric::Dot, 10, sample(0, 4)), "csls 10 from asked: asked is empty");
+        assert!(message(VectorMetric::Dot, 10, sample(2, 3)).contains("have 3 dimensions, but the view has 4"));
+    }
+
+    #[test]
     fn fingerprints_tell_chains_apart() {
         let print = |steps: Vec<ResolvedStep>, metric| Chain::new(steps, metric, 4).unwrap().fingerprint();
         let sides =
             |x: f32| ResolvedStep::CenterSides(SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() });
+        let csls = |k, x| {
+            let sample = SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() };
+            Chain::new(vec![], VectorMetric::Dot, 4).unwrap().with_csls(k, sample).unwrap().fingerprint()
+        };
         let all = [
+            csls(1, 0.0),
+            csls(2, 0.0),
+            csls(1, 1.0),
             print(vec![], VectorMetric::Dot),
             print(vec![], VectorMetric::Cosine),
             print(vec![ResolvedStep::Center], VectorMetric::Dot),
@@ -303,6 +359,6 @@ mod tests {
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
-        assert_eq!(all[6], print(vec![project(2, 4, 1.0)], VectorMetric::Dot));
+        assert_eq!(all[9], print(vec![project(2, 4, 1.0)], VectorMetric::Dot));
     }
 }

@@ -69,18 +69,8 @@ impl RowProcessor {
         statistics: &[PlacedStatistic],
         element: ElementType,
     ) -> Result<Self> {
-        let missing = steps.iter().enumerate().find(|(step_idx, step)| {
-            step.takes_statistic() && !statistics.iter().any(|placed| placed.step_idx == *step_idx)
-        });
-        if let Some((step_idx, step)) = missing {
-            let message =
-                format!("nothing is pinned for step {} ({step}), so its results would not last", step_idx + 1);
-            return Err(Error::invalid(message));
-        }
-        // A metric without steps of its own, over no rows: what is left are the statistics given and the operations.
-        let chain = Chain::new(steps, VectorMetric::Dot, dimension)?;
-        let none = MemoryRows::new(&[], dimension, ElementType::F32, 1);
-        let prepared = Prepared::compute_pinned(&chain, &none, &RowSet::new(), statistics)?;
+        // A metric without steps of its own: what is left are the operations of the steps.
+        let prepared = over_no_rows(steps, VectorMetric::Dot, dimension, statistics)?;
         Ok(RowProcessor { prepared, element })
     }
 
@@ -94,7 +84,7 @@ impl RowProcessor {
     pub fn process(&self, row: RowRef<'_>, traveller: &mut Traveller, out: &mut Vec<f32>) -> bool {
         row.widen_f64(&mut traveller.vector);
         traveller.reference = 0.0;
-        if !self.prepared.record().run(traveller, Undirected::Stop) {
+        if !self.prepared.record_program().run(traveller, Undirected::Stop) {
             return false;
         }
         let y = &traveller.vector;
@@ -113,6 +103,25 @@ impl RowProcessor {
         }
         is_kept
     }
+}
+
+/// A lens over no rows: its operations, with a statistic given for each step that takes one.
+pub(super) fn over_no_rows(
+    steps: Vec<ResolvedStep>,
+    metric: VectorMetric,
+    dimension: usize,
+    statistics: &[PlacedStatistic],
+) -> Result<Prepared> {
+    let missing = steps.iter().enumerate().find(|(step_idx, step)| {
+        step.takes_statistic() && !statistics.iter().any(|placed| placed.step_idx == *step_idx)
+    });
+    if let Some((step_idx, step)) = missing {
+        let message = format!("nothing is pinned for step {} ({step}), so its results would not last", step_idx + 1);
+        return Err(Error::invalid(message));
+    }
+    let chain = Chain::new(steps, metric, dimension)?;
+    let none = MemoryRows::new(&[], dimension, ElementType::F32, 1);
+    Prepared::compute_pinned(&chain, &none, &RowSet::new(), statistics)
 }
 
 impl ResolvedStep {
@@ -136,7 +145,8 @@ impl Prepared {
     /// records as [`RowProcessor`] rounds them to `element`.
     pub(crate) fn refold(&self, query: &ProcessedQuery, element: ElementType) -> ProcessedQuery {
         let metric = self.chain().metric();
-        let refolded = ProcessedQuery::new(query.processed.clone(), self.record(), self.chain().dimension(), metric);
+        let refolded =
+            ProcessedQuery::new(query.processed.clone(), self.record_program(), self.chain().dimension(), metric);
         let twice = if metric == VectorMetric::Pearson { 2.0 } else { 1.0 };
         ProcessedQuery { row_error: twice * 1.02 * unit(element), ..refolded }
     }

@@ -35,6 +35,10 @@
 //! `e |y|^2` for rounding the stored square, and `4 t (|u| + size of y)^2`.
 //!
 //! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
+//!
+//! With `csls` the score is lowered by half of `r(x)`, the mean of the `k` highest scores of the record with a sample's
+//! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by at
+//! most the bound above for the worst of these queries (and what rounding `r` itself costs); half of that is added.
 
 use super::program::{Op, Program, subtract_own_mean};
 use super::step::VectorMetric;
@@ -87,6 +91,9 @@ pub(crate) struct RecordScalars<'a> {
     pub extras: &'a [(usize, f64)],
     /// `|y|^2` where the metric needs it.
     pub square: f64,
+    /// `r(x)` where the chain corrects for hubs, and how far it may be off.
+    pub hub: f64,
+    pub hub_error: f64,
 }
 
 impl ProcessedQuery {
@@ -138,56 +145,74 @@ impl ProcessedQuery {
     /// of its raw row with the folded vector.
     #[inline]
     pub(crate) fn interval(&self, dot: f32, record: &RecordScalars<'_>, dot_error: f64) -> (f64, f64) {
-        let last = self.shifts.len() - 1;
-        let first = self.shifts[0];
-        let mut key = record.alpha * (f64::from(dot) * self.scale + first.product);
-        let mut rounded = record.alpha * first.product.abs();
-        let mut size = record.reach * self.growth + record.alpha * first.size;
-        for &(group, scalar) in record.extras {
-            let shift = self.shifts[group];
-            key += scalar * shift.product;
-            rounded += scalar * shift.product.abs();
-            size += scalar * shift.size;
-        }
-        if last > 0 {
-            key += self.shifts[last].product;
-            size += self.shifts[last].size;
-        }
-        let mut error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND + self.row_error)
-            + rounded * ROUND
-            + self.tolerance * self.norm * size;
-        if self.metric == VectorMetric::Euclidean {
-            key = 2.0 * key - record.square - self.norm * self.norm;
-            let sizes = self.norm + size;
-            error = 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
-        }
+        let (key, error) = (self.key(dot, record), self.error(record, dot_error));
         let (lower, upper) = (key - error, key + error);
         // A bound that overflowed says nothing; the row is then scored in full.
         if lower <= upper { (lower, upper) } else { (f64::NEG_INFINITY, f64::INFINITY) }
     }
 
-    /// The upper end of [`ProcessedQuery::interval`] as a test in `f32`, for records without scalars beyond `S_0` and
-    /// their reach, in units of `scale`. The bound is widened by the `f32` operations of the test itself: at most six
-    /// roundings of a term. `None` where the constants leave the range of `f32`.
-    pub(crate) fn line(&self, dot_error: f64) -> Option<simd::Line> {
-        let (first, last) = (self.shifts[0], self.shifts.len() - 1);
-        let spread = first.product.abs() * 7.0 * ROUND + self.tolerance * self.norm * first.size;
-        let shift = (first.product + spread) / self.scale;
-        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND + self.row_error)
-            + self.tolerance * self.norm * self.growth;
-        let error = (error / self.scale) as f32;
-        let offset = if last == 0 {
-            0.0
-        } else {
-            self.shifts[last].product + self.tolerance * self.norm * self.shifts[last].size
-        };
-        // Times a scalar of at most 1e30 nothing overflows to the wrong side.
-        let ordinary = shift.abs() < 1e6 && (shift == 0.0 || shift.abs() > 1e-25) && error < 1e6;
-        ordinary.then(|| simd::Line {
-            shift: (shift as f32).next_up(),
-            error: error.next_up(),
-            offset,
-            scale: self.scale,
-        })
+    /// The sort key of a record, off by at most [`ProcessedQuery::error`].
+    #[inline]
+    pub(crate) fn key(&self, dot: f32, record: &RecordScalars<'_>) -> f64 {
+        let last = self.shifts.len() - 1;
+        let mut key = record.alpha * (f64::from(dot) * self.scale + self.shifts[0].product);
+        for &(group, scalar) in record.extras {
+            key += scalar * self.shifts[group].product;
+        }
+        if last > 0 {
+            key += self.shifts[last].product;
+        }
+        if self.metric == VectorMetric::Euclidean {
+            return 2.0 * key - record.square - self.norm * self.norm;
+        }
+        key - 0.5 * record.hub
+    }
+
+    /// Bounds the error of [`ProcessedQuery::key`].
+    #[inline]
+    pub(crate) fn error(&self, record: &RecordScalars<'_>, dot_error: f64) -> f64 {
+        let size = self.size(record);
+        let mut rounded = record.alpha * self.shifts[0].product.abs();
+        for &(group, scalar) in record.extras {
+            rounded += scalar * self.shifts[group].product.abs();
+        }
+        let error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND + self.row_error)
+            + rounded * ROUND
+            + self.tolerance * self.norm * size;
+        if self.metric == VectorMetric::Euclidean {
+            let sizes = self.norm + size;
+            return 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
+        }
+        error + 0.5 * record.hub_error
+    }
+
+    /// Bounds the size of all terms that the processed record is made of.
+    #[inline]
+    pub(crate) fn size(&self, record: &RecordScalars<'_>) -> f64 {
+        let last = self.shifts.len() - 1;
+        let mut size = record.reach * self.growth + record.alpha * self.shifts[0].size;
+        for &(group, scalar) in record.extras {
+            size += scalar * self.shifts[group].size;
+        }
+        if last > 0 {
+            size += self.shifts[last].size;
+        }
+        size
+    }
+
+    /// A query that stands for the errors of all of `queries`, folded over the same operations: what it has is the
+    /// largest of theirs. It has no vector and gives no keys.
+    pub(crate) fn worst(queries: &[ProcessedQuery]) -> ProcessedQuery {
+        let mut worst = queries[0].clone();
+        (worst.processed, worst.folded) = (Vec::new(), Vec::new());
+        for query in queries {
+            worst.norm = worst.norm.max(query.norm);
+            worst.folded_norm = worst.folded_norm.max(query.folded_norm);
+            for (worst, shift) in worst.shifts.iter_mut().zip(&query.shifts) {
+                worst.product = worst.product.abs().max(shift.product.abs());
+                worst.size = worst.size.max(shift.size);
+            }
+        }
+        worst
     }
 }

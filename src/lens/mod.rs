@@ -9,6 +9,7 @@ mod build;
 pub mod chain;
 pub mod derive;
 pub mod fold;
+mod hubs;
 pub mod memory;
 mod moments;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub mod program;
 pub mod projection;
 mod statistics;
 pub mod step;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -29,6 +31,7 @@ pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
+pub use stored::{ScalarProcessor, StoredScalars};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

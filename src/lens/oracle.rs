@@ -106,6 +106,31 @@ pub(crate) fn evaluate(
     }
 }
 
+/// [`evaluate`] with its scores corrected for hubs: from each, half the mean of the record's `k` highest scores with
+/// the queries of `sample` (all of them where they are fewer; those without a direction do not count) is subtracted.
+pub(crate) fn evaluate_csls(
+    steps: &[ResolvedStep],
+    metric: VectorMetric,
+    records: &[Option<Vec<f64>>],
+    query: &[f64],
+    statistics: &[PlacedStatistic],
+    (k, sample): (usize, &[Vec<f64>]),
+) -> Verdict {
+    let mut verdict = evaluate(steps, metric, records, query, statistics);
+    let others: Vec<Verdict> = sample.iter().map(|q| evaluate(steps, metric, records, q, statistics)).collect();
+    verdict.on_the_line |= others.iter().any(|other| other.on_the_line);
+    verdict.sample_lost |= others.iter().all(|other| !other.query_directed);
+    for row in 0..records.len() {
+        let mut scores: Vec<f64> = others.iter().filter_map(|other| other.values[row]).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.truncate(k);
+        let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+        verdict.values[row] = verdict.values[row].map(|value| value - 0.5 * mean);
+        verdict.sizes[row] += others.iter().map(|other| other.sizes[row]).fold(0.0, f64::max);
+    }
+    verdict
+}
+
 /// The queries of a step's own sample at the start of the chain.
 fn sample(step: &ResolvedStep, start: impl Fn(&Vec<f64>) -> State) -> Vec<Option<State>> {
     let ResolvedStep::CenterSides(sample) = step else { return Vec::new() };
@@ -206,7 +231,7 @@ fn check_directions(directions: &[Vec<f64>], rest: &[Vec<f64>], n: f64, sizes: f
     let mut variances = jacobi((0..side).map(|i| (0..side).map(|j| element(i, j)).collect()).collect());
     variances.resize(d, 0.0);
     let largest = variances.first().copied().unwrap_or_default();
-    let slack = 1e-9 * largest + 1e-12 * (largest * sizes).sqrt() + 1e-24 * sizes;
+    let slack = 1e-9 * largest + 1e-10 * (largest * sizes).sqrt() + 1e-20 * sizes;
     for (i, v) in directions.iter().enumerate() {
         for (j, w) in directions.iter().enumerate().take(i + 1) {
             let expected = if i == j { 1.0 } else { 0.0 };

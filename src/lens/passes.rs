@@ -27,6 +27,12 @@ pub(super) struct FinalPass {
     pub scalars: Scalars,
 }
 
+/// How many scalars a record has besides its reach.
+pub(super) fn scalar_count(program: &Program, with_squares: bool) -> usize {
+    let layout = Layout::of(program, with_squares);
+    usize::from(layout.normalizations > 0) + layout.groups.len() + usize::from(layout.squares)
+}
+
 /// The scalars of every live row under `program`, the record's side of a lens with the metric's own steps.
 pub(super) fn scalars(
     source: &dyn RowSource,
@@ -104,6 +110,7 @@ impl Layout {
             reach: vec![0.0; rows],
             extras: self.groups.iter().map(|&group| (group, vec![0.0; rows])).collect(),
             squares: vec![0.0; if self.squares { rows } else { 0 }],
+            hubs: Default::default(),
         }
     }
 

@@ -8,13 +8,14 @@
 
 use super::build::{Builder, LARGEST_QUERY};
 use super::fold::{ProcessedQuery, RecordScalars};
+use super::hubs::{self, Hubs};
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
 use super::step::VectorMetric;
-use super::{Chain, RowSource};
+use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
-use crate::linalg::{simd, stats};
+use crate::linalg::stats;
 use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub struct Prepared {
     undirected: RowSet,
     extreme: RowSet,
     scalars: Scalars,
+    hubs: Option<Hubs>,
     identity: (ViewId, CommitNumber),
 }
 
@@ -56,6 +58,8 @@ pub(crate) struct Scalars {
     pub extras: Vec<(usize, Vec<f32>)>,
     /// `|y|^2`, for distances.
     pub squares: Vec<f32>,
+    /// `r(x)` and its error, for `csls`.
+    pub hubs: (Vec<f32>, Vec<f32>),
 }
 
 impl Prepared {
@@ -71,12 +75,27 @@ impl Prepared {
     /// [`Prepared::compute`] with some statistics given, as a named lens pins them.
     ///
     /// # Errors
-    /// As [`Prepared::compute`]; and a given statistic of the wrong dimension or of another kind than its step.
+    /// As [`Prepared::compute`]; a given statistic of the wrong dimension or of another kind than its step; a sample of
+    /// which no query has a direction.
     pub fn compute_pinned(
         chain: &Chain,
         source: &dyn RowSource,
         live: &RowSet,
         pinned: &[PlacedStatistic],
+    ) -> Result<Self> {
+        Prepared::compute_stored(chain, source, live, pinned, None)
+    }
+
+    /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; and scalars that cannot be read or are not this chain's.
+    pub fn compute_stored(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
     ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
@@ -90,9 +109,14 @@ impl Prepared {
             builder.push(step, pinned.iter().find(|placed| placed.step_idx == step_idx))?;
         }
         builder.push_metric(chain.metric());
-        let FinalPass { undirected, extreme, scalars } =
-            passes::scalars(source, live, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
-        Ok(Prepared {
+        let rest = stored.map(|stored| live.and_not(stored.known));
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        let mut found = passes::scalars(source, rest.as_ref().unwrap_or(live), &builder.record, squares)?;
+        if let Some(stored) = stored {
+            stored.fill(&mut found)?;
+        }
+        let FinalPass { undirected, extreme, scalars } = found;
+        let mut prepared = Prepared {
             chain: chain.clone(),
             statistics: builder.statistics,
             query_ends: builder.query_ends,
@@ -102,8 +126,15 @@ impl Prepared {
             undirected,
             extreme,
             scalars,
+            hubs: None,
             identity: source.identity(),
-        })
+        };
+        if let Some(hubs) = Hubs::new(&prepared)? {
+            let ordinary = prepared.directed.and_not(&prepared.extreme);
+            prepared.scalars.hubs = hubs.of_rows(source, &ordinary, &prepared.scalars)?;
+            prepared.hubs = Some(hubs);
+        }
+        Ok(prepared)
     }
 
     /// The chain.
@@ -144,12 +175,19 @@ impl Prepared {
 
     /// Memory held, in bytes; matrices are shared with the chain and not counted.
     pub fn bytes(&self) -> usize {
-        let Scalars { alpha, reach, extras, squares } = &self.scalars;
-        let floats = alpha.len() + reach.len() + squares.len() + extras.iter().map(|e| e.1.len()).sum::<usize>();
+        let Scalars { alpha, reach, extras, squares, hubs } = &self.scalars;
+        let floats = alpha.len()
+            + reach.len()
+            + squares.len()
+            + 2 * hubs.0.len()
+            + extras.iter().map(|e| e.1.len()).sum::<usize>();
         let doubles: usize = self.statistics.iter().map(|placed| placed.statistic.len()).sum();
         // Bitmaps are compressed; their serialized form is about what they take in memory.
         let sets = [&self.directed, &self.undirected, &self.extreme].map(|set| set.encode().len());
-        floats * size_of::<f32>() + doubles * size_of::<f64>() + sets.iter().sum::<usize>()
+        floats * size_of::<f32>()
+            + doubles * size_of::<f64>()
+            + sets.iter().sum::<usize>()
+            + self.hubs.as_ref().map_or(0, Hubs::bytes)
     }
 
     /// Processes and folds a query given as a raw vector of the view.
@@ -193,18 +231,20 @@ impl Prepared {
         row.widen_f64(&mut traveller.vector);
         traveller.reference = 0.0;
         self.record_program().run(traveller, Undirected::GoOn);
-        let y = &traveller.vector;
-        match self.chain.metric() {
-            VectorMetric::Dot => simd::dot_f64(&query.processed, y),
-            // Both have unit length; rounding alone can step over 1.
-            VectorMetric::Cosine | VectorMetric::Pearson => simd::dot_f64(&query.processed, y).clamp(-1.0, 1.0),
-            VectorMetric::Euclidean => simd::squared_distance_f64(&query.processed, y).sqrt(),
+        let score = hubs::score(self.chain.metric(), query, &traveller.vector);
+        match &self.hubs {
+            Some(hubs) => score - 0.5 * hubs.exact(&traveller.vector),
+            None => score,
         }
     }
 
-    /// The record's side, the metric's own steps at its end.
-    pub(super) fn record(&self) -> &Program {
-        &self.record
+    /// `r(x)`, what `csls` subtracts half of, in `f64`; `None` where the lens has no `csls`.
+    pub fn hubness(&self, row: RowRef<'_>) -> Option<f64> {
+        let hubs = self.hubs.as_ref()?;
+        let mut traveller = Traveller::default();
+        row.widen_f64(&mut traveller.vector);
+        self.record_program().run(&mut traveller, Undirected::GoOn);
+        Some(hubs.exact(&traveller.vector))
     }
 
     /// Rows that `f32` cannot hold the products or scalars of: always scored in full.
@@ -242,6 +282,8 @@ impl Scalars {
             reach: f64::from(self.reach[row]),
             extras,
             square: self.squares.get(row).map_or(0.0, |&s| f64::from(s)),
+            hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
+            hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
         }
     }
 }

@@ -183,3 +183,26 @@ fn an_undirected_query_names_the_step_that_left_nothing() {
     let error = prepared.process(&[2.0, 2.0]).unwrap_err();
     assert!(error.message().ends_with("nothing is left of it at step 3 (normalize)"), "{error}");
 }
+
+#[test]
+fn hubs_lose_half_of_what_they_are_close_to_on_average() {
+    let sample = SampleRows { name: "asked".into(), dimension: 2, rows: vec![1.0, 0.0, 0.0, 0.0, 3.0, 4.0].into() };
+    let source = MemoryRows::new(&[2.0, 0.0, 0.0, 5.0, 0.0, 0.0], 2, ElementType::F32, 10);
+    let live = RowSet::from_range(0..3);
+    let chain = Chain::new(vec![], VectorMetric::Cosine, 2).unwrap();
+    let r = |k, row| {
+        let chain = chain.clone().with_csls(k, sample.clone()).unwrap();
+        let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+        assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), [2]);
+        prepared.hubness(source.rows().row(row)).unwrap()
+    };
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-15, "{a} {b}");
+    near(r(1, 0), 1.0);
+    near(r(1, 1), 0.8);
+    // Two queries have a direction: more than these cannot count.
+    near(r(2, 0), (1.0 + 0.6) / 2.0);
+    near(r(9, 1), (0.0 + 0.8) / 2.0);
+    let nobody = SampleRows { rows: vec![0.0; 4].into(), ..sample.clone() };
+    let error = Prepared::compute(&chain.clone().with_csls(1, nobody).unwrap(), &source, &live).unwrap_err();
+    assert!(error.message().starts_with("csls: no query of sample asked has a direction under this lens"), "{error}");
+}

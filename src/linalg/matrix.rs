@@ -7,6 +7,8 @@ use super::{scalar, simd, stats};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
+use std::hash::Hasher;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A `rows x columns` matrix, row-major, `f32`.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,13 +16,22 @@ pub struct Matrix {
     rows: usize,
     columns: usize,
     data: Vec<f32>,
+    /// Asked for with every search, so computed once.
+    frobenius: f64,
+    fingerprint: u128,
 }
 
 impl Matrix {
     /// A matrix of `rows * columns` elements; `None` when `data` has another length or the matrix is empty.
     pub fn new(rows: usize, columns: usize, data: Vec<f32>) -> Option<Self> {
         let fits = rows > 0 && columns > 0 && rows.checked_mul(columns) == Some(data.len());
-        fits.then_some(Matrix { rows, columns, data })
+        fits.then(|| {
+            let frobenius = frobenius(&data, columns);
+            let mut hash = Xxh3::new();
+            hash.write_usize(rows);
+            hash.update(bytemuck::cast_slice(&data));
+            Matrix { rows, columns, frobenius, fingerprint: hash.digest128(), data }
+        })
     }
 
     /// Output dimension `k`.
@@ -55,11 +66,12 @@ impl Matrix {
 
     /// Frobenius norm: an upper bound of how much longer a vector can get.
     pub fn frobenius(&self) -> f64 {
-        let rows = self.data.chunks_exact(self.columns).map(|row| {
-            let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-            stats::norm(&wide)
-        });
-        stats::norm(&rows.collect::<Vec<_>>())
+        self.frobenius
+    }
+
+    /// A number that differs, but for one chance in 2^128, between matrices of different shapes or elements.
+    pub fn fingerprint(&self) -> u128 {
+        self.fingerprint
     }
 
     /// Root mean square of the singular values: how much longer an ordinary vector gets.
@@ -71,6 +83,14 @@ impl Matrix {
     pub fn to_f64(&self) -> Vec<f64> {
         self.data.iter().map(|&x| f64::from(x)).collect()
     }
+}
+
+fn frobenius(data: &[f32], columns: usize) -> f64 {
+    let rows = data.chunks_exact(columns).map(|row| {
+        let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
+        stats::norm(&wide)
+    });
+    stats::norm(&rows.collect::<Vec<_>>())
 }
 
 /// `out = A B'` in `f64` on the calling thread: `a` is `n x d`, `b` is `k x d`, `out` is `n x k`, all row-major.

@@ -90,16 +90,25 @@ impl CollectionSnapshot {
     /// # Errors
     /// Only where the catalog cannot be read.
     pub fn materialized(&self, lens: &LensRecord) -> Result<Option<&ViewSnapshot>> {
-        self.derived_of(lens, DerivedKind::Rows)
+        let rows = self.view(&lens.lens.view).map(|view| view.def().rows);
+        let found = self.derived_of(lens, DerivedKind::Rows)?;
+        Ok(found.filter(|found| Some(found.def().rows) == rows))
+    }
+
+    /// The scalars that are kept of the saved lens `lens`, its own metric included, as it is: see `lens::stored`. Live rows
+    /// that are not present here have to be computed.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn scalars(&self, lens: &LensRecord) -> Result<Option<&ViewSnapshot>> {
+        self.derived_of(lens, DerivedKind::Scalars)
     }
 
     fn derived_of(&self, lens: &LensRecord, kind: DerivedKind) -> Result<Option<&ViewSnapshot>> {
         let Some(view) = self.view(&lens.lens.view) else { return Ok(None) };
         let found = self.derived()?.iter().find(|derived| {
             let def = &derived.def;
-            def.kind == kind
-                && derived::is_current(def, lens)
-                && (def.source, def.rows) == (view.def().id, view.def().rows)
+            def.kind == kind && derived::is_current(def, lens) && def.source == view.def().id
         });
         Ok(found.map(|derived| &derived.rows))
     }

@@ -15,8 +15,8 @@ use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::program::Traveller;
-use crate::lens::step::SampleRows;
-use crate::lens::{Projection, ResolvedStep, RowProcessor};
+use crate::lens::step::{SampleRows, VectorMetric};
+use crate::lens::{Projection, ResolvedStep, RowProcessor, ScalarProcessor};
 use crate::linalg::RowsRef;
 use crate::segment;
 use crate::types::{
@@ -27,7 +27,11 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Rows that one task processes.
-const TASK_ROWS: usize = 64;
+const TASK_ROWS: usize = 256;
+/// Rows for which scalars are worth a commit's write and sync: so many, and one in so many of those that have them. For
+/// fewer a search computes them itself, in less time than the sync takes.
+const SCALAR_ROWS: u32 = if cfg!(test) { 256 } else { 4_096 };
+const SCALAR_SHARE: u32 = 16;
 
 impl Batch {
     /// Keeps the processed rows of a saved lens from this commit on, for every collection that has vectors in the lens's
@@ -44,6 +48,26 @@ impl Batch {
         if record.lens.metric == Metric::Levenshtein {
             return Err(Error::invalid(format!("lens {lens} compares texts: it has no vectors to keep")));
         }
+        let begun = self.begin_all(&record, DerivedKind::Rows, element);
+        let names = self.note(begun)?;
+        if names.is_empty() {
+            let message = format!("no collection has vectors in view {} that lens {lens} fits", record.lens.view);
+            return Err(Error::invalid(message));
+        }
+        Ok(names)
+    }
+
+    /// Keeps the scalars of a lens that was saved, or pins something else now, wherever all of it is pinned.
+    pub(super) fn keep_scalars(&mut self, record: &LensRecord) -> Result<()> {
+        // What csls takes from its sample is not kept, and texts have no scalars.
+        if record.lens.csls.is_none() && VectorMetric::try_from(record.lens.metric).is_ok() {
+            self.begin_all(record, DerivedKind::Scalars, ElementType::F32)?;
+        }
+        Ok(())
+    }
+
+    /// Begins what is derived of `record`, in every collection that it fits and pins all it takes from; their names.
+    fn begin_all(&mut self, record: &LensRecord, kind: DerivedKind, element: ElementType) -> Result<Vec<String>> {
         let mut chosen = Vec::new();
         for (name, stored) in self.tx()?.range(&tables::COLLECTIONS, ..)? {
             let def =
@@ -51,40 +75,30 @@ impl Batch {
             let view = def.views.iter().find(|view| view.name == record.lens.view);
             let Some((view, dimension)) = view.and_then(|view| Some((view, view.dimension?))) else { continue };
             // A collection that the chain does not fit is not one that the lens is for.
-            match processor(self.tx()?, &record, def.id, dimension, element) {
-                Ok(processor) => chosen.push((name, def.id, view.id, processor.dimension() as u32)),
-                Err(error) if error.kind() == ErrorKind::Invalid => {
-                    if pins_for(&record, def.id) {
-                        return Err(error.context(format!("lens {lens} in collection {name}")));
-                    }
-                }
+            match maker(self.tx()?, record, def.id, dimension, kind, element) {
+                Ok(maker) => chosen.push((name, def.id, view.id, maker.dimension() as u32)),
+                Err(error) if error.kind() == ErrorKind::Invalid => {}
                 Err(error) => return Err(error),
             }
         }
-        if chosen.is_empty() {
-            let message = format!("no collection has vectors in view {} that lens {lens} fits", record.lens.view);
-            return Err(Error::invalid(message));
+        let mut names = Vec::new();
+        for (name, collection, source, dimension) in chosen {
+            let kept = DerivedDef {
+                kind,
+                lens: record.name.clone(),
+                lens_version: record.version,
+                statistics: oldest(record, collection),
+                collection,
+                source,
+                id: ViewId(0),
+                dimension,
+                element,
+                rows: 0,
+            };
+            self.begin_derived(&name, kept)?;
+            names.push(name);
         }
-        let result = chosen
-            .into_iter()
-            .map(|(name, collection, source, dimension)| {
-                let kept = DerivedDef {
-                    kind: DerivedKind::Rows,
-                    lens: record.name.clone(),
-                    lens_version: record.version,
-                    statistics: oldest(&record, collection),
-                    collection,
-                    source,
-                    id: ViewId(0),
-                    dimension,
-                    element,
-                    rows: 0,
-                };
-                self.begin_derived(&name, kept)?;
-                Ok(name)
-            })
-            .collect();
-        self.note(result)
+        Ok(names)
     }
 
     /// Forgets the processed rows that are kept of a lens; false where none are.
@@ -105,10 +119,10 @@ impl Batch {
         self.touch(collection)
     }
 
-    /// Everything kept of the lens is written anew by this commit, for statistics that have changed.
+    /// The processed rows kept of the lens are written anew by this commit, for statistics that have changed.
     pub(super) fn renew_derived(&mut self, record: &LensRecord) -> Result<()> {
         for (_, mut def) in self.tx()?.range(&tables::DERIVED, ..)? {
-            if def.lens != record.name {
+            if def.lens != record.name || def.kind != DerivedKind::Rows {
                 continue;
             }
             let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
@@ -188,21 +202,74 @@ pub(super) fn is_current(def: &DerivedDef, lens: &LensRecord) -> bool {
     def.lens == lens.name && def.lens_version == lens.version && def.statistics == oldest(lens, def.collection)
 }
 
-fn pins_for(lens: &LensRecord, collection: CollectionId) -> bool {
-    lens.pinned.is_empty() || lens.pinned.iter().any(|place| place.collection == collection)
+/// What makes the derived rows of a collection under a saved lens.
+#[derive(Debug)]
+pub(super) enum Maker {
+    /// Processed rows.
+    Rows(RowProcessor),
+    /// Scalars.
+    Scalars(ScalarProcessor),
 }
 
-/// What processes the records of a collection under a saved lens.
+impl Maker {
+    /// Elements of a derived row.
+    pub(super) fn dimension(&self) -> usize {
+        match self {
+            Maker::Rows(processor) => processor.dimension(),
+            Maker::Scalars(processor) => processor.width(),
+        }
+    }
+
+    /// Whether `found` is what `made` was to be. Scalars come from products of matrices, whose last bits depend on how many
+    /// rows are multiplied at once; searches take them for rounded numbers.
+    pub(super) fn agree(&self, made: &[f32], found: &[f32]) -> bool {
+        let close = |a: f32, b: f32| (a - b).abs() <= a.abs() * 1e-6;
+        made.len() == found.len()
+            && made.iter().zip(found).all(|(&a, &b)| match self {
+                Maker::Rows(_) => a.to_bits() == b.to_bits(),
+                Maker::Scalars(_) => close(a, b),
+            })
+    }
+
+    /// Appends what `rows`, the first of which is row `first`, give to `kept` and `vectors`; rows outside `present` give
+    /// nothing.
+    fn make(
+        &self,
+        first: u32,
+        rows: RowsRef<'_>,
+        present: &RowSet,
+        kept: &mut Vec<bool>,
+        vectors: &mut Vec<f32>,
+    ) -> Result<()> {
+        let is_present = |idx: usize| present.contains(first + idx as u32);
+        match self {
+            Maker::Rows(processor) => {
+                let mut traveller = Traveller::default();
+                let make = |idx| is_present(idx) && processor.process(rows.row(idx), &mut traveller, vectors);
+                kept.extend((0..rows.len()).map(make));
+            }
+            Maker::Scalars(processor) => {
+                kept.extend((0..rows.len()).map(is_present));
+                let some = RowSet::from_rows((0..rows.len()).filter(|&idx| is_present(idx)).map(|idx| idx as u32));
+                vectors.extend(processor.process(rows, &some)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What makes derived rows of one kind.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] where the chain does not fit the dimension, or something is not pinned.
-pub(super) fn processor(
+pub(super) fn maker(
     catalog: &impl CatalogRead,
     lens: &LensRecord,
     collection: CollectionId,
     dimension: u32,
+    kind: DerivedKind,
     element: ElementType,
-) -> Result<RowProcessor> {
+) -> Result<Maker> {
     let steps = lens.lens.steps.iter().map(|step| resolved(catalog, step, dimension)).collect::<Result<Vec<_>>>()?;
     let mut statistics = Vec::new();
     for place in lens.pinned.iter().filter(|place| place.collection == collection) {
@@ -213,7 +280,14 @@ pub(super) fn processor(
         })?;
         statistics.push(PlacedStatistic { step_idx: place.step_idx as usize, statistic, count: place.records });
     }
-    RowProcessor::new(steps, dimension as usize, &statistics, element)
+    let dimension = dimension as usize;
+    Ok(match kind {
+        DerivedKind::Rows => Maker::Rows(RowProcessor::new(steps, dimension, &statistics, element)?),
+        DerivedKind::Scalars => {
+            let metric = VectorMetric::try_from(lens.lens.metric)?;
+            Maker::Scalars(ScalarProcessor::new(steps, metric, dimension, &statistics)?)
+        }
+    })
 }
 
 /// A step as records take it. The queries of a sample do not matter to them: what is pinned has the mean.
@@ -286,19 +360,21 @@ fn extend(
         return remove(appending, def);
     };
     let rewritten = rewritten.map(|rows| rows.and(&RowSet::from_range(0..def.rows))).unwrap_or_default();
-    if def.rows == source.rows && rewritten.is_empty() {
+    let waits = def.kind == DerivedKind::Scalars && source.rows - def.rows < SCALAR_ROWS.max(def.rows / SCALAR_SHARE);
+    let end = if waits { def.rows } else { source.rows };
+    if def.rows == end && rewritten.is_empty() {
         return Ok(());
     }
-    let processor = processor(appending.tx, &lens, collection.id, source.dimension.unwrap_or(0), def.element)?;
+    let maker = maker(appending.tx, &lens, collection.id, source.dimension.unwrap_or(0), def.kind, def.element)?;
     let mut view = view_def(def);
     let mut rows = ViewState::load(appending.tx, &view)?;
     let present = live.rows().and_not(source_state.absent.rows());
-    let total = Some(u64::from(source.rows - def.rows) + rewritten.len());
+    let total = Some(u64::from(end - def.rows) + rewritten.len());
     let mut done = 0;
     for run in rewritten.runs() {
         source_state.read_range(appending, source, run, |appending, first, stored| {
             control.checkpoint()?;
-            let made = appending.shared.install(|| Made::of(&processor, first, &rows_ref(stored), &present));
+            let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present))?;
             for (row, vector) in made.rows() {
                 match vector {
                     Some(vector) => rows.set_row(appending, &mut view, row, vector.to_vec())?,
@@ -310,9 +386,9 @@ fn extend(
             Ok(())
         })?;
     }
-    source_state.read_range(appending, source, def.rows..source.rows, |appending, first, stored| {
+    source_state.read_range(appending, source, def.rows..end, |appending, first, stored| {
         control.checkpoint()?;
-        let made = appending.shared.install(|| Made::of(&processor, first, &rows_ref(stored), &present));
+        let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present))?;
         for (row, vectors) in made.runs() {
             rows.append(appending, &mut view, row, vectors)?;
         }
@@ -321,13 +397,13 @@ fn extend(
         Ok(())
     })?;
     // Rows at the end that are not kept are absent, and said to be.
-    rows.append(appending, &mut view, source.rows, &[])?;
+    rows.append(appending, &mut view, end, &[])?;
     rows.finish(appending, &view)?;
     appending.tx.put(&tables::DERIVED, &def.id, &DerivedDef { rows: view.rows, ..def.clone() })
 }
 
 /// Some consecutive rows behind their steps.
-struct Made {
+pub(super) struct Made {
     first: u32,
     dimension: usize,
     /// Whether a row is kept.
@@ -337,26 +413,24 @@ struct Made {
 }
 
 impl Made {
-    /// Processes `stored`, the first of which is row `first`; rows outside `present` are not kept.
-    fn of(processor: &RowProcessor, first: u32, stored: &RowsRef<'_>, present: &RowSet) -> Made {
+    /// What `stored`, the first of which is row `first`, gives; rows outside `present` are not kept.
+    pub(super) fn of(maker: &Maker, first: u32, stored: &RowsRef<'_>, present: &RowSet) -> Result<Made> {
         let count = stored.len();
         let parts: Vec<(Vec<bool>, Vec<f32>)> = (0..count.div_ceil(TASK_ROWS))
             .into_par_iter()
             .map(|task_idx| {
-                let (mut kept, mut vectors, mut traveller) = (Vec::new(), Vec::new(), Traveller::default());
-                for idx in task_idx * TASK_ROWS..count.min((task_idx + 1) * TASK_ROWS) {
-                    let is_present = present.contains(first + idx as u32);
-                    kept.push(is_present && processor.process(stored.row(idx), &mut traveller, &mut vectors));
-                }
-                (kept, vectors)
+                let (start, end) = (task_idx * TASK_ROWS, count.min((task_idx + 1) * TASK_ROWS));
+                let (mut kept, mut vectors) = (Vec::new(), Vec::new());
+                maker.make(first + start as u32, stored.slice(start..end), present, &mut kept, &mut vectors)?;
+                Ok((kept, vectors))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let (kept, vectors): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Made { first, dimension: processor.dimension(), kept: kept.concat(), vectors: vectors.concat() }
+        Ok(Made { first, dimension: maker.dimension(), kept: kept.concat(), vectors: vectors.concat() })
     }
 
     /// Every row, with its vector where it is kept.
-    fn rows(&self) -> impl Iterator<Item = (u32, Option<&[f32]>)> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = (u32, Option<&[f32]>)> {
         let mut vectors = self.vectors.chunks_exact(self.dimension);
         let numbered = (self.first..).zip(&self.kept);
         numbered.map(move |(row, &kept)| (row, if kept { vectors.next() } else { None }))

@@ -84,7 +84,10 @@ impl Batch {
         self.note(result)?;
         let version = old.map_or(1, |old| old.version + 1);
         let record = LensRecord { name: name.to_string(), lens, version, commit, pinned: Vec::new() };
-        let result = self.write_lens(record, pinned);
+        let result = self.write_lens(record, pinned).and_then(|record| {
+            self.keep_scalars(&record)?;
+            Ok(record)
+        });
         self.note(result)
     }
 
@@ -100,6 +103,7 @@ impl Batch {
         let result = self.forget_statistics(&record).and_then(|()| {
             let record = self.write_lens(record, pinned)?;
             self.renew_derived(&record)?;
+            self.keep_scalars(&record)?;
             Ok(record)
         });
         self.note(result)

@@ -40,6 +40,8 @@ mod collection;
 mod column;
 mod core;
 mod derived;
+#[cfg(test)]
+mod derived_tests;
 mod fill;
 mod flush;
 mod garbage;

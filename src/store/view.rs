@@ -6,10 +6,10 @@
 
 use super::append::push_row;
 use super::core::Core;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lens::RowSource;
 use crate::linalg::RowsRef;
-use crate::segment::{SegmentReader, SegmentRows, stride_bytes};
+use crate::segment::{SegmentReader, SegmentRows, folder, stride_bytes};
 use crate::text::embed::Embedder;
 use crate::types::{CommitNumber, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
 use std::fmt;
@@ -74,6 +74,11 @@ impl ViewSnapshot {
     /// Segment files of the view, with their committed rows.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentEntry> {
         self.parts.iter().map(|part| &part.entry)
+    }
+
+    /// Whether `error` is damage of this view's files.
+    pub fn is_in(&self, error: &Error) -> bool {
+        error.damage().is_some_and(|damage| damage.file.starts_with(folder(self.def.id)))
     }
 
     /// Bytes from one stored row to the next; 0 while there is none.

@@ -9,6 +9,7 @@ mod blend;
 #[cfg(test)]
 mod blend_tests;
 mod finish;
+mod quick;
 mod screen;
 mod stand_in;
 #[cfg(test)]
