@@ -56,11 +56,13 @@ impl Query {
         let mut bindings = Vec::new();
         for param in &self.params {
             let (name, text) = name_and_value(param, "--param NAME=TEXT")?;
+            not_twice(&bindings, name)?;
             bindings.push((name.to_string(), Param::Text(text.to_string())));
         }
         for param in &self.param_vectors {
             const USAGE: &str = "--param-vector NAME=FILE.npy:ROW";
             let (name, place) = name_and_value(param, USAGE)?;
+            not_twice(&bindings, name)?;
             let split = place.rsplit_once(':').and_then(|(file, row)| Some((file, row.parse::<u64>().ok()?)));
             let Some((file, row)) = split else {
                 return Err(Error::invalid(format!("{place:?} names no row: expected {USAGE}")));
@@ -73,6 +75,14 @@ impl Query {
         }
         Ok(bindings)
     }
+}
+
+/// One of two values would be passed over in silence.
+fn not_twice(bindings: &[(String, Param)], name: &str) -> Result<()> {
+    if bindings.iter().any(|(bound, _)| bound == name) {
+        return Err(Error::invalid(format!("${name} is given twice: a parameter has one value")));
+    }
+    Ok(())
 }
 
 fn name_and_value<'a>(param: &'a str, usage: &str) -> Result<(&'a str, &'a str)> {
