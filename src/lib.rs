@@ -52,8 +52,9 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Agreement, Answer, BlendHeader, Comparison, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing,
-    Param, Params, PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write,
+    Agreement, Answer, Background, BlendHeader, Change, Comparison, Explanation, Filter, FindBuilder, Hit, Lens,
+    LensHeader, Listing, Pair, PairRecord, Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo,
+    ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep, WhyTerm, is_write,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

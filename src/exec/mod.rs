@@ -7,6 +7,7 @@
 pub mod scan;
 
 mod answer;
+mod background;
 mod blend;
 mod builder;
 mod compare;
@@ -15,6 +16,7 @@ mod explain;
 mod filter;
 mod matching;
 mod names;
+mod pairs;
 mod params;
 mod pinned;
 mod plan;
@@ -26,6 +28,7 @@ mod session;
 mod source;
 mod steps;
 mod texts;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +37,8 @@ pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, P
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
+pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};
 pub use prepared::Query;
 pub use session::{Listing, Reply, Saved, Session, is_write};
+pub use why::{Background, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};

@@ -15,6 +15,7 @@ pub mod prepared;
 pub mod program;
 pub mod projection;
 pub mod step;
+pub mod trace;
 
 pub use chain::Chain;
 pub use fold::ProcessedQuery;

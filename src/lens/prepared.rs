@@ -114,6 +114,22 @@ impl Prepared {
         &self.statistics
     }
 
+    /// The record side with its statistics, the metric's own steps included: what turns a raw row into a processed
+    /// one.
+    pub(crate) fn record_program(&self) -> &Program {
+        &self.record
+    }
+
+    /// Number of operations up to the end of each step, the same on both sides; what follows the last is the metric's.
+    pub(crate) fn step_ends(&self) -> Vec<usize> {
+        (1..=self.chain.steps().len()).collect()
+    }
+
+    /// The query side with its statistics, the metric's own steps included.
+    pub(crate) fn query_program(&self) -> &Program {
+        &self.query
+    }
+
     /// Live rows that can be ranked.
     pub fn directed(&self) -> &RowSet {
         &self.directed

@@ -36,8 +36,9 @@ const AFTER: &[(&str, &[&str])] = &[
     ("explain", &["analyze", "find"]),
 ];
 /// What can begin a line, or stand anywhere.
-const WORDS: &[&str] =
-    &["and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show"];
+const WORDS: &[&str] = &[
+    "and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show",
+];
 
 /// All names that can be completed.
 #[derive(Debug, Default)]

@@ -9,11 +9,15 @@ mod blend;
 #[cfg(test)]
 mod blend_tests;
 mod finish;
+mod pairs;
+#[cfg(test)]
+mod pairs_tests;
 mod screen;
 #[cfg(test)]
 mod tests;
 
-pub use blend::{Blend, Part, scan_blend};
+pub use blend::{Blend, Part, count_before, scan_blend};
+pub use pairs::{PairScan, scan_pairs};
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
