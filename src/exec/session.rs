@@ -7,10 +7,12 @@ use super::answer::Answer;
 use super::compare::{Comparison, compare};
 use super::explain::Explanation;
 use super::names::Site;
+use super::pairs::{self, Pairs};
 use super::params::{Param, Params};
 use super::pinned::pin;
 use super::prepared::Query;
 use super::resolve::{can_be_saved, flatten, no_such_lens};
+use super::why::{Why, why};
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
 use crate::query::{parse, print, print_lens};
@@ -27,6 +29,10 @@ pub enum Reply {
     Answer(Box<Answer>),
     /// `compare`
     Comparison(Box<Comparison>),
+    /// `pairs`
+    Pairs(Box<Pairs>),
+    /// `why`
+    Why(Box<Why>),
     /// `explain`
     Explanation(Box<Explanation>),
     /// `let`
@@ -182,12 +188,17 @@ impl Session {
             Statement::Let { name, lens } => self.save(&snapshot, &name, &lens, &site),
             Statement::Drop { name } => self.remove(&snapshot, &name, &site),
             Statement::Show(what) => Ok(Reply::Listing(self.show(&snapshot, &what, &site)?)),
-            Statement::Pairs(pairs) => Err(later("`pairs`", &site, &pairs.collection.span)),
+            Statement::Pairs(pairs) => {
+                let pairs = pairs::run(&snapshot, &pairs, text, &self.params, &self.control)?;
+                Ok(Reply::Pairs(Box::new(pairs)))
+            }
             Statement::Compare { lenses, find } => {
                 let comparison = compare(&snapshot, &lenses, &find, text, &self.params, &self.control)?;
                 Ok(Reply::Comparison(Box::new(comparison)))
             }
-            Statement::Why { id, .. } => Err(later("`why`", &site, &id.span)),
+            Statement::Why { id, find } => {
+                Ok(Reply::Why(Box::new(why(&snapshot, &id, &find, text, &self.params, &self.control)?)))
+            }
         }
     }
 
@@ -270,10 +281,6 @@ impl Session {
         }
         Ok(Listing { what: "undirected", columns: vec!["id", "text"], rows })
     }
-}
-
-fn later(what: &str, site: &Site<'_>, span: &Range<usize>) -> Error {
-    site.not_yet(what, span).into()
 }
 
 fn count(number: u64) -> Value {
