@@ -52,7 +52,7 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Answer, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Param, Params, PinnedHeader, PlanInfo,
+    Answer, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Memory, Param, Params, PinnedHeader, PlanInfo,
     ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write,
 };
 pub use store::{Snapshot, Store};

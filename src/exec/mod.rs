@@ -30,7 +30,7 @@ mod tests;
 
 pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
 pub use builder::{Filter, FindBuilder, Lens, Source};
-pub use explain::{Explanation, Stage};
+pub use explain::{Explanation, Memory, Stage};
 pub use params::{Param, Params};
 pub use prepared::Query;
 pub use session::{Listing, Reply, Saved, Session, is_write};

@@ -9,12 +9,12 @@ use super::names::Site;
 use super::params::Params;
 use super::plan::Plan;
 use super::resolve::param_names;
-use super::scan::{Scored, scan, scan_batch};
+use super::scan::{Scored, Watched, scan, scan_batch};
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
 use super::{condition, ready};
 use crate::error::{Error, Result};
-use crate::lens::{Chain, Prepared, ProcessedQuery};
+use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource};
 use crate::query::ast::{Bound, Source};
 use crate::query::print_expr;
 use crate::store::ViewSnapshot;
@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// Searches of a batch that one task processes or answers, at least.
 const TASK_ANSWERS: usize = 8;
+
+/// Records that one task reads, at least.
+const TASK_RECORDS: usize = 24;
 
 /// What one search came to.
 #[derive(Debug)]
@@ -164,7 +167,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
                 sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
             control.checkpoint()?;
-            let found = scan_rows(plan, view, &prepared, &rows, &queries)?;
+            let found = scan_rows(plan, &Watched::new(view, control), &prepared, &rows, &queries)?;
             let queries = queries.into_iter().map(|query| query.map(|_| ())).collect();
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
@@ -204,7 +207,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
 /// Scans for the queries that have a direction, in their order.
 fn scan_rows(
     plan: &Plan,
-    view: &ViewSnapshot,
+    view: &dyn RowSource,
     prepared: &Prepared,
     rows: &Rows,
     queries: &[Result<ProcessedQuery>],
@@ -257,12 +260,11 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.
 fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
-    let (skip, top) = plan.window();
-    let mut hits = Vec::new();
-    for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {
+    let (skip, _) = plan.window();
+    let hit = |(place, hit): (usize, &Scored)| {
         let record = plan.collection.record(RowId(hit.row))?;
-        hits.push(Hit {
-            rank: place as u64 + 1,
+        Ok(Hit {
+            rank: (skip + place) as u64 + 1,
             metric: plan.lens.def.metric,
             value: hit.value,
             row: RowId(hit.row),
@@ -270,8 +272,10 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
             id: record.id,
             text: record.text,
             fields: record.fields,
-        });
-    }
+        })
+    };
+    let listed = found.get(skip..).unwrap_or_default();
+    let hits = listed.par_iter().enumerate().with_min_len(TASK_RECORDS).map(hit).collect::<Result<Vec<_>>>()?;
     let mut notes = plan.notes.clone();
     notes.extend(source::notes(plan, view, params));
     if !plan.compares_texts() && view.def().dimension.is_none() {

@@ -10,6 +10,9 @@ mod quick;
 mod screen;
 #[cfg(test)]
 mod tests;
+mod watched;
+
+pub use watched::Watched;
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
