@@ -52,8 +52,10 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Answer, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Memory, Param, Params, PinnedHeader, PlanInfo,
-    ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, is_write,
+    Agreement, Analysis, AnalyzedStatistic, Answer, BlendHeader, CalibrationHeader, Comparison, CslsHeader,
+    Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Memory, Param, Params,
+    PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, is_write,
+    materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

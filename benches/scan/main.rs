@@ -167,7 +167,11 @@ fn one_thread(table: &mut Table<'_>) {
             read(&snapshot, "k200"),
             search(&snapshot, "plain cosine, 200k, one thread", &find("k200", PLAIN)),
             search(&snapshot, "center corpus | project m | cosine", &find("k200", LENS)),
-            search(&snapshot, "normalize | center corpus | cosine", &find("k200", "normalize | center corpus | score cosine")),
+            search(
+                &snapshot,
+                "normalize | center corpus | cosine",
+                &find("k200", "normalize | center corpus | score cosine"),
+            ),
             search(&snapshot, "euclidean", &find("k200", "score euclidean")),
             search(&snapshot, "pearson", &find("k200", "score pearson")),
         ],
@@ -232,8 +236,12 @@ fn batch(table: &mut Table<'_>) {
         };
         let rounds = Rounds::measure(
             table.rounds,
-            vec![bare_product(&snapshot, "k100", &values), run("batch", PLAIN), run("batch under the lens", LENS),
-            run("batch under euclidean", "score euclidean")],
+            vec![
+                bare_product(&snapshot, "k100", &values),
+                run("batch", PLAIN),
+                run("batch under the lens", LENS),
+                run("batch under euclidean", "score euclidean"),
+            ],
         );
         for idx in 1..4 {
             table.at_most(&rounds, idx, 0, Some(1.0 / 0.8));
@@ -250,8 +258,12 @@ fn halves(table: &mut Table<'_>) {
     let statements = [find("k200", PLAIN), find("k200_f16", PLAIN)];
     let rounds = Rounds::measure(
         table.rounds,
-        vec![search(&snapshot, "f32", &statements[0]), search(&snapshot, "f16 rows, 200k", &statements[1]),
-        read(&snapshot, "k200"), read(&snapshot, "k200_f16")],
+        vec![
+            search(&snapshot, "f32", &statements[0]),
+            search(&snapshot, "f16 rows, 200k", &statements[1]),
+            read(&snapshot, "k200"),
+            read(&snapshot, "k200_f16"),
+        ],
     );
     table.at_least(&rounds, 1, 0, 1.6);
     table.at_most(&rounds, 0, 2, None);
@@ -323,7 +335,11 @@ fn kernels(table: &mut Table<'_>) {
     };
     let rounds = Rounds::measure(
         table.rounds,
-        vec![read(&snapshot, "k200"), timed("products alone, our lanes", own), timed("products alone, simsimd", theirs)],
+        vec![
+            read(&snapshot, "k200"),
+            timed("products alone, our lanes", own),
+            timed("products alone, simsimd", theirs),
+        ],
     );
     table.at_most(&rounds, 1, 0, None);
     table.at_most(&rounds, 2, 0, None);

@@ -4,6 +4,7 @@
 //! runs, with the same errors as for a written statement.
 
 use super::answer::Answer;
+use super::compare::{Comparison, compare_tree};
 use super::params::{Param, Params};
 use super::prepared::Query;
 use crate::error::Result;
@@ -101,6 +102,18 @@ impl Lens {
         Lens { expr: LensExpr { base: LensBase::Using(name.into().into()), ..LensExpr::default() } }
     }
 
+    /// A weighted sum of saved lenses' scores. It takes no steps and no metric of its own; `plain` (view `raw`, cosine)
+    /// needs no saving.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::blend([(0.7, "topic"), (0.3, "nationality")]);
+    /// ```
+    pub fn blend<N: Into<String>>(parts: impl IntoIterator<Item = (f64, N)>) -> Self {
+        let parts = parts.into_iter().map(|(weight, name)| (weight, name.into().into())).collect();
+        Lens { expr: LensExpr { base: LensBase::Blend(parts), ..LensExpr::default() } }
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.expr.steps.push(step.into());
         self
@@ -108,6 +121,7 @@ impl Lens {
 
     fn metric(mut self, metric: Metric) -> Self {
         self.expr.metric = Some(metric.into());
+        self.expr.csls = None;
         self
     }
 
@@ -121,6 +135,54 @@ impl Lens {
     #[must_use]
     pub fn center_corpus(self) -> Self {
         self.step(Step::CenterCorpus)
+    }
+
+    /// Subtracts from queries the mean of the stored sample of queries of this name, from records the mean of the
+    /// view's records.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").center_sides("asked").csls(10, "asked");
+    /// ```
+    #[must_use]
+    pub fn center_sides(self, sample: impl Into<String>) -> Self {
+        self.step(Step::CenterSides(sample.into()))
+    }
+
+    /// Subtracts the records' mean and divides each dimension by its standard deviation over the records (at least a
+    /// hundredth of the median one, so that dead dimensions stay dead).
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").standardize().euclidean();
+    /// ```
+    #[must_use]
+    pub fn standardize(self) -> Self {
+        self.step(Step::Standardize)
+    }
+
+    /// Subtracts the records' mean and turns to the records' principal coordinates, each divided by its standard
+    /// deviation (with a floor); the first `k` of them, or all.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let (some, all) = (Lens::view("raw").whiten(64), Lens::view("raw").whiten(None));
+    /// ```
+    #[must_use]
+    pub fn whiten(self, k: impl Into<Option<u32>>) -> Self {
+        self.step(Step::Whiten(k.into()))
+    }
+
+    /// Subtracts the records' mean and removes the `k` directions in which the records vary most (Mu & Viswanath 2018);
+    /// the dimension stays.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").drop_directions(2).cosine();
+    /// ```
+    #[must_use]
+    pub fn drop_directions(self, k: u32) -> Self {
+        self.step(Step::Drop(k))
     }
 
     /// Scales to unit Euclidean length.
@@ -175,6 +237,31 @@ impl Lens {
     #[must_use]
     pub fn levenshtein(self) -> Self {
         self.metric(Metric::Levenshtein)
+    }
+
+    /// Shows the score of a saved, calibrated lens as a probability, 0 to 1, and ranks by the score.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::saved("answering").probability();
+    /// ```
+    #[must_use]
+    pub fn probability(self) -> Self {
+        self.metric(Metric::Probability)
+    }
+
+    /// Corrects the metric for hubs: takes off half the mean of the record's `neighbours` highest scores with the
+    /// queries of a stored sample (Conneau et al. 2018). It goes with the cosine where no metric was chosen before.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").cosine().csls(10, "asked");
+    /// ```
+    #[must_use]
+    pub fn csls(mut self, neighbours: u32, sample: impl Into<String>) -> Self {
+        self.expr.metric.get_or_insert(Metric::Cosine.into());
+        self.expr.csls = Some((neighbours, sample.into()).into());
+        self
     }
 
     pub(crate) fn into_expr(self) -> LensExpr {
@@ -360,6 +447,35 @@ impl FindBuilder {
     pub fn bind(mut self, name: impl Into<String>, value: impl Into<Param>) -> Self {
         self.params.insert(name.into(), value.into());
         self
+    }
+
+    /// Runs the search through each of these lenses, side by side; it has no lens of its own. `plain` (view `raw`,
+    /// cosine) needs no saving.
+    ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-compare-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// # use simile::{Record, Session, Source, Store};
+    /// # let store = Store::create(dir.join("notes.simile"))?;
+    /// # let mut batch = store.begin()?;
+    /// # batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// # batch.collection("notes")?.insert(Record::new("n2", "The locksmith opens at nine"))?;
+    /// # batch.commit()?;
+    /// Session::new(&store).run("let topic = center corpus")?;
+    /// let find = store.snapshot()?.find(Source::text("pockets")).in_collection("notes").top(2);
+    /// let compared = find.compare(["plain", "topic"])?;
+    /// assert_eq!(compared.columns[1].hits()[0].id(), "n1");
+    /// assert_eq!(compared.agreements[0].overlap, Some(1.0));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`]; a lens that is not there, fewer than two of them, and a search with a lens of its own.
+    pub fn compare<N: Into<String>>(self, lenses: impl IntoIterator<Item = N>) -> Result<Comparison> {
+        let lenses = lenses.into_iter().map(|name| name.into().into()).collect();
+        compare_tree(&self.snapshot, lenses, self.find, &self.params)
     }
 
     /// The prepared search, to be run more than once.

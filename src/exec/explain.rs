@@ -4,10 +4,14 @@
 //! reports what was measured. It renders nothing.
 
 use super::answer::{Answer, LensHeader, PlanInfo};
+use super::blend;
 use super::params::Params;
+use super::path::{self, Path};
 use super::plan::Plan;
+use super::probability::map_text;
 use super::run::{self, Run};
 use crate::error::Result;
+use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
 use crate::storage::resident::resident;
@@ -92,7 +96,10 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
         None => run::matched(plan, params)?.len(),
     };
     let mut stages = vec![source_stage(plan)];
-    if !plan.compares_texts() {
+    if !plan.blend.is_empty() {
+        let fold = |part: &Plan| Ok(fold_stage(part, run::is_prepared(part)?));
+        stages.extend(blend::explain_stages(plan, fold)?);
+    } else if !plan.compares_texts() {
         stages.extend(metric_stage(plan));
         stages.push(fold_stage(plan, cached));
     }
@@ -134,31 +141,46 @@ fn source_stage(plan: &Plan) -> Stage {
     } else {
         "a weighted sum of raw vectors, processed once"
     };
+    if !plan.blend.is_empty() {
+        return Stage::new("source", format!("{what}, in the view of each lens"));
+    }
     Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
+/// What the metric is made of, from the inside out: the metric itself, its hub correction, its calibration.
 fn metric_stage(plan: &Plan) -> Option<Stage> {
-    let text = match plan.lens.def.metric {
-        Metric::Pearson => "pearson = center | normalize | dot",
-        Metric::Cosine => "cosine = normalize | dot",
-        Metric::Euclidean => "euclidean = |q - x|, finalists from the f64 difference",
-        _ => return None,
+    let metric = plan.lens.def.metric;
+    let mut parts: Vec<String> = match metric {
+        Metric::Pearson => vec!["pearson = center | normalize | dot".to_string()],
+        Metric::Cosine => vec!["cosine = normalize | dot".to_string()],
+        Metric::Euclidean => vec!["euclidean = |q - x|, finalists from the f64 difference".to_string()],
+        _ => Vec::new(),
     };
-    Some(Stage::new("metric", text))
+    if let Some((neighbours, name)) = &plan.lens.def.csls {
+        let sample = plan.lens.steps.samples.iter().find(|sample| sample.name == *name);
+        let queries = sample.map_or(0, |sample| sample.queries);
+        parts.push(format!(
+            "csls = {} - 0.5 * mean of the record's {neighbours} highest with the {queries} queries of sample {name}",
+            metric.as_str()
+        ));
+    }
+    if let Some(calibration) = &plan.lens.calibration {
+        parts.push(format!(
+            "probability = {}, {} (commit {}); ranked by the score below it",
+            map_text(calibration, &plan.lens.def),
+            calibration.origin,
+            calibration.commit
+        ));
+    }
+    (!parts.is_empty()).then(|| Stage::new("metric", parts.join("; ")))
 }
 
 fn fold_stage(plan: &Plan, cached: bool) -> Stage {
     let steps = if plan.lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
-    let statistics = match (plan.header().pinned, plan.centers()) {
-        (Some(pinned), true) => format!(
-            "; mean of {} records pinned at commit {} ({} commits behind)",
-            pinned.records, pinned.commit, pinned.commits_behind
-        ),
-        (None, true) => "; mean of this commit's records".to_string(),
-        _ => String::new(),
-    };
     let scalars = if cached { "scalars per record cached" } else { "scalars per record computed first" };
-    Stage::new("fold", format!("{steps}: one dot product per record with the raw row; {scalars}{statistics}"))
+    let mut parts = vec![format!("{steps}: one dot product per record with the raw row"), scalars.to_string()];
+    parts.extend(plan.statistics_texts());
+    Stage::new("fold", parts.join("; "))
 }
 
 fn filter_stage(plan: &Plan, matched: u64) -> Option<Stage> {
@@ -176,17 +198,48 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => run::scannable(plan, &run::matched(plan, params)?).len(),
     };
-    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let row_bytes = view.map_or(0, |view| view.dimension.unwrap_or(0) as usize * view.element.size_bytes()) as u64;
+        let (row_bytes, how) = rows_read(plan, run)?;
         let bytes = rows * row_bytes;
-        let text = format!("{rows} rows, {:.1} MB, exact, {threads}", bytes as f64 / 1e6);
+        let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);
     Ok(stage)
+}
+
+/// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
+fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
+    let Some(view) = plan.collection.view(&plan.lens.def.view).filter(|_| plan.blend.is_empty()) else {
+        return Ok((row_bytes(plan), String::new()));
+    };
+    let path = path::choose(plan, view)?;
+    let measured = run.map(|run| run.answer.plan.path);
+    Ok(match &path {
+        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+            (row_bytes(plan), "; not the materialized rows: too many are not kept".to_string())
+        }
+        Path::Materialized(kept) => {
+            let (from, to) = (view.dimension(), kept.dimension());
+            let def = kept.def();
+            let element = def.element.as_str();
+            let how = format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows");
+            (to as u64 * def.element.size_bytes() as u64, how)
+        }
+        Path::Folded(Some(why)) => (row_bytes(plan), format!("; {why}")),
+        Path::Folded(None) => (row_bytes(plan), String::new()),
+    })
+}
+
+/// Bytes of one record in the views that are read.
+fn row_bytes(plan: &Plan) -> u64 {
+    let mut views: Vec<&str> = blend::parts(plan).iter().map(|(_, part)| part.lens.def.view.as_str()).collect();
+    views.sort_unstable();
+    views.dedup();
+    let defs = views.iter().filter_map(|view| plan.collection.view(view)).map(|view| view.def());
+    defs.map(|view| view.dimension.unwrap_or(0) as u64 * view.element.size_bytes() as u64).sum()
 }
 
 fn then_stage(plan: &Plan) -> Stage {

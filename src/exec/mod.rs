@@ -6,20 +6,27 @@
 
 pub mod scan;
 
+mod analyze;
 mod answer;
+mod blend;
 mod builder;
+mod compare;
 mod condition;
 mod explain;
 mod filter;
 mod matching;
+mod materialize;
 mod names;
 mod params;
+mod path;
 mod pinned;
 mod plan;
 mod prepared;
+mod probability;
 mod ready;
 mod resolve;
 mod run;
+mod sample;
 mod session;
 mod source;
 mod steps;
@@ -28,9 +35,15 @@ mod texts;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use analyze::{Analysis, AnalyzedStatistic};
+pub use answer::{
+    Answer, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader,
+};
 pub use builder::{Filter, FindBuilder, Lens, Source};
+pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Memory, Stage};
+pub use materialize::{Materialized, materialize};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};

@@ -50,16 +50,7 @@ pub struct Query {
 impl Query {
     /// Prepares a tree made by hand; errors point into its printed form.
     pub(crate) fn from_tree(snapshot: &Snapshot, find: Find, params: Params) -> Result<Query> {
-        let statement = Statement::Find(find);
-        let text = print(&statement);
-        // Parsed again it has places to point at. A vector may be too long to be a statement, and the tree itself
-        // may break a limit: then it is settled as it is, without places.
-        let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)?) } else { None };
-        let statement = match parsed {
-            Some(parsed) if parsed == statement => parsed,
-            _ => statement,
-        };
-        let Statement::Find(find) = statement else {
+        let (Statement::Find(find), text) = placed(Statement::Find(find))? else {
             return Err(Error::invalid("a search prints as a search"));
         };
         Query::from_find(snapshot, &find, &text, params)
@@ -156,6 +147,20 @@ impl Query {
     pub fn explain(&self, analyze: bool) -> Result<Explanation> {
         explain(&self.plan, &self.params, analyze, &self.control)
     }
+}
+
+/// A tree made by hand with places for errors to point at, and the text they are in: it is printed and parsed again. A
+/// vector may be too long to be a statement, and the tree itself may break a limit: then it stays without places.
+///
+/// # Errors
+/// Where the printed statement does not parse.
+pub(crate) fn placed(statement: Statement) -> Result<(Statement, String)> {
+    let text = print(&statement);
+    let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)?) } else { None };
+    Ok(match parsed {
+        Some(parsed) if parsed == statement => (parsed, text),
+        _ => (statement, text),
+    })
 }
 
 impl Snapshot {

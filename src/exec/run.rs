@@ -7,15 +7,16 @@ use super::answer::{Answer, Hit, PlanInfo};
 use super::filter;
 use super::names::Site;
 use super::params::Params;
+use super::path::{Path, scan_by_path};
 use super::plan::Plan;
 use super::resolve::param_names;
-use super::scan::{Scored, Watched, scan, scan_batch};
+use super::scan::Scored;
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
-use super::{condition, ready};
+use super::{blend, condition, ready};
 use crate::error::{Error, Result};
-use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource};
-use crate::query::ast::{Bound, Source};
+use crate::lens::{Chain, Prepared, ProcessedQuery};
+use crate::query::ast::Source;
 use crate::query::print_expr;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
@@ -42,11 +43,11 @@ pub(crate) struct Run {
 /// Time of each stage; of a batch, all its searches together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Timings {
-    filter: Duration,
-    source: Duration,
-    fold: Duration,
-    scan: Duration,
-    then: Duration,
+    pub(crate) filter: Duration,
+    pub(crate) source: Duration,
+    pub(crate) fold: Duration,
+    pub(crate) scan: Duration,
+    pub(crate) then: Duration,
 }
 
 impl Timings {
@@ -64,10 +65,15 @@ impl Timings {
 }
 
 /// Times stages one after the other.
-struct Clock(Instant);
+pub(crate) struct Clock(Instant);
 
 impl Clock {
-    fn lap(&mut self) -> Duration {
+    /// A clock whose first stage began at `begun`.
+    pub(crate) fn new(begun: Instant) -> Self {
+        Clock(begun)
+    }
+
+    pub(crate) fn lap(&mut self) -> Duration {
         let now = Instant::now();
         let lap = now - self.0;
         self.0 = now;
@@ -76,12 +82,12 @@ impl Clock {
 }
 
 /// The rows a search is about, before anything is compared.
-struct Rows {
-    matched: RowSet,
+pub(crate) struct Rows {
+    pub(crate) matched: RowSet,
     /// Matched rows that have a vector.
-    scanned: RowSet,
+    pub(crate) scanned: RowSet,
     /// Rows that the source names and that are not wanted.
-    left_out: RowSet,
+    pub(crate) left_out: RowSet,
 }
 
 /// Live rows that the condition keeps; all live rows where there is none.
@@ -104,8 +110,11 @@ pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
 }
 
-/// Rows of `matched` that have a vector in the view.
+/// Rows of `matched` that have a vector in the view; for a blend, in the views of all its lenses.
 pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
+    if !plan.blend.is_empty() {
+        return plan.blend.iter().fold(matched.clone(), |rows, part| scannable(&part.plan, &rows));
+    }
     match plan.collection.view(&plan.lens.def.view) {
         Some(view) if !plan.compares_texts() => matched.and(view.present()),
         _ => matched.clone(),
@@ -129,7 +138,10 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     control.checkpoint()?;
     plan.snapshot.install(|| {
-        if plan.compares_texts() {
+        if !plan.blend.is_empty() {
+            // One pass over the rows for each query: a blend reads them for several lenses at once already.
+            Ok(all_params.iter().map(|params| blend::run(plan, params, control)).collect())
+        } else if plan.compares_texts() {
             Ok(vec![run_text(plan, first, control)])
         } else {
             run_vectors(plan, all_params, control)
@@ -137,12 +149,12 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     })
 }
 
-fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
+pub(crate) fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
     let missing = || Error::not_found(format!("view {} is gone", plan.lens.def.view));
     plan.collection.view(&plan.lens.def.view).ok_or_else(missing)
 }
 
-fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
+pub(crate) fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
     let matched = matched(plan, params)?;
     let scanned = scannable(plan, &matched);
     let named = source::named_rows(plan)?;
@@ -152,7 +164,7 @@ fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
 
 fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result<Vec<Result<Run>>> {
     let begun = Instant::now();
-    let mut clock = Clock(begun);
+    let mut clock = Clock::new(begun);
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     let view = view_of(plan)?;
     let rows = rows_of(plan, first)?;
@@ -161,23 +173,26 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     timings.source = clock.lap();
     control.checkpoint()?;
     let prepared = prepared(plan, view)?;
-    let (queries, found, undirected) = match prepared {
+    let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
             let queries: Vec<_> =
                 sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
             control.checkpoint()?;
-            let found = scan_rows(plan, &Watched::new(view, control), &prepared, &rows, &queries)?;
+            let found = scan_rows(plan, view, &prepared, &rows, &queries, control)?;
             let queries = queries.into_iter().map(|query| query.map(|_| ())).collect();
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
         // A view without vectors has nothing to be similar to, and nothing is what is found.
-        None => (sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>(), Vec::new(), RowSet::new()),
+        None => {
+            let queries = sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>();
+            (queries, (Vec::new(), Path::Folded(None).name()), RowSet::new())
+        }
     };
     let mut found = found.into_iter();
     timings.scan = clock.lap();
     let counts = PlanInfo {
-        path: "scan",
+        path,
         exact: true,
         rows: plan.collection.live().len(),
         matched: rows.matched.len(),
@@ -207,37 +222,30 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
 /// Scans for the queries that have a direction, in their order.
 fn scan_rows(
     plan: &Plan,
-    view: &dyn RowSource,
+    view: &ViewSnapshot,
     prepared: &Prepared,
     rows: &Rows,
     queries: &[Result<ProcessedQuery>],
-) -> Result<Vec<Vec<Scored>>> {
+    control: &Control,
+) -> Result<(Vec<Vec<Scored>>, &'static str)> {
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
-    let bound = plan.find.output.bound.as_ref().map(|bound| match bound.node {
-        Bound::Above(bound) | Bound::Within(bound) => bound,
-    });
-    let found = match directed.as_slice() {
-        [query] => vec![scan(view, prepared, query, &allowed, skip + top, bound)?],
-        many => scan_batch(view, prepared, many, &allowed, skip + top, bound)?,
-    };
-    Ok(found.into_iter().map(|found| found.hits).collect())
+    let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
+    let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound), control)?;
+    Ok((found.into_iter().map(|found| found.hits).collect(), path))
 }
 
 fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let begun = Instant::now();
-    let mut clock = Clock(begun);
+    let mut clock = Clock::new(begun);
     let view = view_of(plan)?;
     let rows = rows_of(plan, params)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
     let query = source::text(plan, view, params)?;
     timings.source = clock.lap();
     let (skip, top) = plan.window();
-    let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
-        Some(Bound::Within(distance)) => Some(distance),
-        _ => None,
-    };
+    let within = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
     let taking_part = TextRows { matched: &rows.matched, left_out: &rows.left_out };
     let scan = scan_texts(&plan.collection, view.def(), &query, taking_part, skip + top, within, control)?;
     timings.scan = clock.lap();
@@ -258,14 +266,20 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     Ok(Run { answer, undirected: RowSet::new(), timings })
 }
 
-/// Puts the answer together and reads the records it lists. `found` has the best first.
-fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
-    let (skip, _) = plan.window();
-    let hit = |(place, hit): (usize, &Scored)| {
+/// The records of what was found, best first, within the plan's window.
+pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
+    let (skip, top) = plan.window();
+    let metric = plan.lens.shown_metric();
+    let shown = found.into_iter().map(|hit| Scored { value: plan.lens.shown(hit.value), ..hit });
+    // A bound on a probability was only an estimate for the score below it.
+    let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
+    let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
+    let listed: Vec<(usize, Scored)> = kept.enumerate().skip(skip).take(top).collect();
+    let hit = |(place, hit): (usize, Scored)| {
         let record = plan.collection.record(RowId(hit.row))?;
         Ok(Hit {
-            rank: (skip + place) as u64 + 1,
-            metric: plan.lens.def.metric,
+            rank: place as u64 + 1,
+            metric,
             value: hit.value,
             row: RowId(hit.row),
             key: record.key,
@@ -274,8 +288,12 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
             fields: record.fields,
         })
     };
-    let listed = found.get(skip..).unwrap_or_default();
-    let hits = listed.par_iter().enumerate().with_min_len(TASK_RECORDS).map(hit).collect::<Result<Vec<_>>>()?;
+    listed.into_par_iter().with_min_len(TASK_RECORDS).map(hit).collect()
+}
+
+/// Puts the answer together and reads the records it lists. `found` has the best first.
+fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
+    let hits = hits(plan, found)?;
     let mut notes = plan.notes.clone();
     notes.extend(source::notes(plan, view, params));
     if !plan.compares_texts() && view.def().dimension.is_none() {
@@ -293,7 +311,7 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
 }
 
 /// Statistics and scalars of the plan's chain. `None` where the view has no vectors yet.
-fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
+pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
     let Some(chain) = chain(plan, view)? else { return Ok(None) };
     ready::prepared(&plan.snapshot, view, &plan.lens, &chain).map(Some)
 }
@@ -307,12 +325,17 @@ fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
 
 /// Whether the scalars of the plan's lens are there already.
 pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
+    for part in &plan.blend {
+        if !is_prepared(&part.plan)? {
+            return Ok(false);
+        }
+    }
     let view = view_of(plan)?;
     let Some(chain) = chain(plan, view)? else { return Ok(false) };
     Ok(ready::is_prepared(&plan.snapshot, view, &plan.lens, &chain))
 }
 
-fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
+pub(crate) fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
     prepared.process_sum(&sum.vector, sum.largest_term).map_err(|error| {
         Site::new(&plan.text).error("resolve::no_direction", error.message(), &plan.find.source.span).into()
     })
@@ -326,8 +349,18 @@ pub(crate) fn undirected_ids(plan: &Plan, params: &Params) -> Result<Vec<String>
     if plan.compares_texts() {
         return Ok(Vec::new());
     }
-    let view = view_of(plan)?;
     let scanned = scannable(plan, &matched(plan, params)?);
+    if !plan.blend.is_empty() {
+        let mut rows = RowSet::new();
+        for part in &plan.blend {
+            let view = view_of(&part.plan)?;
+            if let Some(prepared) = plan.snapshot.install(|| prepared(&part.plan, view))? {
+                rows = rows.or(prepared.undirected());
+            }
+        }
+        return rows.and(&scanned).iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect();
+    }
+    let view = view_of(plan)?;
     let Some(prepared) = plan.snapshot.install(|| prepared(plan, view))? else { return Ok(Vec::new()) };
     let rows = scanned.and(prepared.undirected());
     rows.iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect()

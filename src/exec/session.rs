@@ -4,6 +4,7 @@
 //! Each statement sees the store's latest commit. What a later version will do parses, and is refused by name.
 
 use super::answer::Answer;
+use super::compare::{Comparison, compare};
 use super::explain::Explanation;
 use super::names::Site;
 use super::params::{Param, Params};
@@ -11,11 +12,11 @@ use super::pinned::pin;
 use super::prepared::Query;
 use super::resolve::{can_be_saved, flatten, no_such_lens};
 use crate::error::{Error, Result};
-use crate::query::ast::{Find, LensBase, LensExpr, Name, Show, Spanned, Statement};
-use crate::query::{parse, print, print_step};
+use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
+use crate::query::{parse, print, print_lens};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, LensDef, RowId, RowSet, Value};
+use crate::types::{CommitNumber, LensDef, LensRecord, RowId, RowSet, Step, Value};
 use std::ops::Range;
 
 /// What a statement answers.
@@ -24,6 +25,8 @@ use std::ops::Range;
 pub enum Reply {
     /// `find`
     Answer(Box<Answer>),
+    /// `compare`
+    Comparison(Box<Comparison>),
     /// `explain`
     Explanation(Box<Explanation>),
     /// `let`
@@ -53,7 +56,7 @@ pub struct Saved {
     pub version: u32,
     /// The commit that saved it.
     pub commit: CommitNumber,
-    /// Collections for which a mean was pinned.
+    /// Collections for which statistics were pinned.
     pub pinned_collections: Vec<String>,
     /// Remarks on the chain.
     pub notes: Vec<String>,
@@ -63,7 +66,7 @@ pub struct Saved {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Listing {
-    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `undirected`.
+    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `samples`, `undirected`.
     pub what: &'static str,
     /// Names of the columns.
     pub columns: Vec<&'static str>,
@@ -180,9 +183,9 @@ impl Session {
             Statement::Drop { name } => self.remove(&snapshot, &name, &site),
             Statement::Show(what) => Ok(Reply::Listing(self.show(&snapshot, &what, &site)?)),
             Statement::Pairs(pairs) => Err(later("`pairs`", &site, &pairs.collection.span)),
-            Statement::Compare { lenses, .. } => {
-                let span = lenses.first().map_or(0..0, |name| name.span.clone());
-                Err(later("`compare`", &site, &span))
+            Statement::Compare { lenses, find } => {
+                let comparison = compare(&snapshot, &lenses, &find, text, &self.params, &self.control)?;
+                Ok(Reply::Comparison(Box::new(comparison)))
             }
             Statement::Why { id, .. } => Err(later("`why`", &site, &id.span)),
         }
@@ -194,6 +197,10 @@ impl Session {
 
     fn save(&mut self, snapshot: &Snapshot, name: &Name, lens: &LensExpr, site: &Site<'_>) -> Result<Reply> {
         let flat = flatten(snapshot, lens, site)?;
+        if let (Some(_), Some(metric)) = (&flat.calibration, &lens.metric) {
+            let message = "a calibration belongs to its lens: `score probability` is written where the lens is used";
+            return Err(site.error("resolve::probability_saved", message, &metric.span).into());
+        }
         can_be_saved(snapshot, &flat, site)?;
         let pinned = pin(snapshot, &flat, site, &self.control)?;
         let pinned_collections = snapshot
@@ -203,7 +210,7 @@ impl Session {
             .map(|def| def.name.clone())
             .collect();
         let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);
-        let statement = print(&Statement::Let { name: name.node.clone().into(), lens: expr_of(&flat.def) });
+        let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
         let mut batch = self.store.begin()?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
         let commit = batch.commit()?;
@@ -237,7 +244,7 @@ impl Session {
             Show::Fields => Ok(show_fields(snapshot)),
             Show::Lenses => show_lenses(snapshot),
             Show::Projections => show_projections(snapshot),
-            Show::Samples => Err(later("`show samples`", site, &what.span)),
+            Show::Samples => show_samples(snapshot),
             Show::Undirected => self.show_undirected(snapshot, site, &what.span),
         }
     }
@@ -267,16 +274,6 @@ impl Session {
 
 fn later(what: &str, site: &Site<'_>, span: &Range<usize>) -> Error {
     site.not_yet(what, span).into()
-}
-
-/// A lens as the language writes it, view and metric included.
-fn expr_of(def: &LensDef) -> LensExpr {
-    LensExpr {
-        base: LensBase::View(def.view.clone().into()),
-        steps: def.steps.iter().cloned().map(Spanned::from).collect(),
-        metric: Some(def.metric.into()),
-        csls: def.csls.clone().map(Spanned::from),
-    }
 }
 
 fn count(number: u64) -> Value {
@@ -334,22 +331,48 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
         .lenses()?
         .into_iter()
         .map(|lens| {
-            let mut parts = vec![format!("view {}", lens.lens.view)];
-            parts.extend(lens.lens.steps.iter().map(print_step));
-            parts.push(format!("score {}", lens.lens.metric.as_str()));
             let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
-            let behind = pinned.map_or(Value::Null, |commit| count(snapshot.commit().0.saturating_sub(commit)));
-            vec![
+            let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
+            let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
+            Ok(vec![
                 lens.name.into(),
-                parts.join(" | ").into(),
+                print_lens(&lens.lens).into(),
                 count(lens.version.into()),
                 pinned.map_or(Value::Null, count),
                 behind,
+                calibration,
+            ])
+        })
+        .collect::<Result<_>>()?;
+    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind", "calibration"];
+    Ok(Listing { what: "lenses", columns, rows })
+}
+
+fn show_samples(snapshot: &Snapshot) -> Result<Listing> {
+    let lenses = snapshot.lenses()?;
+    let rows = snapshot
+        .samples()?
+        .into_iter()
+        .map(|sample| {
+            let uses = |lens: &&LensRecord| {
+                let in_steps = |step: &Step| matches!(step, Step::CenterSides(name) if *name == sample.name);
+                let in_csls = lens.lens.csls.as_ref().is_some_and(|(_, name)| *name == sample.name);
+                in_csls || lens.lens.steps.iter().any(in_steps)
+            };
+            let used_by: Vec<&str> = lenses.iter().filter(uses).map(|lens| lens.name.as_str()).collect();
+            let vectors = sample.vectors.as_ref();
+            vec![
+                sample.name.as_str().into(),
+                snapshot.collection_name(sample.collection).into(),
+                count(sample.ids.len() as u64),
+                vectors.map_or(Value::Null, |vectors| vectors.view.as_str().into()),
+                vectors.map_or(Value::Null, |vectors| count(vectors.dimension.into())),
+                used_by.join(", ").into(),
             ]
         })
         .collect();
-    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind"];
-    Ok(Listing { what: "lenses", columns, rows })
+    let columns = vec!["sample", "collection", "queries", "vectors for view", "dimension", "used by"];
+    Ok(Listing { what: "samples", columns, rows })
 }
 
 fn show_projections(snapshot: &Snapshot) -> Result<Listing> {

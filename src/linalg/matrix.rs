@@ -5,6 +5,7 @@
 
 use super::{scalar, simd, stats};
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
@@ -104,6 +105,26 @@ pub fn product_f64(a: &[f64], b: &[f64], out: &mut [f64], dimension: usize) {
     matmul(out, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
 }
 
+/// `c -= A B` in `f64` on the calling thread: `a` is `n x k`, `b` is `k x d`, `c` is `n x d`, all row-major.
+pub fn subtract_product_f64(a: &[f64], b: &[f64], c: &mut [f64], dimension: usize) {
+    let (n, k) = (c.len() / dimension, b.len() / dimension);
+    if n == 0 || k == 0 {
+        return;
+    }
+    let a = MatRef::from_row_major_slice(a, n, k);
+    let b = MatRef::from_row_major_slice(b, k, dimension);
+    matmul(MatMut::from_row_major_slice_mut(c, n, dimension), Accum::Add, a, b, -1.0, Par::Seq);
+}
+
+/// `gram += A'A` in `f64` on the calling thread: `a` is `n x d`, row-major; of `gram`, column-major, the lower half
+/// is written.
+pub fn add_gram_f64(a: &[f64], gram: &mut [f64], dimension: usize) {
+    let a = MatRef::from_row_major_slice(a, a.len() / dimension, dimension);
+    let gram = MatMut::from_column_major_slice_mut(gram, dimension, dimension);
+    let (lower, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    triangular::matmul(gram, lower, Accum::Add, a.transpose(), whole, a, whole, 1.0, Par::Seq);
+}
+
 /// `out = A B'` in `f32` on the calling thread: `a` is `n` rows `stride` apart of which `dimension` elements count,
 /// `b` is `q x dimension` row-major, `out` is `q x n`: one contiguous run of `n` products for each row of `b`.
 ///
@@ -161,6 +182,27 @@ mod tests {
         for row in 0..3 {
             for q in 0..5 {
                 assert_eq!(f64::from(turned[q * 3 + row]), tile[row * 5 + q]);
+            }
+        }
+    }
+
+    #[test]
+    fn grams_and_differences_of_small_integers_are_exact() {
+        let a: Vec<f64> = (0..7 * 3).map(|i| f64::from(i % 5) - 2.0).collect();
+        let mut gram = vec![1.0; 9];
+        add_gram_f64(&a, &mut gram, 3);
+        let b: Vec<f64> = (0..2 * 3).map(f64::from).collect();
+        let (mut products, mut rest) = (vec![0.0; 14], a.clone());
+        product_f64(&a, &b, &mut products, 3);
+        subtract_product_f64(&products, &b, &mut rest, 3);
+        for i in 0..3 {
+            for j in 0..=i {
+                let sum: f64 = a.chunks(3).map(|row| row[i] * row[j]).sum();
+                assert_eq!(gram[j * 3 + i], 1.0 + sum);
+            }
+            assert!((0..i).all(|j| gram[i * 3 + j] == 1.0), "the upper half stays");
+            for (row, (p, r)) in a.chunks(3).zip(products.chunks(2).zip(rest.chunks(3))) {
+                assert_eq!(r[i], row[i] - p[0] * b[i] - p[1] * b[3 + i]);
             }
         }
     }

@@ -318,7 +318,9 @@ impl ColumnChunk {
             ColumnChunk::Integer { present, values } => {
                 both(bits(values, |&value| keep(ValueRef::Integer(value))), present)
             }
-            ColumnChunk::Float { present, values } => both(bits(values, |&value| keep(ValueRef::Float(value))), present),
+            ColumnChunk::Float { present, values } => {
+                both(bits(values, |&value| keep(ValueRef::Float(value))), present)
+            }
             ColumnChunk::Bool { present, values, .. } => {
                 let mask = |wanted: bool| if keep(ValueRef::Bool(wanted)) { u64::MAX } else { 0 };
                 let (yes, no) = (mask(true), mask(false));

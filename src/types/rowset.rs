@@ -73,6 +73,18 @@ impl RowSet {
         self.0.range(range)
     }
 
+    /// The runs of consecutive rows, ascending.
+    pub fn runs(&self) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for row in self.iter() {
+            match runs.last_mut() {
+                Some(run) if run.end == row => run.end += 1,
+                _ => runs.push(row..row + 1),
+            }
+        }
+        runs
+    }
+
     /// How many rows of the set lie in `range`.
     pub fn count_range(&self, range: Range<u32>) -> u64 {
         if range.is_empty() { 0 } else { self.0.range_cardinality(range) }

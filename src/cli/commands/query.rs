@@ -3,6 +3,7 @@
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
+use crate::cli::render::comparison::{comparison_csv, comparison_jsonl, comparison_markdown};
 use crate::cli::render::error::error_json;
 use crate::cli::render::explanation::render_reply;
 use crate::cli::render::format::{Format, csv, jsonl, markdown};
@@ -86,7 +87,11 @@ fn name_and_value<'a>(param: &'a str, usage: &str) -> Result<(&'a str, &'a str)>
 
 /// A search that found nothing.
 fn is_empty(reply: &Reply) -> bool {
-    matches!(reply, Reply::Answer(answer) if answer.hits().is_empty())
+    match reply {
+        Reply::Answer(answer) => answer.hits().is_empty(),
+        Reply::Comparison(comparison) => comparison.columns.iter().all(|answer| answer.hits().is_empty()),
+        _ => false,
+    }
 }
 
 /// Runs statements against one store, as a reader until one of them writes.
@@ -154,6 +159,9 @@ impl Runner {
             (Format::Jsonl, Reply::Answer(answer)) => jsonl(answer),
             (Format::Csv, Reply::Answer(answer)) => csv(answer),
             (Format::Markdown, Reply::Answer(answer)) => markdown(answer),
+            (Format::Jsonl, Reply::Comparison(comparison)) => comparison_jsonl(comparison),
+            (Format::Csv, Reply::Comparison(comparison)) => comparison_csv(comparison),
+            (Format::Markdown, Reply::Comparison(comparison)) => comparison_markdown(comparison),
             (Format::Jsonl, reply) => return console.document(&ReplyDocument(reply)),
             (_, reply) => render_reply(reply, console.style),
         };

@@ -3,6 +3,7 @@
 //! Owns their layout. What is said comes from the reply; nothing is looked up here.
 
 use super::answer::{header_lines, milliseconds, notes, render_answer};
+use super::comparison::render_comparison;
 use super::table::{Column, lines};
 use super::text::{count, pad, safe, width};
 use crate::cli::console::Style;
@@ -13,6 +14,7 @@ use crate::types::Value;
 pub(crate) fn render_reply(reply: &Reply, style: Style) -> Vec<String> {
     match reply {
         Reply::Answer(answer) => render_answer(answer, style),
+        Reply::Comparison(comparison) => render_comparison(comparison, style),
         Reply::Explanation(explanation) => render_explanation(explanation, style),
         Reply::Saved(saved) => render_saved(saved, style),
         Reply::Dropped { name, commit } => vec![format!("dropped lens {} (commit {commit})", safe(name))],
@@ -64,7 +66,7 @@ fn render_saved(saved: &Saved, style: Style) -> Vec<String> {
         format!("saved lens {}, version {} (commit {})", safe(&saved.name), saved.version, saved.commit),
     ];
     if !saved.pinned_collections.is_empty() {
-        out.push(format!("means pinned for {}", safe(&saved.pinned_collections.join(", "))));
+        out.push(format!("statistics pinned for {}", safe(&saved.pinned_collections.join(", "))));
     }
     out.extend(notes(&saved.notes, style));
     out

@@ -4,7 +4,7 @@
 
 use super::json::HitDocument;
 use super::text::one_line;
-use crate::exec::{Answer, Hit};
+use crate::exec::Answer;
 use crate::interchange::jsonl::json_of;
 use crate::types::Value;
 use std::collections::BTreeSet;
@@ -45,7 +45,8 @@ pub(crate) fn csv(answer: &Answer) -> Vec<String> {
     }));
     let mut lines = vec![csv_line(&title)];
     lines.extend(answer.hits().iter().map(|hit| {
-        let mut cells = vec![hit.rank().to_string(), hit.id().to_string(), number(hit), hit.text().to_string()];
+        let mut cells =
+            vec![hit.rank().to_string(), hit.id().to_string(), number_cell(hit.value()), hit.text().to_string()];
         cells.extend(fields.iter().map(|field| hit.fields().get(*field).map(cell).unwrap_or_default()));
         csv_line(&cells)
     }));
@@ -72,8 +73,8 @@ fn field_names(answer: &Answer) -> BTreeSet<&str> {
 }
 
 /// A score as JSON has it, so that it comes back as the same f64.
-fn number(hit: &Hit) -> String {
-    json_of(&Value::Float(hit.value())).to_string()
+pub(super) fn number_cell(value: f64) -> String {
+    json_of(&Value::Float(value)).to_string()
 }
 
 fn cell(value: &Value) -> String {
@@ -84,14 +85,14 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn csv_line(cells: &[String]) -> String {
+pub(super) fn csv_line(cells: &[String]) -> String {
     let quoted = cells.iter().map(|cell| {
         if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
     });
     quoted.collect::<Vec<_>>().join(",")
 }
 
-fn markdown_cell(text: &str) -> String {
+pub(super) fn markdown_cell(text: &str) -> String {
     let mut out = String::new();
     for c in one_line(text).chars() {
         match c {

@@ -3,6 +3,7 @@
 //! Owns their shapes and the order of their keys. Numbers are printed so that they come back as the same f64;
 //! milliseconds have three decimals.
 
+use super::comparison::ComparisonDocument;
 use crate::error::Damage;
 use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
 use crate::interchange::jsonl::json_of;
@@ -44,14 +45,51 @@ struct AnswerShape<'a> {
 struct LensShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
-    view: &'a str,
+    /// Null for a blend over several views.
+    view: Option<&'a str>,
     embedder: Option<&'a str>,
     steps: Vec<String>,
     projection: Option<String>,
     metric: &'static str,
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    csls: Option<CslsShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<CalibrationShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<SampleShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PinnedShape>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blend: Vec<BlendShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct BlendShape<'a> {
+    weight: f64,
+    lens: LensShape<'a>,
+}
+
+#[derive(Serialize)]
+struct CslsShape<'a> {
+    neighbours: u32,
+    sample: &'a str,
+}
+
+#[derive(Serialize)]
+struct CalibrationShape<'a> {
+    metric: &'static str,
+    version: u32,
+    commit: u64,
+    origin: &'a str,
+    labels: u64,
+}
+
+#[derive(Serialize)]
+struct SampleShape<'a> {
+    name: &'a str,
+    queries: u64,
+    collection: &'a str,
 }
 
 #[derive(Serialize)]
@@ -118,17 +156,35 @@ impl Serialize for AnswerDocument<'_> {
 fn lens_shape(header: &LensHeader) -> LensShape<'_> {
     LensShape {
         name: header.name.as_deref(),
-        view: &header.view,
+        view: (!header.view.is_empty()).then_some(&header.view),
         embedder: header.embedder.as_deref(),
         steps: header.step_texts(),
         projection: header.projection(),
-        metric: header.metric.as_str(),
+        metric: header.metric_name(),
         direction: header.direction(),
+        csls: header.csls.as_ref().map(|csls| CslsShape { neighbours: csls.neighbours, sample: &csls.sample }),
+        calibration: header.calibration.as_ref().map(|calibration| CalibrationShape {
+            metric: calibration.metric.as_str(),
+            version: calibration.version,
+            commit: calibration.commit.0,
+            origin: &calibration.origin,
+            labels: calibration.labels,
+        }),
+        samples: header
+            .samples
+            .iter()
+            .map(|sample| SampleShape { name: &sample.name, queries: sample.queries, collection: &sample.collection })
+            .collect(),
         pinned: header.pinned.map(|pinned| PinnedShape {
             commit: pinned.commit.0,
             commits_behind: pinned.commits_behind,
             records: pinned.records,
         }),
+        blend: header
+            .blend
+            .iter()
+            .map(|part| BlendShape { weight: part.weight, lens: lens_shape(&part.lens) })
+            .collect(),
     }
 }
 
@@ -158,6 +214,7 @@ impl Serialize for ReplyDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Reply::Answer(answer) => AnswerDocument(answer).serialize(serializer),
+            Reply::Comparison(comparison) => ComparisonDocument(comparison).serialize(serializer),
             Reply::Explanation(explanation) => explanation_json(explanation).serialize(serializer),
             Reply::Saved(saved) => saved_json(saved).serialize(serializer),
             Reply::Dropped { name, commit } => json!({"dropped": name, "commit": commit.0}).serialize(serializer),

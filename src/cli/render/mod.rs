@@ -4,6 +4,7 @@
 //! characters, carets under mistakes, the JSON shapes. It asks nothing of a store.
 
 pub(crate) mod answer;
+pub(crate) mod comparison;
 pub(crate) mod error;
 pub(crate) mod explanation;
 pub(crate) mod format;

@@ -27,6 +27,8 @@ does an open string or bracket; an empty line ends them all the same.
   find \"Where are my keys?\" in notes | center corpus | top 5
   find #n17 in notes | where year >= 2020 and tags has \"home\"
   find #king - #man + #woman in words
+  find ... | blend 0.7 * a + 0.3 * b     a weighted sum of saved lenses
+  compare a, b: find ...                 the answers of lenses side by side
   explain find ...                       what is folded, filtered and scanned
   let topic = view raw | center corpus   saves a lens;  ... | using topic;  drop topic
   show collections | views | fields | lenses | projections | undirected

@@ -42,18 +42,28 @@ pub(super) fn hits(
     source: &dyn RowSource,
     prepared: &Prepared,
     query: &ProcessedQuery,
-    mut candidates: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     wanted: &Wanted,
 ) -> Result<Vec<Scored>> {
     let distance = prepared.chain().metric().is_distance();
+    best(candidates, wanted, distance, |rows| rescore(source, prepared, query, rows))
+}
+
+/// [`hits`] for anything that can score rows; `score` keeps their order and is asked for ascending rows.
+pub(super) fn best(
+    mut candidates: Vec<Candidate>,
+    wanted: &Wanted,
+    distance: bool,
+    score: impl Fn(&[u32]) -> Result<Vec<Scored>>,
+) -> Result<Vec<Scored>> {
     candidates.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.row.cmp(&b.row)));
     let first = wanted.k.min(candidates.len());
-    let mut hits = rescore_sorted(source, prepared, query, &candidates[..first])?;
+    let mut hits = score_sorted(&score, &candidates[..first])?;
     if first == wanted.k && first > 0 {
         let kth = hits.iter().map(|hit| key_below(hit.value, distance)).fold(f64::INFINITY, f64::min);
         candidates.drain(..first);
         candidates.retain(|candidate| candidate.upper >= kth);
-        hits.extend(rescore_sorted(source, prepared, query, &candidates)?);
+        hits.extend(score_sorted(&score, &candidates)?);
     }
     if let Some(bound) = wanted.bound {
         hits.retain(|hit| if distance { hit.value <= bound } else { hit.value >= bound });
@@ -64,7 +74,7 @@ pub(super) fn hits(
 }
 
 /// Best first; ties by row.
-fn order(a: &Scored, b: &Scored, distance: bool) -> Ordering {
+pub(super) fn order(a: &Scored, b: &Scored, distance: bool) -> Ordering {
     // Zero has two signs and one meaning.
     let (x, y) = (a.value + 0.0, b.value + 0.0);
     let values = if distance { x.total_cmp(&y) } else { y.total_cmp(&x) };
@@ -78,13 +88,8 @@ pub(super) fn key_below(value: f64, distance: bool) -> f64 {
 }
 
 /// Scores candidates in row order, so that blocks are read one after another.
-fn rescore_sorted(
-    source: &dyn RowSource,
-    prepared: &Prepared,
-    query: &ProcessedQuery,
-    candidates: &[Candidate],
-) -> Result<Vec<Scored>> {
+fn score_sorted(score: impl Fn(&[u32]) -> Result<Vec<Scored>>, candidates: &[Candidate]) -> Result<Vec<Scored>> {
     let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.row).collect();
     rows.sort_unstable();
-    rescore(source, prepared, query, &rows)
+    score(&rows)
 }

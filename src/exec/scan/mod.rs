@@ -5,14 +5,21 @@
 //! (`finish`), and only these scores are compared and shown. So an answer is the same bits for any number of
 //! threads, for one query or many, filtered or not. It knows no records and no names.
 
+mod blend;
+#[cfg(test)]
+mod blend_tests;
 mod finish;
 mod quick;
 mod screen;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 mod watched;
 
 pub use watched::Watched;
+
+pub use blend::{Blend, Part, scan_blend};
+pub use stand_in::{StandIn, scan_stand_in};
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};

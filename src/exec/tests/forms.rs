@@ -1,0 +1,210 @@
+//! Blends, comparisons, reasons and pairs, as statements and through the builder.
+
+use super::*;
+use crate::exec::{Lens, Reply, Session, Source};
+
+/// `words` with three lenses: `topical` and `centered` on view raw, `small` on view `other`; `far` is a distance.
+pub(super) fn lenses() -> (Fixture, Vec<Vec<f32>>) {
+    let (fixture, vectors) = words();
+    let mut session = Session::new(&fixture.store);
+    for statement in [
+        "let topical = center corpus | project topic | score dot",
+        "let centered = center corpus",
+        "let small = view other | score cosine",
+        "let far = view raw | score euclidean",
+    ] {
+        session.run(statement).unwrap();
+    }
+    (fixture, vectors)
+}
+
+fn value(answer: &Answer, id: &str) -> Option<f64> {
+    answer.hits().iter().find(|hit| hit.id() == id).map(|hit| hit.value())
+}
+
+#[test]
+fn a_blend_is_the_weighted_sum_of_what_its_lenses_show() {
+    let (fixture, _) = lenses();
+    let alone = |lens: &str| fixture.run(&format!("find #w9 in words | using {lens} | top 40"));
+    let (topical, centered, small) = (alone("topical"), alone("centered"), alone("small"));
+    let blend = fixture.run("find #w9 in words | blend 0.7 * topical - 0.25 * small + 2 * centered | top 40");
+    assert_eq!(blend.statement, "find #w9 in words | blend 0.7 * topical - 0.25 * small + 2 * centered | top 40");
+    for hit in blend.hits() {
+        let part = |answer| value(answer, hit.id()).unwrap();
+        let sum = 0.7 * part(&topical) + -0.25 * part(&small) + 2.0 * part(&centered);
+        assert_eq!(hit.value().to_bits(), sum.to_bits(), "{}", hit.id());
+    }
+    // w0 is zero: without direction in `small`. w6 has no vector there. w9 is named.
+    assert_eq!(blend.hits().len(), 37);
+    let plan = blend.plan;
+    assert_eq!(
+        (plan.rows, plan.matched, plan.scanned, plan.undirected, plan.absent, plan.left_out),
+        (40, 40, 39, 1, 1, 1)
+    );
+    assert_eq!(fixture.query("find #w9 in words | blend 1 * topical + 0 * small").undirected().unwrap(), ["w0"]);
+    assert!(blend.hits().windows(2).all(|pair| pair[0].value() >= pair[1].value()));
+    let header = &blend.header;
+    assert_eq!((header.metric_name(), header.view.as_str(), header.blend.len()), ("blend", "", 3));
+    assert_eq!((header.blend[1].weight, header.blend[1].lens.view.as_str()), (-0.25, "other"));
+    assert_eq!(fixture.run("find #w9 in words | blend 1 * topical + 1 * centered").header.view, "raw");
+}
+
+#[test]
+fn a_blend_takes_what_any_search_takes() {
+    let (fixture, _) = lenses();
+    let blend = "blend 0.5 * centered + 0.5 * plain";
+    let all = fixture.run(&format!("find #w9 in words | {blend} | top 40"));
+    let some = fixture.run(&format!("find #w9 in words | {blend} | where number < 20 | skip 1 | top 3"));
+    let kept: Vec<_> = all.hits().iter().filter(|hit| hit.row().0 < 20).skip(1).take(3).collect();
+    assert_eq!(
+        some.hits().iter().map(|hit| (hit.id(), hit.value())).collect::<Vec<_>>(),
+        kept.iter().map(|hit| (hit.id(), hit.value())).collect::<Vec<_>>()
+    );
+    assert_eq!(some.hits()[0].rank(), 2);
+    let bound = all.hits()[4].value();
+    assert_eq!(fixture.run(&format!("find #w9 in words | {blend} | above {bound:?}")).hits().len(), 5);
+    let own = fixture.run(&format!("find #w9 in words | {blend} | top 1 | including self"));
+    assert_eq!(ids(&own), ["w9"]);
+    // The same lens twice, and a batch.
+    let twice = fixture.run("find #w9 in words | blend 0.5 * centered + 0.5 * centered | top 40");
+    let once = fixture.run("find #w9 in words | using centered | top 40");
+    assert_eq!(ids(&twice), ids(&once));
+    let query = fixture.query(&format!("find $q in words | {blend} | top 3"));
+    let vectors: Vec<crate::Param> =
+        vec![vec![1.0; DIMENSION].into(), vec![-0.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5].into()];
+    let batch = query.run_batch(&vectors).unwrap();
+    for (answer, vector) in batch.iter().zip(vectors) {
+        assert_eq!(answer.hits(), query.clone().bind("q", vector).run().unwrap().hits());
+    }
+    let lens = Lens::blend([(0.5, "centered"), (0.5, "plain")]);
+    let built = fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(lens).top(40).run().unwrap();
+    assert_eq!((built.hits(), &built.statement), (all.hits(), &all.statement));
+}
+
+#[test]
+fn texts_of_a_blend_go_through_each_view() {
+    let fixture = notes();
+    let mut session = Session::new(&fixture.store);
+    session.run("let asked = view asked | score cosine").unwrap();
+    session.run("let short = view rewritten").unwrap();
+    let blend = fixture.run("find \"keys\" in notes | blend 1 * asked + 1 * short");
+    let (asked, short) =
+        (fixture.run("find \"keys\" in notes | using asked"), fixture.run("find \"keys\" in notes | using short"));
+    // n3 has no rewritten text.
+    assert_eq!((blend.hits().len(), blend.plan.absent), (3, 1));
+    for hit in blend.hits() {
+        assert_eq!(hit.value(), value(&asked, hit.id()).unwrap() + value(&short, hit.id()).unwrap());
+    }
+    assert!(blend.notes.iter().any(|note| note.contains("rewritten")), "{:?}", blend.notes);
+}
+
+#[test]
+fn what_a_blend_does_not_take_is_said_where_it_stands() {
+    let (fixture, _) = lenses();
+    let cases = [
+        ("find #w9 in words | blend 1 * topcal + 1 * small", "resolve::no_such_lens", "topcal"),
+        ("find #w9 in words | blend 1 * small + 1 * far", "resolve::blend_metric", "far"),
+        ("find #w9 in words | blend 1 * small | center", "resolve::blend_steps", "center"),
+        ("find #w9 in words | blend 1 * small | score dot", "resolve::blend_steps", "dot"),
+        ("find #w9 in words | blend 1 * small | within 2", "resolve::bound_direction", "within 2"),
+        ("find #w9 in words | blend 1e7 * small", "resolve::limit", "small"),
+        ("find #w6 in words | blend 1 * plain + 1 * small", "resolve::no_vector", "#w6"),
+        ("find #w0 in words | blend 1 * centered + 1 * plain", "resolve::no_direction", "#w0"),
+        ("find [1, 2, 3, 4] in words | blend 1 * small + 1 * plain", "resolve::vector_dimension", "[1, 2, 3, 4]"),
+    ];
+    for (statement, code, piece) in cases {
+        let error = fixture.error(statement);
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+    let error = fixture.error("find #w9 in words | blend 1 * topcal + 1 * small");
+    assert_eq!(error.corrected.as_deref(), Some("find #w9 in words | blend 1 * topical + 1 * small"));
+    assert!(error.hints.iter().any(|hint| hint.contains("plain")), "{:?}", error.hints);
+    let error = Session::new(&fixture.store).run("let both = blend 1 * small + 1 * plain").unwrap_err();
+    assert_eq!(error.query().unwrap().code, "resolve::blend_saved");
+    let many = (0..17).map(|_| "1 * plain").collect::<Vec<_>>().join(" + ");
+    assert_eq!(fixture.error(&format!("find #w9 in words | blend {many}")).code, "resolve::limit");
+}
+
+#[test]
+fn explain_of_a_blend_names_every_lens() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let statement = "explain analyze find #w9 in words | blend 0.7 * topical + 0.3 * small";
+    let Reply::Explanation(explanation) = session.run(statement).unwrap() else { panic!("explain explains") };
+    let folds: Vec<&str> =
+        explanation.stages.iter().filter(|stage| stage.name == "fold").map(|stage| stage.text.as_str()).collect();
+    assert!(folds[0].starts_with("0.7 * topical (view raw, score dot): "), "{folds:?}");
+    assert!(folds[1].starts_with("0.3 * small (view other, score cosine): "), "{folds:?}");
+    let scan = explanation.stages.iter().find(|stage| stage.name == "scan").unwrap();
+    assert_eq!((scan.rows, scan.bytes), (Some(39), Some(39 * (8 + 4) * 4)));
+    assert_eq!(explanation.plan.unwrap().absent, 1);
+}
+
+fn comparison(session: &mut Session, statement: &str) -> crate::Comparison {
+    match session.run(statement).unwrap_or_else(|error| panic!("{statement}: {error}")) {
+        Reply::Comparison(comparison) => *comparison,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_comparison_is_each_lens_s_own_answer() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let compared = comparison(&mut session, "compare plain, topical: find #w9 in words | where number < 30 | top 5");
+    assert_eq!(compared.statement, "compare plain, topical: find #w9 in words | where number < 30 | top 5");
+    let plain = fixture.run("find #w9 in words | where number < 30 | top 5");
+    let topical = fixture.run("find #w9 in words | using topical | where number < 30 | top 5");
+    assert_eq!((compared.columns[0].hits(), compared.columns[1].hits()), (plain.hits(), topical.hits()));
+    assert_eq!(compared.columns[0].header.name.as_deref(), Some("plain"));
+    let [agreement] = compared.agreements.as_slice() else { panic!("two columns are one pair") };
+    let shared = ids(&plain).iter().filter(|id| ids(&topical).contains(id)).count();
+    assert_eq!((agreement.shared, agreement.overlap), (shared as u64, Some(shared as f64 / 5.0)));
+    for (hit, change) in compared.columns[1].hits().iter().zip(compared.changes(1)) {
+        let before = plain.hits().iter().find(|other| other.id() == hit.id());
+        assert_eq!(change, before.map(|before| before.rank() as i64 - hit.rank() as i64));
+        assert_eq!(compared.change(hit), change);
+    }
+    // The same lens twice agrees with itself, and a view of its own is no obstacle.
+    let three = comparison(&mut session, "compare centered, centered, small: find #w9 in words");
+    assert_eq!(three.statement, "compare centered, centered, small: find #w9 in words | top 10");
+    let pairs: Vec<_> = three.agreements.iter().map(|agreement| (agreement.first, agreement.second)).collect();
+    assert_eq!(pairs, [(0, 1), (0, 2), (1, 2)]);
+    assert_eq!((three.agreements[0].overlap, three.agreements[0].rank_correlation), (Some(1.0), Some(1.0)));
+    assert_eq!(three.agreements[1].overlap, three.agreements[2].overlap);
+    // A saved lens takes the name of the one that needs no saving.
+    session.run("let plain = view other").unwrap();
+    assert_eq!(comparison(&mut session, "compare plain, small: find #w9 in words").agreements[0].overlap, Some(1.0));
+    let none = comparison(&mut session, "compare plain, small: find #w9 in words | where number > 99");
+    assert_eq!((none.agreements[0].overlap, none.agreements[0].rank_correlation), (None, None));
+}
+
+#[test]
+fn what_a_comparison_does_not_take_is_said_where_it_stands() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let nine = vec!["plain"; 9].join(", ");
+    let cases = [
+        ("compare plian, small: find #w9 in words".to_string(), "resolve::no_such_lens", "plian"),
+        ("compare plain, small: find #w9 in words | view other".to_string(), "resolve::compare_lens", "other"),
+        (
+            "compare plain, small: find #w9 in words | center corpus".to_string(),
+            "resolve::compare_lens",
+            "center corpus",
+        ),
+        ("compare plain, small: find #w9 in words | score dot".to_string(), "resolve::compare_lens", "dot"),
+        ("compare plain, far: find #w9 in words | above 0.5".to_string(), "resolve::bound_direction", "above 0.5"),
+        (format!("compare {nine}: find #w9 in words"), "resolve::limit", "plain"),
+    ];
+    for (statement, code, piece) in cases {
+        let error = session.run(&statement).unwrap_err();
+        let error = error.query().unwrap();
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+    let snapshot = fixture.snapshot();
+    let find = || snapshot.find(Source::id("w9")).in_collection("words");
+    assert_eq!(find().compare(["plain", "nowhere"]).unwrap_err().query().unwrap().code, "resolve::no_such_lens");
+    let own = find().lens(Lens::view("other")).compare(["plain", "small"]).unwrap_err();
+    assert_eq!(own.query().unwrap().code, "resolve::compare_lens");
+    assert!(find().compare(["plain"]).is_err());
+}
