@@ -56,6 +56,10 @@ pub use exec::{
     CslsHeader, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Pair, PairRecord,
     Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo, ProjectionHeader, Query, Reply, SampleHeader,
     Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep, WhyTerm, is_write, materialize,
+    Agreement, Analysis, AnalyzedStatistic, Answer, BlendHeader, CalibrationHeader, Comparison, CslsHeader,
+    Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Memory, Param, Params,
+    PinnedHeader, PlanInfo, ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, is_write,
+    materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

@@ -44,7 +44,7 @@ pub use answer::{
 };
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
-pub use explain::{Explanation, Stage};
+pub use explain::{Explanation, Memory, Stage};
 pub use materialize::{Materialized, materialize};
 pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};

@@ -35,6 +35,11 @@ fn render_explanation(explanation: &Explanation, style: Style) -> Vec<String> {
         }
         out.extend(wrapped(&format!("  {}", pad(stage.name, 8)), &text, style.width));
     }
+    if let Some(memory) = explanation.memory {
+        let [resident, mapped] = [memory.resident_bytes, memory.mapped_bytes].map(|bytes| bytes as f64 / 1e6);
+        let text = format!("{resident:.1} MB resident, of which {mapped:.1} MB are pages of mapped files");
+        out.extend(wrapped(&format!("  {}", pad("memory", 8)), &text, style.width));
+    }
     out.extend(notes(&explanation.notes, style));
     if let Some(elapsed) = explanation.elapsed {
         out.push(format!(" {}", style.dim(milliseconds(elapsed.as_secs_f64() * 1e3))));

@@ -253,6 +253,9 @@ fn explanation_json(explanation: &Explanation) -> Json {
         "plan": explanation.plan.as_ref().map(|plan| to_json(&plan_shape(plan))),
         "notes": explanation.notes,
         "elapsed_ms": explanation.elapsed.map(milliseconds),
+        "memory": explanation.memory.map(|memory| {
+            json!({"resident_bytes": memory.resident_bytes, "mapped_bytes": memory.mapped_bytes})
+        }),
     })
 }
 

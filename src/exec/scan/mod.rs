@@ -17,6 +17,9 @@ mod screen;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod watched;
+
+pub use watched::Watched;
 
 pub use blend::{Blend, Part, count_before, scan_blend};
 pub use pairs::{PairScan, scan_pairs};
