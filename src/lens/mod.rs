@@ -25,6 +25,7 @@ pub mod stored;
 #[cfg(test)]
 mod tests;
 mod tile;
+pub mod trace;
 
 pub use chain::Chain;
 pub use derive::RowProcessor;

@@ -206,6 +206,11 @@ impl Prepared {
         &self.record
     }
 
+    /// Number of operations up to the end of each step, the same on both sides; what follows the last is the metric's.
+    pub(crate) fn step_ends(&self) -> &[usize] {
+        &self.query_ends
+    }
+
     /// The query side with its statistics, the metric's own steps included.
     pub(crate) fn query_program(&self) -> &Program {
         &self.query
