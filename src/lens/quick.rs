@@ -18,6 +18,7 @@
 use super::fold;
 use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
 use crate::linalg::rows::RowRef;
+use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
 use crate::linalg::{RowsRef, matrix, simd, stats};
 use std::ops::Range;
 
@@ -32,6 +33,7 @@ const ORDINARY_SQUARE: Range<f32> = 1e-30..1e30;
 #[derive(Debug)]
 pub(super) struct Quick {
     form: Form,
+    /// Elements of a raw row.
     dimension: usize,
     /// `c`, in units of `scale` where there are matrices.
     constant: Vec<f64>,
@@ -47,8 +49,72 @@ pub(super) struct Quick {
 enum Form {
     /// `L` is the identity, or takes away the own mean.
     Rows { own_mean: bool, constant: Vec<f32>, ones: Vec<f32> },
-    /// `L / scale`, `k x d`, and its Frobenius norm.
-    Product { matrix: Vec<f32>, scale: f64, frobenius: f64 },
+    /// `L / scale`, and the Frobenius norm of `L`.
+    Product { factor: Factor, scale: f64, frobenius: f64 },
+}
+
+/// A matrix laid out for products with many rows.
+#[derive(Debug)]
+enum Factor {
+    /// `k x d`, row-major.
+    Matrix(Vec<f32>),
+    /// Its rows [`LANES`] at a time, each group cut into two halves of the dimension: half the error.
+    Panels(Vec<[Panel; 2]>),
+}
+
+impl Factor {
+    /// `matrix` is `k x d`. Panels are faster where they are not nearly empty.
+    fn new(matrix: Vec<f32>, dimension: usize) -> Self {
+        if matrix.len() / dimension < LANES / 2 || dimension < 2 {
+            return Factor::Matrix(matrix);
+        }
+        let half = dimension / 2;
+        let cut = |rows: &[f32], columns: Range<usize>| -> Panel {
+            let part: Vec<f32> = rows.chunks_exact(dimension).flat_map(|row| &row[columns.clone()]).copied().collect();
+            Panel::new(&part, columns.len())
+        };
+        let halves = |rows: &[f32]| [cut(rows, 0..half), cut(rows, half..dimension)];
+        Factor::Panels(matrix.chunks(LANES * dimension).map(halves).collect())
+    }
+
+    /// Bound on the error of one product, relative to the norms of its factors.
+    fn error(&self, dimension: usize) -> f64 {
+        match self {
+            Factor::Matrix(_) => matrix::chunks_error(dimension),
+            Factor::Panels(_) => simd::any_order_error(dimension.div_ceil(2) + 1),
+        }
+    }
+
+    /// `squares[i] = |M x_i + c|^2` for the rows of `data`, `stride` apart.
+    fn squares(&self, data: &[f32], stride: usize, constant: &[f64], dimension: usize, room: &mut Scratch) {
+        let Scratch { products, squares, .. } = room;
+        let count = squares.len();
+        match self {
+            Factor::Matrix(matrix) => {
+                products.resize(count * constant.len(), 0.0);
+                matrix::product_f32_in_chunks(data, count, stride, matrix, products, dimension);
+                add_squares(products, constant, squares);
+            }
+            Factor::Panels(panels) => {
+                let half = dimension / 2;
+                let (mut first, mut second) = ([0.0; GROUP_ROWS * LANES], [0.0; GROUP_ROWS * LANES]);
+                for (group, squares) in squares.chunks_mut(GROUP_ROWS).enumerate() {
+                    // A group that is not full ends with copies of its last row.
+                    let row = |i: usize| (group * GROUP_ROWS + i.min(squares.len() - 1)) * stride;
+                    let left: [&[f32]; GROUP_ROWS] = std::array::from_fn(|i| &data[row(i)..row(i) + half]);
+                    let right: [&[f32]; GROUP_ROWS] = std::array::from_fn(|i| &data[row(i) + half..row(i) + dimension]);
+                    for (panel, constant) in panels.iter().zip(constant.chunks(LANES)) {
+                        panel[0].products(&left, &mut first);
+                        panel[1].products(&right, &mut second);
+                        first.iter_mut().zip(&second).for_each(|(sum, x)| *sum += x);
+                        for (square, products) in squares.iter_mut().zip(first.chunks_exact(LANES)) {
+                            *square += simd::squared_sum(&products[..constant.len()], constant);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `slope |x| + offset`.
@@ -124,7 +190,7 @@ impl Quick {
         let rounding = Bound { slope: last.tolerance * last.growth, offset: last.tolerance * last.shifts[0].size };
         let matrix: Vec<f32> = wide.iter().map(|x| (x / scale) as f32).collect();
         let constant = constant.iter().map(|c| c / scale).collect();
-        let form = Form::Product { matrix, scale, frobenius };
+        let form = Form::Product { factor: Factor::new(matrix, dimension), scale, frobenius };
         let ordinary = frobenius > 1e-100 && frobenius < 1e100;
         ordinary.then_some(Quick { form, dimension, constant, constant_norm, rounding, reference })
     }
@@ -162,7 +228,7 @@ impl Quick {
         for start in (0..rows.len()).step_by(TILE_ROWS) {
             let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
             let count = tile.len();
-            let Scratch { elements, products, squares, own } = &mut *scratch;
+            let mut elements = std::mem::take(&mut scratch.elements);
             let (data, stride) = match tile {
                 RowsRef::F32 { data, stride, .. } => (data, stride),
                 RowsRef::F16 { data, stride, dimension } => {
@@ -174,18 +240,17 @@ impl Quick {
             };
             // First of all, since this reads the rows in order, and what follows finds them in the cache.
             let rows = || data.chunks(stride).take(count).map(|row| &row[..self.dimension]);
-            own.clear();
-            own.extend(rows().map(|row| simd::dot_row(row, RowRef::F32(row))));
-            if let Form::Product { matrix, .. } = &self.form {
-                products.resize(count * self.constant.len(), 0.0);
-                matrix::product_f32_in_chunks(data, count, stride, matrix, products, self.dimension);
-                squares.clear();
-                squares.resize(count, 0.0);
-                add_squares(products, &self.constant, squares);
+            scratch.own.clear();
+            scratch.own.extend(rows().map(|row| simd::dot_row(row, RowRef::F32(row))));
+            if let Form::Product { factor, .. } = &self.form {
+                scratch.squares.clear();
+                scratch.squares.resize(count, 0.0);
+                factor.squares(data, stride, &self.constant, self.dimension, scratch);
             }
             for (i, row) in rows().enumerate() {
-                each(start + i, self.row(row, own[i], squares.get(i).copied()));
+                each(start + i, self.row(row, scratch.own[i], scratch.squares.get(i).copied()));
             }
+            scratch.elements = elements;
         }
     }
 
@@ -214,8 +279,8 @@ impl Quick {
                 let norm = square.max(0.0).sqrt();
                 (norm, error / norm)
             }
-            Form::Product { scale, frobenius, .. } => {
-                let part = matrix::chunks_error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
+            Form::Product { factor, scale, frobenius } => {
+                let part = factor.error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
                 (square.unwrap_or_default().sqrt() * scale, part * frobenius * raw)
             }
         };

@@ -211,16 +211,13 @@ fn hubs_lose_half_of_what_they_are_close_to_on_average() {
 #[test]
 fn quick_scalars_are_within_their_stated_error() {
     let d = 200;
-    let matrix: Vec<f32> = rows(8, d, 0.1).iter().map(|x| x - 0.3).collect();
-    let def = ProjectionDef {
-        name: "m".into(),
-        rows: 8,
-        columns: d as u32,
-        query: matrix,
-        record: None,
-        origin: String::new(),
+    let projection = |k: usize| {
+        let query: Vec<f32> = rows(k, d, 0.1).iter().map(|x| x - 0.3).collect();
+        let (rows, columns) = (k as u32, d as u32);
+        let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+        ResolvedStep::Project(Projection::from_def(&def).unwrap())
     };
-    let project = ResolvedStep::Project(Projection::from_def(&def).unwrap());
+    let project = projection(8);
     let center = || ResolvedStep::CenterCorpus;
     for element in [ElementType::F32, ElementType::F16] {
         for (metric, steps) in [
@@ -231,6 +228,8 @@ fn quick_scalars_are_within_their_stated_error() {
             (VectorMetric::Cosine, vec![ResolvedStep::Center, center()]),
             (VectorMetric::Cosine, vec![center(), project.clone()]),
             (VectorMetric::Cosine, vec![project.clone(), ResolvedStep::Center]),
+            (VectorMetric::Cosine, vec![center(), projection(64)]),
+            (VectorMetric::Cosine, vec![projection(119), center()]),
             (VectorMetric::Cosine, vec![ResolvedStep::Whiten(Some(20))]),
             (VectorMetric::Cosine, vec![ResolvedStep::Drop(3)]),
             (VectorMetric::Cosine, vec![ResolvedStep::Standardize, ResolvedStep::Truncate(50)]),

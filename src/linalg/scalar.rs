@@ -56,6 +56,15 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
     lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
+/// Sum of the squares of `a + b`, `a` widened.
+#[inline(always)]
+pub fn squared_sum(a: &[f32], b: &[f64]) -> f64 {
+    lanes(a, b, |x, y| {
+        let sum = f64::from(x) + y;
+        sum * sum
+    })
+}
+
 /// Sum of the elements.
 #[inline(always)]
 pub fn sum_f64(a: &[f64]) -> f64 {
@@ -106,6 +115,7 @@ mod tests {
             assert_eq!(dot_f64(&a, &b), expected);
             let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
             assert_eq!(dot_mixed(&narrow, &b), expected);
+            assert_eq!(squared_sum(&narrow, &b), a.iter().zip(&b).map(|(x, y)| (x + y) * (x + y)).sum::<f64>());
             assert_eq!(sum_f64(&b), b.iter().sum::<f64>());
             assert_eq!(squared_distance_f64(&a, &b), a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>());
         }
