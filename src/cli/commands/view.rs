@@ -112,12 +112,13 @@ fn other_placeholder(template: &str) -> Option<&str> {
         rest = rest.get(start..)?;
         let end = rest.find('}')? + 1;
         let piece = rest.get(..end)?;
+        let piece = piece.get(piece.rfind('{')?..)?;
         let word = piece.trim_matches(['{', '}']);
         let is_name = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
         if is_name && word != "text" {
             return Some(piece);
         }
-        rest = rest.get(1..)?;
+        rest = rest.get(end..)?;
     }
     None
 }
