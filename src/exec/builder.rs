@@ -252,7 +252,7 @@ impl Lens {
     }
 
     /// Corrects the metric for hubs: takes off half the mean of the record's `neighbours` highest scores with the
-    /// queries of a stored sample (Conneau et al. 2018). It goes with the cosine where no metric was chosen before.
+    /// queries of a stored sample (Conneau et al. 2018). Choose the metric first; where none was, it is the cosine.
     ///
     /// ```
     /// use simile::Lens;
