@@ -52,9 +52,10 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Agreement, Answer, Background, BlendHeader, Change, Comparison, Explanation, Filter, FindBuilder, Hit, Lens,
-    LensHeader, Listing, Pair, PairRecord, Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo,
-    ProjectionHeader, Query, Reply, Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep, WhyTerm, is_write,
+    Agreement, Analysis, AnalyzedStatistic, Answer, Background, BlendHeader, CalibrationHeader, Change, Comparison,
+    CslsHeader, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Pair, PairRecord,
+    Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo, ProjectionHeader, Query, Reply, SampleHeader,
+    Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep, WhyTerm, is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

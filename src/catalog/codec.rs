@@ -101,11 +101,11 @@ fn shown_key(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::PinnedStatistic;
     use crate::types::definitions::{ViewDef, ViewKind};
     use crate::types::{
-        CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LensDef, LensRecord, Metric, ProjectionDef,
-        ProjectionRef, SegmentEntry, SegmentId, Step, StoreMeta, ViewId,
+        Calibration, CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LensDef, LensRecord, Metric,
+        PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef, SampleVectors, SegmentEntry, SegmentId, Statistic,
+        Step, StoreMeta, ViewId,
     };
     use std::collections::BTreeMap;
 
@@ -139,6 +139,7 @@ mod tests {
             dimension: Some(384),
             element: ElementType::F16,
             rows: 9,
+            revision: 6,
         };
         golden(
             CollectionDef {
@@ -152,7 +153,7 @@ mod tests {
             },
             "07056e6f74657301047965617201\
              09080a01010372617701085420\
-             7b746578747d0001fb80010109",
+             7b746578747d0001fb8001010906",
         );
         golden(
             SegmentEntry {
@@ -193,9 +194,32 @@ mod tests {
                     step_idx: 0,
                     commit: CommitNumber(2),
                     records: 3,
+                    revision: 4,
                 }],
             },
-            "016c0372617703010705080101610162020001020101000203",
+            "016c037261770301070508010161016202000102010100020304",
+        );
+    }
+
+    #[test]
+    fn golden_samples_statistics_and_calibrations() {
+        golden(
+            SampleDef {
+                ids: vec!["q".to_string()],
+                texts: vec!["t".to_string()],
+                vectors: Some(SampleVectors { view: "raw".to_string(), dimension: 2, data: vec![1.0, -2.0] }),
+                ..SampleDef::new("s", CollectionId(1))
+            },
+            "017301010171010174010372617702020000803f000000c000",
+        );
+        golden(Statistic::Sides { queries: vec![1.0], records: vec![-2.0] }, "0101000000000000f03f0100000000000000c0");
+        golden(
+            Statistic::Directions { mean: vec![1.0], directions: vec![-2.0], divisor: Vec::new() },
+            "0301000000000000f03f0100000000000000c000",
+        );
+        golden(
+            Calibration::supplied(1.0, -2.0),
+            "0000000000000000f03f00000000000000c017737570706c696564207363616c6520616e6420626961730000",
         );
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What happens when the clock has run down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// One operation fails; a write may have written half. Later ones work.
     Once,
     /// That operation and all later ones fail, as on a disk that is gone or a process that has stopped.
@@ -22,14 +22,24 @@ enum Fault {
 
 /// Counts writes, cuts and syncs down, and then fails.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     left: AtomicU64,
     fault: Fault,
 }
 
 impl Clock {
-    fn new(operations: u64, fault: Fault) -> Arc<Clock> {
+    pub(crate) fn new(operations: u64, fault: Fault) -> Arc<Clock> {
         Arc::new(Clock { left: AtomicU64::new(operations), fault })
+    }
+
+    /// Winds it up again.
+    pub(crate) fn set(&self, operations: u64) {
+        self.left.store(operations, Ordering::SeqCst);
+    }
+
+    /// Operations left; more than there were once it has struck.
+    pub(crate) fn left(&self) -> u64 {
+        self.left.load(Ordering::SeqCst)
     }
 
     /// Whether this operation fails.
@@ -54,9 +64,9 @@ fn disk_full() -> io::Error {
 }
 
 #[derive(Debug)]
-struct Failing {
-    inner: MemoryStorage,
-    clock: Arc<Clock>,
+pub(crate) struct Failing {
+    pub(crate) inner: MemoryStorage,
+    pub(crate) clock: Arc<Clock>,
 }
 
 #[derive(Debug)]

@@ -10,7 +10,7 @@ pub mod codec;
 mod damage_tests;
 mod database;
 #[cfg(test)]
-mod fault_tests;
+pub(crate) mod fault_tests;
 mod guard;
 mod handle;
 pub mod head;

@@ -3,6 +3,7 @@
 //! Owns the result types that the table renderer, the JSON writer and library users read. It computes nothing and
 //! holds no snapshot: an answer outlives the store it came from.
 
+use super::sample::SampleHeader;
 use crate::query::print_step;
 use crate::types::{CommitNumber, Metric, RecordKey, RowId, Step, Value};
 use std::collections::BTreeMap;
@@ -54,8 +55,14 @@ pub struct LensHeader {
     pub steps: Vec<Step>,
     /// The projections among the steps with their dimensions, in order.
     pub projections: Vec<ProjectionHeader>,
-    /// The metric; of a blend, whose score is a sum, [`Metric::Dot`].
+    /// The metric of what is shown; of a blend, whose score is a sum, [`Metric::Dot`].
     pub metric: Metric,
+    /// The samples of queries that `center sides` and `csls` use.
+    pub samples: Vec<SampleHeader>,
+    /// `csls`, where the score is corrected.
+    pub csls: Option<CslsHeader>,
+    /// Where the metric is a probability: of what, and by which calibration.
+    pub calibration: Option<CalibrationHeader>,
     /// Of what commit the statistics of a saved lens are; `None`: exact for this commit.
     pub pinned: Option<PinnedHeader>,
     /// The lenses of a blend, in the order written; empty for any other lens.
@@ -107,13 +114,40 @@ pub struct ProjectionHeader {
     pub to: usize,
 }
 
+/// A hub correction: half the mean of a record's highest similarities to a sample of queries is taken off (Conneau et
+/// al. 2018).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CslsHeader {
+    /// How many of the highest.
+    pub neighbours: u32,
+    /// Name of the sample.
+    pub sample: String,
+}
+
+/// The calibration that made probabilities of scores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CalibrationHeader {
+    /// The lens's own metric, which ranks.
+    pub metric: Metric,
+    /// The version of the lens it belongs to.
+    pub version: u32,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
+    /// Where it came from, in words.
+    pub origin: String,
+    /// Judged pairs it was fitted on; 0 where it was supplied.
+    pub labels: u64,
+}
+
 /// How old a saved lens's statistics are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PinnedHeader {
     /// The commit they were computed at.
     pub commit: CommitNumber,
-    /// Commits since then.
+    /// Commits since then that changed the view's records or vectors; 0 means that they are exact.
     pub commits_behind: u64,
     /// Records they were computed from.
     pub records: u64,

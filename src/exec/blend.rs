@@ -298,6 +298,9 @@ pub(crate) fn header(plan: &Plan) -> LensHeader {
         steps: Vec::new(),
         projections: Vec::new(),
         metric: Metric::Dot,
+        samples: Vec::new(),
+        csls: None,
+        calibration: None,
         pinned: None,
         blend,
     }

@@ -122,6 +122,7 @@ impl Lens {
 
     fn metric(mut self, metric: Metric) -> Self {
         self.expr.metric = Some(metric.into());
+        self.expr.csls = None;
         self
     }
 
@@ -135,6 +136,54 @@ impl Lens {
     #[must_use]
     pub fn center_corpus(self) -> Self {
         self.step(Step::CenterCorpus)
+    }
+
+    /// Subtracts from queries the mean of the stored sample of queries of this name, from records the mean of the
+    /// view's records.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").center_sides("asked").csls(10, "asked");
+    /// ```
+    #[must_use]
+    pub fn center_sides(self, sample: impl Into<String>) -> Self {
+        self.step(Step::CenterSides(sample.into()))
+    }
+
+    /// Subtracts the records' mean and divides each dimension by its standard deviation over the records (at least a
+    /// hundredth of the median one, so that dead dimensions stay dead).
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").standardize().euclidean();
+    /// ```
+    #[must_use]
+    pub fn standardize(self) -> Self {
+        self.step(Step::Standardize)
+    }
+
+    /// Subtracts the records' mean and turns to the records' principal coordinates, each divided by its standard
+    /// deviation (with a floor); the first `k` of them, or all.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let (some, all) = (Lens::view("raw").whiten(64), Lens::view("raw").whiten(None));
+    /// ```
+    #[must_use]
+    pub fn whiten(self, k: impl Into<Option<u32>>) -> Self {
+        self.step(Step::Whiten(k.into()))
+    }
+
+    /// Subtracts the records' mean and removes the `k` directions in which the records vary most (Mu & Viswanath 2018);
+    /// the dimension stays.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").drop_directions(2).cosine();
+    /// ```
+    #[must_use]
+    pub fn drop_directions(self, k: u32) -> Self {
+        self.step(Step::Drop(k))
     }
 
     /// Scales to unit Euclidean length.
@@ -189,6 +238,31 @@ impl Lens {
     #[must_use]
     pub fn levenshtein(self) -> Self {
         self.metric(Metric::Levenshtein)
+    }
+
+    /// Shows the score of a saved, calibrated lens as a probability, 0 to 1, and ranks by the score.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::saved("answering").probability();
+    /// ```
+    #[must_use]
+    pub fn probability(self) -> Self {
+        self.metric(Metric::Probability)
+    }
+
+    /// Corrects the metric for hubs: takes off half the mean of the record's `neighbours` highest scores with the
+    /// queries of a stored sample (Conneau et al. 2018). It goes with the cosine where no metric was chosen before.
+    ///
+    /// ```
+    /// use simile::Lens;
+    /// let lens = Lens::view("raw").cosine().csls(10, "asked");
+    /// ```
+    #[must_use]
+    pub fn csls(mut self, neighbours: u32, sample: impl Into<String>) -> Self {
+        self.expr.metric.get_or_insert(Metric::Cosine.into());
+        self.expr.csls = Some((neighbours, sample.into()).into());
+        self
     }
 
     pub(crate) fn into_expr(self) -> LensExpr {

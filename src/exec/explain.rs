@@ -6,9 +6,12 @@
 use super::answer::{Answer, LensHeader, PlanInfo};
 use super::blend;
 use super::params::Params;
+use super::path::{self, Path};
 use super::plan::Plan;
+use super::probability::map_text;
 use super::run::{self, Run};
 use crate::error::Result;
+use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
 use crate::types::control::Control;
@@ -122,28 +125,40 @@ fn source_stage(plan: &Plan) -> Stage {
     Stage::new("source", format!("{what} of view {}{template}", plan.lens.def.view))
 }
 
+/// What the metric is made of, from the inside out: the metric itself, its hub correction, its calibration.
 fn metric_stage(plan: &Plan) -> Option<Stage> {
-    let text = match plan.lens.def.metric {
-        Metric::Pearson => "pearson = center | normalize | dot",
-        Metric::Cosine => "cosine = normalize | dot",
-        Metric::Euclidean => "euclidean = |q - x|, finalists from the f64 difference",
-        _ => return None,
+    let metric = plan.lens.def.metric;
+    let mut parts: Vec<String> = match metric {
+        Metric::Pearson => vec!["pearson = center | normalize | dot".to_string()],
+        Metric::Cosine => vec!["cosine = normalize | dot".to_string()],
+        Metric::Euclidean => vec!["euclidean = |q - x|, finalists from the f64 difference".to_string()],
+        _ => Vec::new(),
     };
-    Some(Stage::new("metric", text))
+    if let Some((neighbours, name)) = &plan.lens.def.csls {
+        let sample = plan.lens.steps.samples.iter().find(|sample| sample.name == *name);
+        let queries = sample.map_or(0, |sample| sample.queries);
+        parts.push(format!(
+            "csls = {} - 0.5 * mean of the record's {neighbours} highest with the {queries} queries of sample {name}",
+            metric.as_str()
+        ));
+    }
+    if let Some(calibration) = &plan.lens.calibration {
+        parts.push(format!(
+            "probability = {}, {} (commit {}); ranked by the score below it",
+            map_text(calibration, &plan.lens.def),
+            calibration.origin,
+            calibration.commit
+        ));
+    }
+    (!parts.is_empty()).then(|| Stage::new("metric", parts.join("; ")))
 }
 
 fn fold_stage(plan: &Plan, cached: bool) -> Stage {
     let steps = if plan.lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
-    let statistics = match (plan.header().pinned, plan.centers()) {
-        (Some(pinned), true) => format!(
-            "; mean of {} records pinned at commit {} ({} commits behind)",
-            pinned.records, pinned.commit, pinned.commits_behind
-        ),
-        (None, true) => "; mean of this commit's records".to_string(),
-        _ => String::new(),
-    };
     let scalars = if cached { "scalars per record cached" } else { "scalars per record computed first" };
-    Stage::new("fold", format!("{steps}: one dot product per record with the raw row; {scalars}{statistics}"))
+    let mut parts = vec![format!("{steps}: one dot product per record with the raw row"), scalars.to_string()];
+    parts.extend(plan.statistics_texts());
+    Stage::new("fold", parts.join("; "))
 }
 
 fn filter_stage(plan: &Plan, matched: u64) -> Option<Stage> {
@@ -164,12 +179,36 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
     } else {
-        let bytes = rows * row_bytes(plan);
-        let text = format!("{rows} rows, {:.1} MB, exact, {threads}", bytes as f64 / 1e6);
+        let (row_bytes, how) = rows_read(plan, run)?;
+        let bytes = rows * row_bytes;
+        let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
         Stage { bytes: Some(bytes), ..Stage::new("scan", text) }
     };
     stage.rows = Some(rows);
     Ok(stage)
+}
+
+/// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
+fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
+    let Some(view) = plan.collection.view(&plan.lens.def.view).filter(|_| plan.blend.is_empty()) else {
+        return Ok((row_bytes(plan), String::new()));
+    };
+    let path = path::choose(plan, view)?;
+    let measured = run.map(|run| run.answer.plan.path);
+    Ok(match &path {
+        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+            (row_bytes(plan), "; not the materialized rows: too many are not kept".to_string())
+        }
+        Path::Materialized(kept) => {
+            let (from, to) = (view.dimension(), kept.dimension());
+            let def = kept.def();
+            let element = def.element.as_str();
+            let how = format!("; materialized, {to} {element} for {from} dimensions; finalists from the raw rows");
+            (to as u64 * def.element.size_bytes() as u64, how)
+        }
+        Path::Folded(Some(why)) => (row_bytes(plan), format!("; {why}")),
+        Path::Folded(None) => (row_bytes(plan), String::new()),
+    })
 }
 
 /// Bytes of one record in the views that are read.

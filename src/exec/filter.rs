@@ -26,13 +26,14 @@ pub(crate) type ColumnOf<'a> = dyn Fn(&str) -> Result<Option<Arc<Column>>> + 'a;
 /// # Errors
 /// What `column` fails with.
 pub(crate) fn select(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<RowSet> {
-    Ok(truth(condition, live, column)?.yes)
+    Ok(truth(condition, live, column, false)?.yes)
 }
 
-fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<Truth> {
+/// `no` is right only where `with_no` asks for it.
+fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: bool) -> Result<Truth> {
     Ok(match condition {
         Condition::Field { field, test } => match column(field)? {
-            Some(column) => field_truth(&column, test, live),
+            Some(column) => field_truth(&column, test, live, with_no),
             None => Truth { yes: RowSet::new(), no: RowSet::new() },
         },
         Condition::IsNull { field, wanted } => {
@@ -41,14 +42,14 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<
             if *wanted { Truth { yes: null, no: present } } else { Truth { yes: present, no: null } }
         }
         Condition::Not(inner) => {
-            let Truth { yes, no } = truth(inner, live, column)?;
+            let Truth { yes, no } = truth(inner, live, column, true)?;
             Truth { yes: no, no: yes }
         }
         Condition::And(parts) => {
             // The neutral element of `and` is true.
             let mut all = Truth { yes: live.clone(), no: RowSet::new() };
             for part in parts {
-                let part = truth(part, live, column)?;
+                let part = truth(part, live, column, with_no)?;
                 all = Truth { yes: all.yes.and(&part.yes), no: all.no.or(&part.no) };
             }
             all
@@ -56,7 +57,7 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<
         Condition::Or(parts) => {
             let mut any = Truth { yes: RowSet::new(), no: live.clone() };
             for part in parts {
-                let part = truth(part, live, column)?;
+                let part = truth(part, live, column, with_no)?;
                 any = Truth { yes: any.yes.or(&part.yes), no: any.no.and(&part.no) };
             }
             any
@@ -64,9 +65,10 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<
     })
 }
 
-fn field_truth(column: &Column, test: &Test, live: &RowSet) -> Truth {
+/// Where rows stand on one field. `no` costs another pass, and only what a `not` stands before asks for it.
+fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool) -> Truth {
     let yes = column.select(|value| passes(test, value)).and(live);
-    let no = column.present().and(live).and_not(&yes);
+    let no = if with_no { column.present().and(live).and_not(&yes) } else { RowSet::new() };
     Truth { yes, no }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod scan;
 
+mod analyze;
 mod answer;
 mod background;
 mod blend;
@@ -15,15 +16,19 @@ mod condition;
 mod explain;
 mod filter;
 mod matching;
+mod materialize;
 mod names;
 mod pairs;
 mod params;
+mod path;
 mod pinned;
 mod plan;
 mod prepared;
+mod probability;
 mod ready;
 mod resolve;
 mod run;
+mod sample;
 mod session;
 mod source;
 mod steps;
@@ -33,12 +38,17 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Answer, BlendHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader};
+pub use analyze::{Analysis, AnalyzedStatistic};
+pub use answer::{
+    Answer, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader,
+};
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Stage};
+pub use materialize::{Materialized, materialize};
 pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};
 pub use why::{Background, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};

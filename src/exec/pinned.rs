@@ -1,20 +1,21 @@
-//! Statistics that a saved lens keeps: the records' mean at the time the lens was saved.
+//! Statistics that a saved lens keeps: what its steps took from the records when the lens was saved or analyzed.
 //!
-//! Owns what `let` computes and how a later search uses it. A lens pins one mean for each collection that has its
-//! view and each `center corpus` of its chain; collections that come later are looked at as they are.
+//! Owns what `let` and `analyze` compute and how a later search uses it. A lens pins one statistic for each collection
+//! that has its view and each step that takes one; until `analyze`, collections that come later are looked at as they
+//! are.
 
 use super::names::Site;
 use super::plan::PlannedLens;
 use super::resolve::FlatLens;
-use super::steps::steps;
+use super::steps::{steps, takes_statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::{Chain, Prepared, VectorMetric};
 use crate::store::Snapshot;
 use crate::types::control::Control;
-use crate::types::{Metric, PinnedStatistic, Statistic, Step};
+use crate::types::{CollectionDef, PinnedStatistic, Statistic};
 
-/// The means that `flat` pins at this snapshot.
+/// What `flat` pins at this snapshot, in every collection.
 ///
 /// # Errors
 /// Rows that cannot be read, or a set cancellation token.
@@ -25,29 +26,43 @@ pub(crate) fn pin(
     control: &Control,
 ) -> Result<Vec<(PinnedStatistic, Statistic)>> {
     let mut pinned = Vec::new();
-    if flat.def.metric == Metric::Levenshtein || !flat.def.steps.contains(&Step::CenterCorpus) {
-        return Ok(pinned);
-    }
     for def in snapshot.collections() {
-        control.checkpoint()?;
-        let collection = snapshot.collection(&def.name)?;
-        let Some(view) = collection.view(&flat.def.view) else { continue };
-        let Some(dimension) = view.def().dimension else { continue };
-        // A collection whose dimension the chain does not fit pins nothing: the lens is not for it.
-        let Ok(resolved) = steps(snapshot, flat, Some(dimension), site) else { continue };
-        let chain = Chain::new(resolved.steps, VectorMetric::try_from(flat.def.metric)?, dimension as usize)?;
-        let prepared = snapshot.install(|| Prepared::compute(&chain, view, view.present()))?;
-        pinned.extend(prepared.statistics().iter().map(|placed| {
-            let place = PinnedStatistic {
-                collection: def.id,
-                step_idx: placed.step_idx as u32,
-                commit: snapshot.commit(),
-                records: placed.count,
-            };
-            (place, Statistic::clone(&placed.statistic))
-        }));
+        pinned.extend(pin_collection(snapshot, flat, def, site, control)?);
     }
     Ok(pinned)
+}
+
+/// What `flat` pins in one collection: nothing where no step takes statistics, or where the lens does not fit.
+///
+/// # Errors
+/// As [`pin`].
+pub(crate) fn pin_collection(
+    snapshot: &Snapshot,
+    flat: &FlatLens,
+    def: &CollectionDef,
+    site: &Site<'_>,
+    control: &Control,
+) -> Result<Vec<(PinnedStatistic, Statistic)>> {
+    if !flat.def.steps.iter().any(takes_statistics) {
+        return Ok(Vec::new());
+    }
+    control.checkpoint()?;
+    let collection = snapshot.collection(&def.name)?;
+    let Some(view) = collection.view(&flat.def.view) else { return Ok(Vec::new()) };
+    let Some(dimension) = view.def().dimension else { return Ok(Vec::new()) };
+    // A collection whose dimension the chain does not fit pins nothing: the lens is not for it.
+    let Ok(resolved) = steps(snapshot, flat, Some(view), site) else { return Ok(Vec::new()) };
+    let chain = Chain::new(resolved.steps, VectorMetric::try_from(flat.def.metric)?, dimension as usize)?;
+    let prepared = snapshot.install(|| Prepared::compute(&chain, view, view.present()))?;
+    let place = |placed: &PlacedStatistic| PinnedStatistic {
+        collection: def.id,
+        step_idx: placed.step_idx as u32,
+        commit: snapshot.commit(),
+        records: placed.count,
+        revision: view.def().revision,
+    };
+    let statistics = prepared.statistics().iter();
+    Ok(statistics.map(|placed| (place(placed), Statistic::clone(&placed.statistic))).collect())
 }
 
 /// The statistics that `lens` pins for the collection it was settled for; none where it was not saved.

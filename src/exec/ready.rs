@@ -5,9 +5,9 @@
 
 use super::pinned;
 use super::plan::PlannedLens;
-use crate::error::Result;
-use crate::lens::{Chain, Prepared, RowSource, VectorMetric};
-use crate::store::{Snapshot, ViewSnapshot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lens::{Chain, Prepared, RowSource, StoredScalars, VectorMetric};
+use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
 use std::sync::Arc;
 
 /// The chain of `lens` over `view`; `None` where the view has no vectors yet.
@@ -17,7 +17,11 @@ use std::sync::Arc;
 pub(crate) fn chain(view: &ViewSnapshot, lens: &PlannedLens) -> Result<Option<Chain>> {
     let Some(dimension) = view.def().dimension else { return Ok(None) };
     let metric = VectorMetric::try_from(lens.def.metric)?;
-    Chain::new(lens.steps.steps.clone(), metric, dimension as usize).map(Some)
+    let chain = Chain::new(lens.steps.steps.clone(), metric, dimension as usize)?;
+    match &lens.steps.csls {
+        Some((neighbours, sample)) => chain.with_csls(*neighbours, sample.clone()).map(Some),
+        None => Ok(Some(chain)),
+    }
 }
 
 /// Everything the scalars depend on: rows (view and commit), chain, and whose pinned statistics.
@@ -42,7 +46,14 @@ pub(crate) fn prepared(
 ) -> Result<Arc<Prepared>> {
     let make = || {
         let pinned = pinned::statistics(snapshot, lens)?;
-        let prepared = Prepared::compute_pinned(chain, view, view.present(), &pinned)?;
+        let collection = collection_of(snapshot, view)?;
+        let kept = match &collection {
+            Some(collection) => scalars(snapshot, collection, lens)?,
+            None => None,
+        };
+        let stored = kept.map(|kept| StoredScalars { rows: kept, known: kept.present() });
+        let prepared = Prepared::compute_stored(chain, view, view.present(), &pinned, stored)
+            .map_err(|error| advise(error, lens, kept))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     };
@@ -52,4 +63,34 @@ pub(crate) fn prepared(
 /// Whether [`prepared`] has nothing left to compute.
 pub(crate) fn is_prepared(snapshot: &Snapshot, view: &ViewSnapshot, lens: &PlannedLens, chain: &Chain) -> bool {
     snapshot.cache().get::<Prepared>(&cache_key(view, lens, chain)).is_some()
+}
+
+/// The collection that `view` is of.
+fn collection_of(snapshot: &Snapshot, view: &ViewSnapshot) -> Result<Option<Arc<CollectionSnapshot>>> {
+    let id = view.def().id;
+    let def = snapshot.collections().iter().find(|def| def.views.iter().any(|view| view.id == id));
+    def.map(|def| snapshot.collection(&def.name)).transpose()
+}
+
+/// The scalars that are kept of the saved lens, where `lens` is that lens and nothing more.
+fn scalars<'a>(
+    snapshot: &Snapshot,
+    collection: &'a CollectionSnapshot,
+    lens: &PlannedLens,
+) -> Result<Option<&'a ViewSnapshot>> {
+    let Some(name) = &lens.saved_name else { return Ok(None) };
+    match snapshot.lens(name)? {
+        Some(saved) if saved.lens == lens.def => collection.scalars(&saved),
+        _ => Ok(None),
+    }
+}
+
+/// Damage of kept scalars with what helps against it.
+fn advise(error: Error, lens: &PlannedLens, kept: Option<&ViewSnapshot>) -> Error {
+    let name = lens.saved_name.as_deref().unwrap_or("");
+    match kept {
+        Some(kept) if error.kind() == ErrorKind::Corrupt && kept.is_in(&error) => error
+            .context(format!("kept scalars of lens {name} (saving the lens again, or `analyze`, writes them anew)")),
+        _ => error,
+    }
 }

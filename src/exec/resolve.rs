@@ -8,13 +8,14 @@ use super::condition;
 use super::names::Site;
 use super::params::Params;
 use super::plan::{Pinning, Plan, PlannedLens};
-use super::steps::{Steps, steps};
+use super::probability::{calibration, shown_metric};
+use super::steps::{Steps, csls_fits, steps};
 use crate::error::{QueryError, Result};
 use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement};
 use crate::query::{doubts, print, print_step};
 use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::limits::TOP;
-use crate::types::{CollectionDef, LensDef, LensRecord, Metric, Step, ViewKind};
+use crate::types::{Calibration, CollectionDef, LensDef, LensRecord, Metric, ViewKind};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ pub(crate) struct FlatLens {
     pub(crate) spans: Vec<Range<usize>>,
     /// Where the view, or the lens that names it, was written.
     pub(crate) view_span: Range<usize>,
+    /// Where `csls`, or the lens that has it, was written.
+    pub(crate) csls_span: Range<usize>,
+    /// `score probability`: what reads the lens's score as one.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 /// Settles `find`, which was parsed from (or printed as) `text`.
@@ -47,7 +52,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
     let flat = flatten(snapshot, &find.lens, &site)?;
     view_exists(&collection, &flat, &site)?;
     let metric = flat.def.metric;
-    clauses_fit(find, metric, &site)?;
+    clauses_fit(find, shown_metric(&flat.def, flat.calibration.as_ref()), &site)?;
     if let Some(filter) = &find.output.filter
         && !mentions_param(filter)
     {
@@ -58,28 +63,71 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         text_lens_fits(find, &flat, &collection, &site)?;
         Steps::default()
     } else {
-        let dimension = collection.view(&flat.def.view).and_then(|view| view.def().dimension);
-        steps(snapshot, &flat, dimension, &site)?
+        steps(snapshot, &flat, collection.view(&flat.def.view), &site)?
     };
     let mut filled = find.clone();
     if filled.lens.base == LensBase::Default {
         filled.lens.base = LensBase::View(flat.def.view.clone().into());
     }
-    filled.lens.metric.get_or_insert(metric.into());
+    if filled.lens.metric.is_none() {
+        filled.lens.metric = Some(metric.into());
+        // Written behind `using`, a metric takes the place of the lens's with its `csls`.
+        filled.lens.csls = flat.def.csls.clone().map(Spanned::from);
+    }
     filled.output.top.get_or_insert(DEFAULT_TOP.into());
     let statement = print(&Statement::Find(filled.clone()));
     let pinning = flat.saved.as_ref().map(|saved| Pinning::of(saved, collection.def().id));
+    let lens = PlannedLens {
+        saved_name: flat.saved.map(|saved| saved.name),
+        pinning,
+        def: flat.def,
+        steps,
+        calibration: flat.calibration.map(Arc::new),
+    };
     Ok(Plan {
         snapshot: snapshot.clone(),
-        notes: doubts(&flat.def.steps, metric),
+        notes: lens_notes(&lens, &collection),
         collection,
         blend: Vec::new(),
-        lens: PlannedLens { saved_name: flat.saved.map(|saved| saved.name), pinning, def: flat.def, steps },
+        lens,
         find: filled,
         statement,
         text: text.to_string(),
     })
 }
+
+/// Remarks on a lens over a collection: doubtful chains, samples from elsewhere or too small, an old calibration.
+pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) -> Vec<String> {
+    let mut notes = doubts(&lens.def.steps, lens.def.metric);
+    let own = &collection.def().name;
+    for sample in &lens.steps.samples {
+        if sample.collection != *own {
+            notes.push(format!("sample `{}` was stored for `{}`, not for `{own}`", sample.name, sample.collection));
+        }
+    }
+    if let Some((neighbours, name)) = &lens.def.csls
+        && let Some(sample) = lens.steps.samples.iter().find(|sample| sample.name == *name)
+        && sample.queries < CSLS_QUERIES * u64::from(*neighbours)
+    {
+        notes.push(format!(
+            "`csls {neighbours}` over {} queries is rough: it was measured with {} for each neighbour",
+            sample.queries, CSLS_QUERIES
+        ));
+    }
+    if let (Some(calibration), Some(pinning)) = (&lens.calibration, &lens.pinning)
+        && let Some(newest) = pinning.statistics.iter().map(|statistic| statistic.commit).max()
+        && newest > calibration.commit
+    {
+        notes.push(format!(
+            "the lens's statistics are of commit {newest}, its calibration of commit {}: calibrate it again",
+            calibration.commit
+        ));
+    }
+    notes
+}
+
+/// Queries for each neighbour with which `csls` was measured: 1,000 for 10.
+const CSLS_QUERIES: u64 = 100;
 
 fn collection(snapshot: &Snapshot, name: &Name, site: &Site<'_>) -> Result<Arc<CollectionSnapshot>> {
     if snapshot.collections().iter().any(|def| def.name == name.node) {
@@ -97,27 +145,23 @@ fn collection(snapshot: &Snapshot, name: &Name, site: &Site<'_>) -> Result<Arc<C
 /// Puts a saved lens's parts before those of `expr` and refuses what this version does not do.
 ///
 /// # Errors
-/// A query error for an unknown lens and for parts of a later version.
+/// A query error for an unknown lens, for `score probability` of one that is not calibrated, and for `blend`.
 pub(crate) fn flatten(snapshot: &Snapshot, expr: &LensExpr, site: &Site<'_>) -> Result<FlatLens> {
-    for step in &expr.steps {
-        if let Some(what) = later_step(&step.node) {
-            return Err(site.not_yet(&what, &step.span).into());
-        }
-    }
-    if let Some(csls) = &expr.csls {
-        return Err(site.not_yet("`csls`", &csls.span).into());
-    }
-    if let Some(metric) = &expr.metric
-        && metric.node == Metric::Probability
-    {
-        return Err(site.not_yet("`score probability`", &metric.span).into());
-    }
     let mut flat = base(snapshot, &expr.base, site)?;
+    match &expr.metric {
+        Some(metric) if metric.node == Metric::Probability => {
+            // What is scanned and ranked is the lens as it was saved.
+            flat.calibration = Some(calibration(snapshot, &flat, expr, &metric.span, site)?);
+        }
+        Some(metric) => {
+            flat.def.metric = metric.node;
+            flat.def.csls = expr.csls.as_ref().map(|csls| csls.node.clone());
+            flat.csls_span = expr.csls.as_ref().map_or(0..0, |csls| csls.span.clone());
+        }
+        None => {}
+    }
     flat.def.steps.extend(expr.steps.iter().map(|step| step.node.clone()));
     flat.spans.extend(expr.steps.iter().map(|step| step.span.clone()));
-    if let Some(metric) = &expr.metric {
-        flat.def.metric = metric.node;
-    }
     Ok(flat)
 }
 
@@ -127,6 +171,8 @@ fn base(snapshot: &Snapshot, base: &LensBase, site: &Site<'_>) -> Result<FlatLen
         def: view.map_or_else(LensDef::default, |view| LensDef { view: view.node.clone(), ..LensDef::default() }),
         spans: Vec::new(),
         view_span: view.map_or(0..0, |view| view.span.clone()),
+        csls_span: 0..0,
+        calibration: None,
     };
     match base {
         LensBase::Default => Ok(plain(None)),
@@ -146,6 +192,8 @@ fn base(snapshot: &Snapshot, base: &LensBase, site: &Site<'_>) -> Result<FlatLen
                 spans: vec![name.span.clone(); saved.lens.steps.len()],
                 saved: Some(saved),
                 view_span: name.span.clone(),
+                csls_span: name.span.clone(),
+                calibration: None,
             })
         }
     }
@@ -157,16 +205,6 @@ pub(crate) fn no_such_lens(snapshot: &Snapshot, name: &Name, site: &Site<'_>) ->
     let names = lenses.iter().map(|lens| lens.name.as_str());
     let message = format!("no lens of the name `{}` in this store", name.node);
     Ok(site.no_such("resolve::no_such_lens", "lens", &message, &name.span, &name.node, names))
-}
-
-fn later_step(step: &Step) -> Option<String> {
-    match step {
-        Step::CenterSides(_) => Some("`center sides`".to_string()),
-        Step::Standardize => Some("`standardize`".to_string()),
-        Step::Whiten(_) => Some("`whiten`".to_string()),
-        Step::Drop(_) => Some("`drop` of principal directions".to_string()),
-        Step::Center | Step::CenterCorpus | Step::Normalize | Step::Truncate(_) | Step::Project(_) => None,
-    }
 }
 
 fn view_exists(collection: &CollectionSnapshot, flat: &FlatLens, site: &Site<'_>) -> Result<()> {
@@ -229,10 +267,7 @@ pub(crate) fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Resul
 
 /// Edit distance takes one text or record, no steps, and a view with texts.
 fn text_lens_fits(find: &Find, flat: &FlatLens, collection: &CollectionSnapshot, site: &Site<'_>) -> Result<()> {
-    if let (Some(step), Some(span)) = (flat.def.steps.first(), flat.spans.first()) {
-        let message = format!("`score levenshtein` compares texts; `{}` works on vectors", print_step(step));
-        return Err(site.error("resolve::levenshtein_steps", message, span).into());
-    }
+    no_steps_on_texts(flat, site)?;
     let takes = "`score levenshtein` compares one text with others: it takes a text or an #id";
     let fits = match find.source.node.terms.as_slice() {
         [term] => term.weight == 1.0 && !matches!(term.operand.node, Operand::Vector(_)),
@@ -260,6 +295,18 @@ fn text_lens_fits(find: &Find, flat: &FlatLens, collection: &CollectionSnapshot,
             .into());
     }
     Ok(())
+}
+
+/// `score levenshtein` has neither steps nor a hub correction.
+fn no_steps_on_texts(flat: &FlatLens, site: &Site<'_>) -> Result<()> {
+    if let (Some(step), Some(span)) = (flat.def.steps.first(), flat.spans.first()) {
+        let message = format!("`score levenshtein` compares texts; `{}` works on vectors", print_step(step));
+        return Err(site.error("resolve::levenshtein_steps", message, span).into());
+    }
+    match &flat.def.csls {
+        Some((neighbours, _)) => csls_fits(*neighbours, flat.def.metric, &flat.csls_span, site),
+        None => Ok(()),
+    }
 }
 
 /// Whether a condition names a parameter.
@@ -315,10 +362,10 @@ pub(crate) fn param_names(source: &Source, filter: Option<&Expr>) -> Vec<String>
 /// # Errors
 /// A query error where no collection has the view, or where the chain fits none that has.
 pub(crate) fn can_be_saved(snapshot: &Snapshot, flat: &FlatLens, site: &Site<'_>) -> Result<()> {
-    let with_view = |def: &CollectionDef| def.views.iter().find(|view| view.name == flat.def.view).cloned();
-    let views: Vec<_> = snapshot.collections().iter().filter_map(with_view).collect();
+    let has_view = |def: &&CollectionDef| def.views.iter().any(|view| view.name == flat.def.view);
+    let with_view: Vec<&str> = snapshot.collections().iter().filter(has_view).map(|def| def.name.as_str()).collect();
     // In an empty store `raw` is what the first collection will have.
-    if views.is_empty() && flat.def.view != "raw" {
+    if with_view.is_empty() && flat.def.view != "raw" {
         let mut names: Vec<&str> =
             snapshot.collections().iter().flat_map(|def| &def.views).map(|view| view.name.as_str()).collect();
         names.sort_unstable();
@@ -328,23 +375,15 @@ pub(crate) fn can_be_saved(snapshot: &Snapshot, flat: &FlatLens, site: &Site<'_>
         return Err(site.no_such("resolve::no_such_view", "view", &message, &flat.view_span, view, names).into());
     }
     if flat.def.metric == Metric::Levenshtein {
-        return match (flat.def.steps.first(), flat.spans.first()) {
-            (Some(step), Some(span)) => {
-                let message = format!("`score levenshtein` compares texts; `{}` works on vectors", print_step(step));
-                Err(site.error("resolve::levenshtein_steps", message, span).into())
-            }
-            _ => Ok(()),
-        };
+        return no_steps_on_texts(flat, site);
     }
-    let mut dimensions: Vec<Option<u32>> = views.iter().map(|view| view.dimension).collect();
-    dimensions.sort_unstable();
-    dimensions.dedup();
-    if dimensions.is_empty() {
-        dimensions.push(None);
+    if with_view.is_empty() {
+        return steps(snapshot, flat, None, site).map(|_| ());
     }
     let mut refused = None;
-    for dimension in dimensions {
-        match steps(snapshot, flat, dimension, site) {
+    for name in with_view {
+        let collection = snapshot.collection(name)?;
+        match steps(snapshot, flat, collection.view(&flat.def.view), site) {
             Ok(_) => return Ok(()),
             Err(error) => refused = Some(error),
         }

@@ -7,19 +7,26 @@ use super::answer::{Answer, Hit, PlanInfo};
 use super::filter;
 use super::names::Site;
 use super::params::Params;
+use super::path::{Path, scan_by_path};
 use super::plan::Plan;
-use super::scan::{Scored, scan, scan_batch};
+use super::resolve::param_names;
+use super::scan::Scored;
 use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
 use crate::error::{Error, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery};
-use crate::query::ast::Bound;
+use crate::query::ast::Source;
+use crate::query::print_expr;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
 use crate::types::{RowId, RowSet};
+use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Searches of a batch that one task processes or answers, at least.
+const TASK_ANSWERS: usize = 8;
 
 /// What one search came to.
 #[derive(Debug)]
@@ -87,8 +94,17 @@ pub(crate) struct Rows {
 pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     let live = plan.collection.live();
     let Some(expr) = &plan.find.output.filter else { return Ok(live.clone()) };
-    let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
-    filter::select(&condition, live, &|field| plan.collection.column(field))
+    // The rows are the same for every search of the snapshot that asks this.
+    let bound: Vec<_> = param_names(&Source::default(), Some(expr)).into_iter().map(|name| params.get(&name)).collect();
+    let (collection, commit) = (plan.collection.def().id, plan.snapshot.commit());
+    let key = format!("matched {collection} {commit} {} {bound:?}", print_expr(expr)).into_bytes();
+    let make = || {
+        let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
+        let rows = filter::select(&condition, live, &|field| plan.collection.column(field))?;
+        let bytes = rows.encoded_bytes();
+        Ok::<_, Error>((rows, bytes))
+    };
+    Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
 }
 
 /// Rows of `matched` that have a vector in the view; for a blend, in the views of all its lenses.
@@ -154,9 +170,10 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     timings.source = clock.lap();
     control.checkpoint()?;
     let prepared = prepared(plan, view)?;
-    let (queries, found, undirected) = match prepared {
+    let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
-            let queries: Vec<_> = sums.iter().map(|sum| process(plan, &prepared, sum)).collect();
+            let queries: Vec<_> =
+                sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
             control.checkpoint()?;
             let found = scan_rows(plan, view, &prepared, &rows, &queries)?;
@@ -164,12 +181,15 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
         // A view without vectors has nothing to be similar to, and nothing is what is found.
-        None => (sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>(), Vec::new(), RowSet::new()),
+        None => {
+            let queries = sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>();
+            (queries, (Vec::new(), Path::Folded(None).name()), RowSet::new())
+        }
     };
     let mut found = found.into_iter();
     timings.scan = clock.lap();
     let counts = PlanInfo {
-        path: "scan",
+        path,
         exact: true,
         rows: plan.collection.live().len(),
         matched: rows.matched.len(),
@@ -179,17 +199,14 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         left_out: rows.left_out.and(&rows.scanned).len(),
         commit: plan.snapshot.commit(),
     };
-    let mut runs = Vec::with_capacity(queries.len());
-    for (query, params) in queries.into_iter().zip(all_params) {
-        runs.push(match query {
-            Ok(_) => answer(plan, view, params, counts, found.next().unwrap_or_default()).map(|answer| Run {
-                answer,
-                undirected: undirected.clone(),
-                timings,
-            }),
-            Err(error) => Err(error),
-        });
-    }
+    let found: Vec<Result<Vec<Scored>>> =
+        queries.into_iter().map(|query| query.map(|()| found.next().unwrap_or_default())).collect();
+    let run = |(found, params): (Result<Vec<Scored>>, &&Params)| {
+        let answer = answer(plan, view, params, counts, found?)?;
+        Ok(Run { answer, undirected: undirected.clone(), timings })
+    };
+    let mut runs: Vec<Result<Run>> =
+        found.into_par_iter().zip(all_params).with_min_len(TASK_ANSWERS).map(run).collect();
     timings.then = clock.lap();
     let share = begun.elapsed() / u32::try_from(runs.len()).unwrap_or(u32::MAX).max(1);
     for run in runs.iter_mut().flatten() {
@@ -206,18 +223,13 @@ fn scan_rows(
     prepared: &Prepared,
     rows: &Rows,
     queries: &[Result<ProcessedQuery>],
-) -> Result<Vec<Vec<Scored>>> {
+) -> Result<(Vec<Vec<Scored>>, &'static str)> {
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
-    let bound = plan.find.output.bound.as_ref().map(|bound| match bound.node {
-        Bound::Above(bound) | Bound::Within(bound) => bound,
-    });
-    let found = match directed.as_slice() {
-        [query] => vec![scan(view, prepared, query, &allowed, skip + top, bound)?],
-        many => scan_batch(view, prepared, many, &allowed, skip + top, bound)?,
-    };
-    Ok(found.into_iter().map(|found| found.hits).collect())
+    let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
+    let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound))?;
+    Ok((found.into_iter().map(|found| found.hits).collect(), path))
 }
 
 fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
@@ -229,10 +241,7 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let query = source::text(plan, view, params)?;
     timings.source = clock.lap();
     let (skip, top) = plan.window();
-    let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
-        Some(Bound::Within(distance)) => Some(distance),
-        _ => None,
-    };
+    let within = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
     let taking_part = TextRows { matched: &rows.matched, left_out: &rows.left_out };
     let scan = scan_texts(&plan.collection, view.def(), &query, taking_part, skip + top, within, control)?;
     timings.scan = clock.lap();
@@ -257,11 +266,16 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let mut hits = Vec::new();
-    for (place, hit) in found.into_iter().enumerate().skip(skip).take(top) {
+    let metric = plan.lens.shown_metric();
+    let shown = found.into_iter().map(|hit| Scored { value: plan.lens.shown(hit.value), ..hit });
+    // A bound on a probability was only an estimate for the score below it.
+    let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
+    let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
+    for (place, hit) in kept.enumerate().skip(skip).take(top) {
         let record = plan.collection.record(RowId(hit.row))?;
         hits.push(Hit {
             rank: place as u64 + 1,
-            metric: plan.lens.def.metric,
+            metric,
             value: hit.value,
             row: RowId(hit.row),
             key: record.key,

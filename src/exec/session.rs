@@ -14,11 +14,11 @@ use super::prepared::Query;
 use super::resolve::{can_be_saved, flatten, no_such_lens};
 use super::why::{Why, why};
 use crate::error::{Error, Result};
-use crate::query::ast::{Find, LensBase, LensExpr, Name, Show, Spanned, Statement};
-use crate::query::{parse, print, print_step};
+use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
+use crate::query::{parse, print, print_lens};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, LensDef, RowId, RowSet, Value};
+use crate::types::{CommitNumber, LensDef, LensRecord, RowId, RowSet, Step, Value};
 use std::ops::Range;
 
 /// What a statement answers.
@@ -62,7 +62,7 @@ pub struct Saved {
     pub version: u32,
     /// The commit that saved it.
     pub commit: CommitNumber,
-    /// Collections for which a mean was pinned.
+    /// Collections for which statistics were pinned.
     pub pinned_collections: Vec<String>,
     /// Remarks on the chain.
     pub notes: Vec<String>,
@@ -72,7 +72,7 @@ pub struct Saved {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Listing {
-    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `undirected`.
+    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `samples`, `undirected`.
     pub what: &'static str,
     /// Names of the columns.
     pub columns: Vec<&'static str>,
@@ -208,6 +208,10 @@ impl Session {
 
     fn save(&mut self, snapshot: &Snapshot, name: &Name, lens: &LensExpr, site: &Site<'_>) -> Result<Reply> {
         let flat = flatten(snapshot, lens, site)?;
+        if let (Some(_), Some(metric)) = (&flat.calibration, &lens.metric) {
+            let message = "a calibration belongs to its lens: `score probability` is written where the lens is used";
+            return Err(site.error("resolve::probability_saved", message, &metric.span).into());
+        }
         can_be_saved(snapshot, &flat, site)?;
         let pinned = pin(snapshot, &flat, site, &self.control)?;
         let pinned_collections = snapshot
@@ -217,7 +221,7 @@ impl Session {
             .map(|def| def.name.clone())
             .collect();
         let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);
-        let statement = print(&Statement::Let { name: name.node.clone().into(), lens: expr_of(&flat.def) });
+        let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
         let mut batch = self.store.begin()?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
         let commit = batch.commit()?;
@@ -251,7 +255,7 @@ impl Session {
             Show::Fields => Ok(show_fields(snapshot)),
             Show::Lenses => show_lenses(snapshot),
             Show::Projections => show_projections(snapshot),
-            Show::Samples => Err(later("`show samples`", site, &what.span)),
+            Show::Samples => show_samples(snapshot),
             Show::Undirected => self.show_undirected(snapshot, site, &what.span),
         }
     }
@@ -276,20 +280,6 @@ impl Session {
             rows.push(vec![record.id.into(), record.text.into()]);
         }
         Ok(Listing { what: "undirected", columns: vec!["id", "text"], rows })
-    }
-}
-
-fn later(what: &str, site: &Site<'_>, span: &Range<usize>) -> Error {
-    site.not_yet(what, span).into()
-}
-
-/// A lens as the language writes it, view and metric included.
-fn expr_of(def: &LensDef) -> LensExpr {
-    LensExpr {
-        base: LensBase::View(def.view.clone().into()),
-        steps: def.steps.iter().cloned().map(Spanned::from).collect(),
-        metric: Some(def.metric.into()),
-        csls: def.csls.clone().map(Spanned::from),
     }
 }
 
@@ -348,22 +338,48 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
         .lenses()?
         .into_iter()
         .map(|lens| {
-            let mut parts = vec![format!("view {}", lens.lens.view)];
-            parts.extend(lens.lens.steps.iter().map(print_step));
-            parts.push(format!("score {}", lens.lens.metric.as_str()));
             let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
-            let behind = pinned.map_or(Value::Null, |commit| count(snapshot.commit().0.saturating_sub(commit)));
-            vec![
+            let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
+            let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
+            Ok(vec![
                 lens.name.into(),
-                parts.join(" | ").into(),
+                print_lens(&lens.lens).into(),
                 count(lens.version.into()),
                 pinned.map_or(Value::Null, count),
                 behind,
+                calibration,
+            ])
+        })
+        .collect::<Result<_>>()?;
+    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind", "calibration"];
+    Ok(Listing { what: "lenses", columns, rows })
+}
+
+fn show_samples(snapshot: &Snapshot) -> Result<Listing> {
+    let lenses = snapshot.lenses()?;
+    let rows = snapshot
+        .samples()?
+        .into_iter()
+        .map(|sample| {
+            let uses = |lens: &&LensRecord| {
+                let in_steps = |step: &Step| matches!(step, Step::CenterSides(name) if *name == sample.name);
+                let in_csls = lens.lens.csls.as_ref().is_some_and(|(_, name)| *name == sample.name);
+                in_csls || lens.lens.steps.iter().any(in_steps)
+            };
+            let used_by: Vec<&str> = lenses.iter().filter(uses).map(|lens| lens.name.as_str()).collect();
+            let vectors = sample.vectors.as_ref();
+            vec![
+                sample.name.as_str().into(),
+                snapshot.collection_name(sample.collection).into(),
+                count(sample.ids.len() as u64),
+                vectors.map_or(Value::Null, |vectors| vectors.view.as_str().into()),
+                vectors.map_or(Value::Null, |vectors| count(vectors.dimension.into())),
+                used_by.join(", ").into(),
             ]
         })
         .collect();
-    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind"];
-    Ok(Listing { what: "lenses", columns, rows })
+    let columns = vec!["sample", "collection", "queries", "vectors for view", "dimension", "used by"];
+    Ok(Listing { what: "samples", columns, rows })
 }
 
 fn show_projections(snapshot: &Snapshot) -> Result<Listing> {

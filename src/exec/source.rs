@@ -11,6 +11,7 @@ use crate::error::{Error, QueryError, Result};
 use crate::query::ast::{Operand, Spanned, Term};
 use crate::query::print_id;
 use crate::store::ViewSnapshot;
+use crate::text::embed::Embedder;
 use crate::types::{RowSet, ViewKind};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -193,6 +194,14 @@ fn embed(plan: &Plan, view: &ViewSnapshot, texts: &[String], span: &Range<usize>
     let Some(embedder) = view.embedder()? else {
         return Err(takes_no_text(plan, view, &site, span).into());
     };
+    embed_texts(view, &*embedder, texts)
+}
+
+/// The vectors of `texts`, which are as `view` embeds them, one after the other; on all cores.
+///
+/// # Errors
+/// An embedder that does not fit the view, or that fails.
+pub(crate) fn embed_texts(view: &ViewSnapshot, embedder: &dyn Embedder, texts: &[String]) -> Result<Vec<f32>> {
     if let Some(dimension) = view.def().dimension
         && embedder.dimension() != dimension as usize
     {
@@ -211,6 +220,9 @@ fn embed(plan: &Plan, view: &ViewSnapshot, texts: &[String], span: &Range<usize>
             embedder.embed(&chunk, &mut out)?;
             if out.len() != chunk.len() * embedder.dimension() {
                 return Err(Error::invalid(format!("embedder {} gave too few or too many numbers", embedder.name())));
+            }
+            if out.iter().any(|value| !value.is_finite()) {
+                return Err(Error::invalid(format!("embedder {} gave a number that is not finite", embedder.name())));
             }
             Ok(out)
         })

@@ -1,43 +1,72 @@
-//! The steps of a chain with everything they name: projections fetched, dimensions checked.
+//! The steps of a chain with everything they name: projections and samples fetched, dimensions checked.
 //!
-//! Owns the errors of dimensions that cannot be and of projections that are not there, at the place they were
-//! written. Statistics of the records are not its business.
+//! Owns the errors of dimensions that cannot be, of projections that are not there and of `csls` that cannot be, at the
+//! place they were written. Statistics of the records are not its business.
 
 use super::answer::ProjectionHeader;
 use super::names::Site;
 use super::resolve::FlatLens;
+use super::sample::{Sample, SampleHeader, sample};
 use crate::error::{QueryError, Result};
-use crate::lens::{Projection, ResolvedStep};
-use crate::query::print_step;
-use crate::store::Snapshot;
-use crate::types::{ProjectionDef, ProjectionRef, Step};
+use crate::lens::{Projection, ResolvedStep, SampleRows};
+use crate::store::{Snapshot, ViewSnapshot};
+use crate::types::{Metric, ProjectionDef, ProjectionRef, Step};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A chain with its projections fetched and its dimensions checked.
+/// A chain with everything it names fetched and its dimensions checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Steps {
     pub(crate) steps: Vec<ResolvedStep>,
+    /// `csls`: how many of which queries.
+    pub(crate) csls: Option<(usize, SampleRows)>,
     pub(crate) projections: Vec<ProjectionHeader>,
+    /// The samples of `center sides` and `csls`, each once.
+    pub(crate) samples: Vec<SampleHeader>,
 }
 
-/// Checks the chain's dimensions from `dimension` on and fetches its projections.
+/// Checks the chain's dimensions in `view` and fetches its projections and samples.
 ///
-/// A view that has no vector yet has no dimension; then the chain's is known from its first projection on.
+/// A view that has no vector yet has no dimension (and before its collection is there, it is `None`); then the chain's
+/// is known from its first projection on.
 ///
 /// # Errors
-/// A query error for a missing projection and for dimensions that cannot be.
-pub(crate) fn steps(snapshot: &Snapshot, flat: &FlatLens, dimension: Option<u32>, site: &Site<'_>) -> Result<Steps> {
+/// A query error for what is missing and for dimensions that cannot be.
+pub(crate) fn steps(
+    snapshot: &Snapshot,
+    flat: &FlatLens,
+    view: Option<&ViewSnapshot>,
+    site: &Site<'_>,
+) -> Result<Steps> {
     let mut resolved = Steps::default();
-    let mut dimension = dimension.map(|dimension| dimension as usize);
+    let mut dimension = view.and_then(|view| view.def().dimension).map(|dimension| dimension as usize);
     for (step, span) in flat.def.steps.iter().zip(&flat.spans) {
         let step = match step {
             Step::Center => ResolvedStep::Center,
             Step::CenterCorpus => ResolvedStep::CenterCorpus,
             Step::Normalize => ResolvedStep::Normalize,
+            Step::Standardize => ResolvedStep::Standardize,
+            Step::CenterSides(name) => {
+                let sample = sample(snapshot, name, view, &word_of(name, span, site), site)?;
+                resolved.uses(&sample);
+                ResolvedStep::CenterSides(sample.rows.clone())
+            }
+            Step::Whiten(k) => {
+                let k = k.map(|k| k as usize);
+                if let Some(k) = k {
+                    keeps_some_of("whiten", k, dimension, span, site)?;
+                }
+                dimension = k.or(dimension);
+                ResolvedStep::Whiten(k)
+            }
+            Step::Drop(k) => {
+                let k = *k as usize;
+                drop_fits(k, dimension, span, site)?;
+                ResolvedStep::Drop(k)
+            }
             Step::Truncate(k) => {
                 let k = *k as usize;
-                truncate_fits(k, dimension, span, site)?;
+                keeps_some_of("truncate", k, dimension, span, site)?;
                 dimension = Some(k);
                 ResolvedStep::Truncate(k)
             }
@@ -48,19 +77,84 @@ pub(crate) fn steps(snapshot: &Snapshot, flat: &FlatLens, dimension: Option<u32>
                 resolved.projections.push(header);
                 ResolvedStep::Project(Projection::clone(&projection))
             }
-            Step::CenterSides(_) | Step::Standardize | Step::Whiten(_) | Step::Drop(_) => {
-                return Err(site.not_yet(&format!("`{}`", print_step(step)), span).into());
-            }
         };
         resolved.steps.push(step);
+    }
+    if let Some((neighbours, name)) = &flat.def.csls {
+        let span = &flat.csls_span;
+        csls_fits(*neighbours, flat.def.metric, span, site)?;
+        let sample = sample(snapshot, name, view, &word_of(name, span, site), site)?;
+        enough_queries(*neighbours, &sample.header, span, site)?;
+        resolved.uses(&sample);
+        resolved.csls = Some((*neighbours as usize, sample.rows.clone()));
     }
     Ok(resolved)
 }
 
-fn truncate_fits(k: usize, dimension: Option<usize>, span: &Range<usize>, site: &Site<'_>) -> Result<()> {
+impl Steps {
+    fn uses(&mut self, sample: &Sample) {
+        if self.samples.iter().all(|known| known.name != sample.header.name) {
+            self.samples.push(sample.header.clone());
+        }
+    }
+}
+
+/// Whether a step takes numbers from the records of the view.
+pub(crate) fn takes_statistics(step: &Step) -> bool {
+    match step {
+        Step::CenterCorpus | Step::CenterSides(_) | Step::Standardize | Step::Whiten(_) | Step::Drop(_) => true,
+        Step::Center | Step::Normalize | Step::Truncate(_) | Step::Project(_) => false,
+    }
+}
+
+/// `csls` corrects a similarity.
+pub(crate) fn csls_fits(neighbours: u32, metric: Metric, span: &Range<usize>, site: &Site<'_>) -> Result<()> {
+    if metric.is_distance() {
+        let message = format!("`csls` corrects a similarity, and `score {}` is a distance", metric.as_str());
+        let error = site.error("resolve::csls_metric", message, span);
+        return Err(error.expected(["score cosine", "score dot", "score pearson"]).into());
+    }
+    if neighbours == 0 {
+        let message = "`csls 0` takes the mean of nothing: it needs at least 1 neighbour";
+        return Err(site.error("resolve::csls_neighbours", message, span).into());
+    }
+    Ok(())
+}
+
+fn enough_queries(neighbours: u32, sample: &SampleHeader, span: &Range<usize>, site: &Site<'_>) -> Result<()> {
+    if u64::from(neighbours) <= sample.queries {
+        return Ok(());
+    }
+    let plural = if sample.queries == 1 { "query" } else { "queries" };
+    let message = format!(
+        "`csls {neighbours}` takes at least {neighbours} queries; sample `{}` has {} {plural}",
+        sample.name, sample.queries
+    );
+    Err(site.error("resolve::csls_neighbours", message, span).into())
+}
+
+fn drop_fits(k: usize, dimension: Option<usize>, span: &Range<usize>, site: &Site<'_>) -> Result<()> {
     let message = match dimension {
-        _ if k == 0 => "`truncate 0` leaves nothing".to_string(),
-        Some(dimension) if k > dimension => format!("`truncate {k}`: the vectors here have {dimension} dimensions"),
+        _ if k == 0 => "`drop 0` removes nothing: it takes at least 1 direction".to_string(),
+        Some(dimension) if k >= dimension => {
+            format!("`drop {k}` leaves nothing: the vectors here have {dimension} dimensions")
+        }
+        _ => return Ok(()),
+    };
+    Err(site.error("resolve::dimension", message, span).into())
+}
+
+/// The place of `name` within `span`, which covers the stage that says it.
+fn word_of(name: &str, span: &Range<usize>, site: &Site<'_>) -> Range<usize> {
+    let written = site.text().get(span.clone()).unwrap_or("");
+    written.rfind(name).map_or_else(|| span.clone(), |at| span.start + at..span.start + at + name.len())
+}
+
+/// `truncate K`, `whiten K`: at least one dimension, and no more than there are.
+fn keeps_some_of(word: &str, k: usize, dimension: Option<usize>, span: &Range<usize>, site: &Site<'_>) -> Result<()> {
+    let message = match dimension {
+        _ if k == 0 => format!("`{word} 0` leaves nothing"),
+        Some(dimension) if k > dimension => format!("`{word} {k}`: the vectors here have {dimension} dimensions"),
         _ => return Ok(()),
     };
     Err(site.error("resolve::dimension", message, span).into())
@@ -122,9 +216,7 @@ fn projection(
 
 fn no_such_projection(snapshot: &Snapshot, name: &str, span: &Range<usize>, site: &Site<'_>) -> Result<QueryError> {
     let all = snapshot.projections()?;
-    // The step's span covers `project` and both names; what is wrong is one word of it.
-    let written = site.text().get(span.clone()).unwrap_or("");
-    let word = written.rfind(name).map_or_else(|| span.clone(), |at| span.start + at..span.start + at + name.len());
+    let word = word_of(name, span, site);
     let message = format!("no projection of the name `{name}` in this store");
     let names = all.iter().map(|def| def.name.as_str());
     let error = site.no_such("resolve::no_such_projection", "projection", &message, &word, name, names);

@@ -7,29 +7,40 @@
 //! y(x) = S_0(x) (L x + c_0) + S_1(x) c_1 + ... + S_J c_J        S_J = 1
 //! ```
 //!
-//! where `L` is the product of the linear steps (own-mean, truncation, matrices), `c_g` collects the shifts between
+//! where `L` is the product of the linear steps (own-mean, truncation, matrices, divisions element by element,
+//! directions kept or removed), `c_g` collects the shifts between
 //! the `g`-th normalization and the next one, carried through the linear steps that follow, and `S_g(x)` is one
 //! divided by the norms taken after group `g`. A normalization multiplies what stands before it by one scalar of the
 //! record, and everything else is affine; so a record needs `J` scalars at most, and one if all shifts come before
 //! the first normalization. `cosine` is a normalization at the end of both sides, `pearson` an own-mean and a
 //! normalization. Neither `L` nor any `c_g` is ever formed: see `program` for the steps and `fold` for their adjoint.
 
-use super::step::{ResolvedStep, VectorMetric};
-use crate::error::{Error, Result};
+use super::build::{LARGEST, LARGEST_QUERY};
+use super::step::{ResolvedStep, SampleRows, VectorMetric};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::limits;
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
+
+/// The correction for hubs: half the mean of a record's `k` highest scores with the queries of a sample is subtracted
+/// (Conneau et al. 2018).
+#[derive(Debug, Clone)]
+pub struct Csls {
+    /// How many, at least 1; all where the sample has fewer.
+    pub k: usize,
+    /// Raw vectors of the view.
+    pub sample: SampleRows,
+}
 
 /// Steps in the order they run, a metric, and the dimension of the rows they start from.
 #[derive(Debug, Clone)]
 pub struct Chain {
     steps: Vec<ResolvedStep>,
     metric: VectorMetric,
+    csls: Option<Csls>,
     dimension: usize,
     output_dimension: usize,
 }
-
-/// Decimal logarithm of the largest intermediate that is let through: its square must fit an `f64`.
-const LARGEST_EXPONENT: f64 = 150.0;
 
 impl Chain {
     /// Checks `steps` and `metric` for rows of dimension `dimension`.
@@ -40,10 +51,13 @@ impl Chain {
     pub fn new(steps: Vec<ResolvedStep>, metric: VectorMetric, dimension: usize) -> Result<Self> {
         let mut output_dimension = dimension;
         for (idx, step) in steps.iter().enumerate() {
+            if let ResolvedStep::CenterSides(sample) = step {
+                check_sample(sample, dimension).map_err(|e| e.context(format!("step {} ({step})", idx + 1)))?;
+            }
             output_dimension =
                 dimension_after(step, output_dimension).map_err(|e| e.context(format!("step {} ({step})", idx + 1)))?;
         }
-        let chain = Chain { steps, metric, dimension, output_dimension };
+        let chain = Chain { steps, metric, csls: None, dimension, output_dimension };
         chain.check_range()?;
         Ok(chain)
     }
@@ -56,6 +70,30 @@ impl Chain {
     /// The metric at the end.
     pub fn metric(&self) -> VectorMetric {
         self.metric
+    }
+
+    /// The same chain with its scores corrected for hubs: `score - 0.5 r(x)`, `r(x)` the mean of the record's `k`
+    /// highest scores with the queries of `sample` (with all that have a direction, where these are fewer).
+    ///
+    /// # Errors
+    /// `k` of zero, a distance as the metric, a sample that is empty or of another dimension than the rows.
+    pub fn with_csls(mut self, k: usize, sample: SampleRows) -> Result<Self> {
+        check_sample(&sample, self.dimension).map_err(|e| e.context("csls"))?;
+        if self.metric.is_distance() {
+            return Err(Error::invalid("csls corrects similarities; score euclidean is a distance"));
+        }
+        if k == 0 || sample.rows.is_empty() {
+            let what =
+                if k == 0 { "at least one query must count".into() } else { format!("{} is empty", sample.name) };
+            return Err(Error::invalid(format!("csls {k} from {}: {what}", sample.name)));
+        }
+        self.csls = Some(Csls { k, sample });
+        Ok(self)
+    }
+
+    /// The correction for hubs, where there is one.
+    pub fn csls(&self) -> Option<&Csls> {
+        self.csls.as_ref()
     }
 
     /// Dimension of the rows the chain starts from.
@@ -75,6 +113,12 @@ impl Chain {
         let mut hash = Xxh3::new();
         hash.write_usize(self.dimension);
         hash.write_u8(self.metric as u8);
+        if let Some(csls) = &self.csls {
+            hash.write_u8(10);
+            hash.write_usize(csls.k);
+            hash.write_usize(csls.sample.rows.len());
+            hash.update(bytemuck::cast_slice(&csls.sample.rows));
+        }
         for step in &self.steps {
             match step {
                 ResolvedStep::Center => hash.write_u8(1),
@@ -101,8 +145,7 @@ impl Chain {
                 ResolvedStep::Project(projection) => {
                     hash.write_u8(5);
                     for matrix in [projection.query(), projection.record()] {
-                        hash.write_usize(matrix.rows());
-                        hash.update(bytemuck::cast_slice(matrix.data()));
+                        hash.write_u128(matrix.fingerprint());
                     }
                 }
             }
@@ -110,29 +153,36 @@ impl Chain {
         hash.digest128()
     }
 
-    /// Refuses chains whose intermediates could overflow: rows are `f32`, a mean at most doubles them, a matrix
-    /// multiplies by at most its Frobenius norm, and a normalization starts again from 1.
+    /// Refuses chains whose intermediates could overflow whatever the rows are: rows are `f32`; subtracting means
+    /// leaves at most the distance from another row, twice the largest norm, however often it is done; a matrix
+    /// multiplies by at most its Frobenius norm, and a normalization starts again from 1. What statistics divide by is
+    /// looked at when they are known.
     fn check_range(&self) -> Result<()> {
-        let start = f64::from(f32::MAX).log10() + (self.dimension as f64).log10() / 2.0;
-        let (mut query, mut record) = (start, start);
+        let root = (self.dimension as f64).log10() / 2.0;
+        let start = (LARGEST_QUERY.log10() + root, f64::from(f32::MAX).log10() + root);
+        let ((mut query, mut record), mut centered) = (start, false);
         for (idx, step) in self.steps.iter().enumerate() {
             match step {
-                ResolvedStep::Normalize => (query, record) = (0.0, 0.0),
-                ResolvedStep::Center
-                | ResolvedStep::CenterCorpus
+                ResolvedStep::Normalize => ((query, record), centered) = ((0.0, 0.0), false),
+                ResolvedStep::CenterCorpus
                 | ResolvedStep::CenterSides(_)
                 | ResolvedStep::Standardize
                 | ResolvedStep::Whiten(_)
-                | ResolvedStep::Drop(_) => (query, record) = (query + 0.31, record + 0.31),
-                ResolvedStep::Truncate(_) => {}
+                | ResolvedStep::Drop(_) => {
+                    let doubled = if centered { 0.0 } else { 2f64.log10() };
+                    (query, record) = (query + doubled, record + doubled);
+                    centered = true;
+                }
+                // What is left of a vector is no longer than the vector.
+                ResolvedStep::Center | ResolvedStep::Truncate(_) => {}
                 ResolvedStep::Project(projection) => {
                     query += projection.query().frobenius().log10().max(0.0);
                     record += projection.record().frobenius().log10().max(0.0);
                 }
             }
-            if query.max(record) > LARGEST_EXPONENT {
+            if query.max(record) > LARGEST.log10() {
                 return Err(Error::invalid(format!(
-                    "step {} ({step}): the matrices multiply to values beyond 1e{LARGEST_EXPONENT}; \
+                    "step {} ({step}): the matrices multiply to values beyond {LARGEST:e}; \
                      put a normalize between them or scale them down",
                     idx + 1
                 )));
@@ -142,6 +192,17 @@ impl Chain {
     }
 }
 
+/// Refuses a sample whose queries are not vectors of the view.
+fn check_sample(sample: &SampleRows, dimension: usize) -> Result<()> {
+    if sample.dimension != dimension || !sample.rows.len().is_multiple_of(dimension.max(1)) {
+        return Err(Error::invalid(format!(
+            "the queries of sample {} have {} dimensions, but the view has {dimension}",
+            sample.name, sample.dimension
+        )));
+    }
+    Ok(())
+}
+
 /// The dimension a step gives when `dimension` reaches it.
 fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
     match step {
@@ -149,8 +210,16 @@ fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
         | ResolvedStep::CenterCorpus
         | ResolvedStep::CenterSides(_)
         | ResolvedStep::Standardize
-        | ResolvedStep::Whiten(None)
         | ResolvedStep::Normalize => Ok(dimension),
+        ResolvedStep::Whiten(_) | ResolvedStep::Drop(_) if dimension > limits::DIRECTIONS_DIMENSION => Err(Error::new(
+            ErrorKind::Limit,
+            format!(
+                "principal directions are computed of at most {} dimensions, but its input has {dimension}; \
+                 truncate or project first",
+                limits::DIRECTIONS_DIMENSION
+            ),
+        )),
+        ResolvedStep::Whiten(None) => Ok(dimension),
         ResolvedStep::Whiten(Some(0)) => Err(Error::invalid("at least one dimension must be kept")),
         ResolvedStep::Whiten(Some(k)) if *k > dimension => {
             Err(Error::invalid(format!("it keeps {k} dimensions, but its input has {dimension}")))
@@ -222,9 +291,55 @@ mod tests {
     }
 
     #[test]
+    fn subtracting_means_over_and_over_stays_in_range() {
+        for step in [ResolvedStep::Center, ResolvedStep::CenterCorpus, ResolvedStep::Drop(1)] {
+            assert!(Chain::new(vec![step; 2000], VectorMetric::Cosine, 4).is_ok());
+        }
+    }
+
+    #[test]
+    fn samples_and_directions_must_fit() {
+        let error = |step, d| Chain::new(vec![step], VectorMetric::Dot, d).unwrap_err();
+        let sample = SampleRows { name: "asked".into(), dimension: 3, rows: vec![0.0; 6].into() };
+        let message = "step 1 (center sides from asked): the queries of sample asked have 3 dimensions, but the view \
+                       has 4";
+        assert_eq!(error(ResolvedStep::CenterSides(sample), 4).message(), message);
+        assert!(error(ResolvedStep::Whiten(Some(5)), 4).message().contains("keeps 5 dimensions, but its input has 4"));
+        assert!(error(ResolvedStep::Drop(4), 4).message().contains("removes 4 directions"));
+        let error = error(ResolvedStep::Whiten(None), limits::DIRECTIONS_DIMENSION + 1);
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn a_hub_correction_needs_a_similarity_and_a_sample() {
+        let sample = |rows: usize, dimension| SampleRows {
+            name: "asked".into(),
+            dimension,
+            rows: vec![1.0; rows * dimension].into(),
+        };
+        let message = |metric, k, sample| {
+            let chain = Chain::new(vec![], metric, 4).unwrap();
+            chain.with_csls(k, sample).map(|_| ()).unwrap_err().message().to_string()
+        };
+        assert!(message(VectorMetric::Euclidean, 10, sample(2, 4)).contains("euclidean is a distance"));
+        assert_eq!(message(VectorMetric::Dot, 0, sample(2, 4)), "csls 0 from asked: at least one query must count");
+        assert_eq!(message(VectorMetric::Dot, 10, sample(0, 4)), "csls 10 from asked: asked is empty");
+        assert!(message(VectorMetric::Dot, 10, sample(2, 3)).contains("have 3 dimensions, but the view has 4"));
+    }
+
+    #[test]
     fn fingerprints_tell_chains_apart() {
         let print = |steps: Vec<ResolvedStep>, metric| Chain::new(steps, metric, 4).unwrap().fingerprint();
+        let sides =
+            |x: f32| ResolvedStep::CenterSides(SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() });
+        let csls = |k, x| {
+            let sample = SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() };
+            Chain::new(vec![], VectorMetric::Dot, 4).unwrap().with_csls(k, sample).unwrap().fingerprint()
+        };
         let all = [
+            csls(1, 0.0),
+            csls(2, 0.0),
+            csls(1, 1.0),
             print(vec![], VectorMetric::Dot),
             print(vec![], VectorMetric::Cosine),
             print(vec![ResolvedStep::Center], VectorMetric::Dot),
@@ -234,10 +349,16 @@ mod tests {
             print(vec![project(2, 4, 1.0)], VectorMetric::Dot),
             print(vec![project(4, 4, 1.0)], VectorMetric::Dot),
             print(vec![project(2, 4, 2.0)], VectorMetric::Dot),
+            print(vec![ResolvedStep::Standardize], VectorMetric::Dot),
+            print(vec![ResolvedStep::Whiten(None)], VectorMetric::Dot),
+            print(vec![ResolvedStep::Whiten(Some(4))], VectorMetric::Dot),
+            print(vec![ResolvedStep::Drop(3)], VectorMetric::Dot),
+            print(vec![sides(0.0)], VectorMetric::Dot),
+            print(vec![sides(1.0)], VectorMetric::Dot),
         ];
         for (i, a) in all.iter().enumerate() {
             assert!(all[i + 1..].iter().all(|b| a != b));
         }
-        assert_eq!(all[6], print(vec![project(2, 4, 1.0)], VectorMetric::Dot));
+        assert_eq!(all[9], print(vec![project(2, 4, 1.0)], VectorMetric::Dot));
     }
 }

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `w` and all `h_g` come from one backward pass over the record side's operations, the adjoint of running them: a
-//! matrix becomes its transpose, own-mean is its own adjoint, a truncation pads with zeros, and a shift by `-m` in
-//! group `g` adds `-<v, m>` to `h_g`, `v` being what `u` has become by then.
+//! matrix becomes its transpose, as do coordinates along directions; own-mean, a division element by element and the
+//! removal of directions are their own adjoints, a truncation pads with zeros, and a shift by `-m` in group `g` adds
+//! `-<v, m>` to `h_g`, `v` being what `u` has become by then.
 //!
 //! # The bound
 //! Let `e = 2^-24`, `r(x) = S_0(x) |x|` (the *reach*), and `D(x)` what the scan computes from an `f32` product and
@@ -21,14 +22,23 @@
 //! - `k(d) r |w|`: the `f32` product of `w` and `x` errs by at most `k(d)` of `|w| |x|` (`linalg::simd`);
 //! - `e r |w|` for rounding `w` to `f32` (Cauchy and Schwarz), and the same again for rounding `S_0`;
 //! - `e S_g |h_g|` for rounding `S_g`;
-//! - the last part is all that is `f64`: `F` is the product of the Frobenius norms of the record's matrices, `s_g` the
-//!   sum of the norms of the shifts of group `g` times the norms of the matrices after them, so that the bracket
-//!   bounds the size of all terms that `y(x)` is made of; `t` is `4 (operations + 2) (dimension + 16) 2^-53`, a
-//!   generous count of roundings for the scalars, for the fold, and for the score that is computed in the end.
+//! - the last part is all that is `f64`: `F` is the product of how much longer each of the record's operations can
+//!   make a vector (a matrix: its Frobenius norm; a division: one by its least divisor; orthonormal directions,
+//!   whether kept or removed: 1), `s_g` the sum of the norms of the shifts of group `g` times the same of what follows
+//!   them, so that the bracket bounds the size of all terms that `y(x)` is made of; `t` is
+//!   `4 (roundings + 2) (dimension + 16) 2^-53`, a generous count for the scalars, for the fold, and for the score that
+//!   is computed in the end. An operation counts as one rounding; `k` directions as `sqrt(k)` for each product with
+//!   them, since the error of a product with `V` is a part of `|V|` as Frobenius measures it (`Op::roundings`).
 //!
 //! Each part is taken a hundredth larger, which covers underflow (rows outside 1e-25..1e30 are never left to `f32`)
 //! and the rounding of the bound itself. For squared distances `|u|^2 + |y|^2 - 2 <u, y>` the bound is twice that,
 //! `e |y|^2` for rounding the stored square, and `4 t (|u| + size of y)^2`.
+//!
+//! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
+//!
+//! With `csls` the score is lowered by half of `r(x)`, the mean of the `k` highest scores of the record with a sample's
+//! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by at
+//! most the bound above for the worst of these queries (and what rounding `r` itself costs); half of that is added.
 
 use super::program::{Op, Program, subtract_own_mean};
 use super::step::VectorMetric;
@@ -61,10 +71,12 @@ pub struct ProcessedQuery {
     pub(crate) folded_norm: f64,
     /// `h_g` and `s_g` for `g` in `0..=J`.
     pub(crate) shifts: Vec<Shift>,
-    /// `F`: product of the Frobenius norms of the record side's matrices.
+    /// `F`: how much longer the record side's operations can make a vector.
     pub(crate) growth: f64,
     /// `t`: relative error of the `f64` parts.
     pub(crate) tolerance: f64,
+    /// `q`: relative rounding of the rows themselves, 0 where they are what was stored; see `derive`.
+    pub(crate) row_error: f64,
     pub(crate) metric: VectorMetric,
 }
 
@@ -79,6 +91,9 @@ pub(crate) struct RecordScalars<'a> {
     pub extras: &'a [(usize, f64)],
     /// `|y|^2` where the metric needs it.
     pub square: f64,
+    /// `r(x)` where the chain corrects for hubs, and how far it may be off.
+    pub hub: f64,
+    pub hub_error: f64,
 }
 
 impl ProcessedQuery {
@@ -88,7 +103,7 @@ impl ProcessedQuery {
         let mut shifts = vec![Shift::default(); record.normalizations() + 1];
         let (mut group, mut growth) = (shifts.len() - 1, 1.0);
         let (mut v, mut scratch) = (processed.clone(), Vec::new());
-        let mut widest = dimension.max(v.len());
+        let (mut widest, mut roundings) = (dimension.max(v.len()), 2.0);
         for op in record.ops.iter().rev() {
             match op {
                 Op::OwnMean => subtract_own_mean(&mut v),
@@ -101,16 +116,24 @@ impl ProcessedQuery {
                 Op::Matrix { matrix, .. } => {
                     matrix.apply_transposed(&v, &mut scratch);
                     std::mem::swap(&mut v, &mut scratch);
-                    growth *= matrix.frobenius();
                 }
+                Op::Coordinates(basis) => {
+                    basis.combine(&v, &mut scratch);
+                    std::mem::swap(&mut v, &mut scratch);
+                }
+                Op::Remove(basis) => basis.remove(&mut v),
+                Op::Divide { divisor, .. } => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
             }
+            growth *= op.growth();
+            roundings += op.roundings();
             widest = widest.max(v.len());
         }
         let folded_norm = stats::norm(&v);
-        let scale = power_of_two_above(folded_norm);
+        let scale = stats::power_of_two_above(folded_norm);
         let folded = v.iter().map(|x| (x / scale) as f32).collect();
-        let tolerance = 4.0 * (record.ops.len() + 2) as f64 * (widest + 16) as f64 * (f64::EPSILON / 2.0);
-        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, metric }
+        let tolerance = 4.0 * roundings * (widest + 16) as f64 * (f64::EPSILON / 2.0);
+        let row_error = 0.0;
+        ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, row_error, metric }
     }
 
     /// The processed query, in the chain's output dimension; of unit length under `cosine` and `pearson`.
@@ -122,78 +145,74 @@ impl ProcessedQuery {
     /// of its raw row with the folded vector.
     #[inline]
     pub(crate) fn interval(&self, dot: f32, record: &RecordScalars<'_>, dot_error: f64) -> (f64, f64) {
-        let last = self.shifts.len() - 1;
-        let first = self.shifts[0];
-        let mut key = record.alpha * (f64::from(dot) * self.scale + first.product);
-        let mut rounded = record.alpha * first.product.abs();
-        let mut size = record.reach * self.growth + record.alpha * first.size;
-        for &(group, scalar) in record.extras {
-            let shift = self.shifts[group];
-            key += scalar * shift.product;
-            rounded += scalar * shift.product.abs();
-            size += scalar * shift.size;
-        }
-        if last > 0 {
-            key += self.shifts[last].product;
-            size += self.shifts[last].size;
-        }
-        let mut error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND)
-            + rounded * ROUND
-            + self.tolerance * self.norm * size;
-        if self.metric == VectorMetric::Euclidean {
-            key = 2.0 * key - record.square - self.norm * self.norm;
-            let sizes = self.norm + size;
-            error = 2.0 * error + ROUND * record.square + 4.0 * self.tolerance * sizes * sizes;
-        }
+        let (key, error) = (self.key(dot, record), self.error(record, dot_error));
         let (lower, upper) = (key - error, key + error);
         // A bound that overflowed says nothing; the row is then scored in full.
         if lower <= upper { (lower, upper) } else { (f64::NEG_INFINITY, f64::INFINITY) }
     }
 
-    /// The upper end of [`ProcessedQuery::interval`] as a test in `f32`, for records without scalars beyond `S_0` and
-    /// their reach, in units of `scale`. The bound is widened by the `f32` operations of the test itself: at most six
-    /// roundings of a term. `None` where the constants leave the range of `f32`.
-    pub(crate) fn line(&self, dot_error: f64) -> Option<simd::Line> {
-        let (first, last) = (self.shifts[0], self.shifts.len() - 1);
-        let spread = first.product.abs() * 7.0 * ROUND + self.tolerance * self.norm * first.size;
-        let shift = (first.product + spread) / self.scale;
-        let error = self.folded_norm * (dot_error * 1.01 + 9.0 * ROUND) + self.tolerance * self.norm * self.growth;
-        let error = (error / self.scale) as f32;
-        let offset = if last == 0 {
-            0.0
-        } else {
-            self.shifts[last].product + self.tolerance * self.norm * self.shifts[last].size
-        };
-        // Times a scalar of at most 1e30 nothing overflows to the wrong side.
-        let ordinary = shift.abs() < 1e6 && (shift == 0.0 || shift.abs() > 1e-25) && error < 1e6;
-        ordinary.then(|| simd::Line {
-            shift: (shift as f32).next_up(),
-            error: error.next_up(),
-            offset,
-            scale: self.scale,
-        })
+    /// The sort key of a record, off by at most [`ProcessedQuery::error`].
+    #[inline]
+    pub(crate) fn key(&self, dot: f32, record: &RecordScalars<'_>) -> f64 {
+        let last = self.shifts.len() - 1;
+        let mut key = record.alpha * (f64::from(dot) * self.scale + self.shifts[0].product);
+        for &(group, scalar) in record.extras {
+            key += scalar * self.shifts[group].product;
+        }
+        if last > 0 {
+            key += self.shifts[last].product;
+        }
+        if self.metric == VectorMetric::Euclidean {
+            return 2.0 * key - record.square - self.norm * self.norm;
+        }
+        key - 0.5 * record.hub
     }
-}
 
-/// The smallest power of two above `x`, within the normal range; 1 for zero.
-fn power_of_two_above(x: f64) -> f64 {
-    if x == 0.0 {
-        return 1.0;
+    /// Bounds the error of [`ProcessedQuery::key`].
+    #[inline]
+    pub(crate) fn error(&self, record: &RecordScalars<'_>, dot_error: f64) -> f64 {
+        let size = self.size(record);
+        let mut rounded = record.alpha * self.shifts[0].product.abs();
+        for &(group, scalar) in record.extras {
+            rounded += scalar * self.shifts[group].product.abs();
+        }
+        let error = record.reach * self.folded_norm * (dot_error * 1.01 + 3.0 * ROUND + self.row_error)
+            + rounded * ROUND
+            + self.tolerance * self.norm * size;
+        if self.metric == VectorMetric::Euclidean {
+            let sizes = self.norm + size;
+            return 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
+        }
+        error + 0.5 * record.hub_error
     }
-    let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1022;
-    f64::from_bits(((exponent.clamp(-1000, 1000) + 1023) as u64) << 52)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Bounds the size of all terms that the processed record is made of.
+    #[inline]
+    pub(crate) fn size(&self, record: &RecordScalars<'_>) -> f64 {
+        let last = self.shifts.len() - 1;
+        let mut size = record.reach * self.growth + record.alpha * self.shifts[0].size;
+        for &(group, scalar) in record.extras {
+            size += scalar * self.shifts[group].size;
+        }
+        if last > 0 {
+            size += self.shifts[last].size;
+        }
+        size
+    }
 
-    #[test]
-    fn scales_are_the_next_power_of_two() {
-        assert_eq!(power_of_two_above(1.0), 2.0);
-        assert_eq!(power_of_two_above(0.75), 1.0);
-        assert_eq!(power_of_two_above(3e10), 2f64.powi(35));
-        assert_eq!(power_of_two_above(0.0), 1.0);
-        assert!(power_of_two_above(1e-320) > 0.0);
+    /// A query that stands for the errors of all of `queries`, folded over the same operations: what it has is the
+    /// largest of theirs. It has no vector and gives no keys.
+    pub(crate) fn worst(queries: &[ProcessedQuery]) -> ProcessedQuery {
+        let mut worst = queries[0].clone();
+        (worst.processed, worst.folded) = (Vec::new(), Vec::new());
+        for query in queries {
+            worst.norm = worst.norm.max(query.norm);
+            worst.folded_norm = worst.folded_norm.max(query.folded_norm);
+            for (worst, shift) in worst.shifts.iter_mut().zip(&query.shifts) {
+                worst.product = worst.product.abs().max(shift.product.abs());
+                worst.size = worst.size.max(shift.size);
+            }
+        }
+        worst
     }
 }

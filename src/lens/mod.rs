@@ -5,23 +5,34 @@
 //! knows no file, no collection and no query text. `oracle` is the same language written down naively; tests hold
 //! everything else against it.
 
+mod build;
 pub mod chain;
+pub mod derive;
 pub mod fold;
+mod hubs;
 pub mod memory;
+mod moments;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod passes;
 pub mod prepared;
 pub mod program;
 pub mod projection;
+mod statistics;
 pub mod step;
+pub mod stored;
+#[cfg(test)]
+mod tests;
+mod tile;
 pub mod trace;
 
 pub use chain::Chain;
+pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use prepared::Prepared;
 pub use projection::Projection;
-pub use step::{ResolvedStep, VectorMetric};
+pub use step::{ResolvedStep, SampleRows, VectorMetric};
+pub use stored::{ScalarProcessor, StoredScalars};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

@@ -2,17 +2,20 @@
 //!
 //! Owns [`Prepared`]. Statistics and scalars are computed in blocked passes over the live rows, all of it in `f64`,
 //! matrices as tile products; what is kept is one or two `f32` for each row, and the rounding is part of the
-//! candidates' bound (`fold`). Means are merged in row order, so nothing depends on the number of threads. Caching is
-//! the caller's business: a `Prepared` is immutable and knows its size.
+//! candidates' bound (`fold`). Statistics are functions of the rows, the same bits for any number of threads, and a
+//! shown score is a function of query, row and statistics. Caching is the caller's business: a `Prepared` is immutable
+//! and knows its size.
 
+use super::build::{Builder, LARGEST_QUERY};
 use super::fold::{ProcessedQuery, RecordScalars};
+use super::hubs::{self, Hubs};
 use super::passes::{self, FinalPass};
-use super::program::{Op, Program, Traveller, Undirected};
-use super::step::{ResolvedStep, VectorMetric};
-use super::{Chain, RowSource};
-use crate::error::{Error, ErrorKind, Result};
+use super::program::{Program, Traveller, Undirected};
+use super::step::VectorMetric;
+use super::{Chain, RowSource, StoredScalars};
+use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
-use crate::linalg::{simd, stats};
+use crate::linalg::stats;
 use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
 use std::sync::Arc;
 
@@ -33,11 +36,14 @@ pub struct Prepared {
     chain: Chain,
     statistics: Vec<PlacedStatistic>,
     query: Program,
+    /// Number of the query's operations after each step.
+    query_ends: Vec<usize>,
     record: Program,
     directed: RowSet,
     undirected: RowSet,
     extreme: RowSet,
     scalars: Scalars,
+    hubs: Option<Hubs>,
     identity: (ViewId, CommitNumber),
 }
 
@@ -52,6 +58,8 @@ pub(crate) struct Scalars {
     pub extras: Vec<(usize, Vec<f32>)>,
     /// `|y|^2`, for distances.
     pub squares: Vec<f32>,
+    /// `r(x)` and its error, for `csls`.
+    pub hubs: (Vec<f32>, Vec<f32>),
 }
 
 impl Prepared {
@@ -67,12 +75,27 @@ impl Prepared {
     /// [`Prepared::compute`] with some statistics given, as a named lens pins them.
     ///
     /// # Errors
-    /// As [`Prepared::compute`]; and a given statistic of the wrong dimension or of another kind than its step.
+    /// As [`Prepared::compute`]; a given statistic of the wrong dimension or of another kind than its step; a sample of
+    /// which no query has a direction.
     pub fn compute_pinned(
         chain: &Chain,
         source: &dyn RowSource,
         live: &RowSet,
         pinned: &[PlacedStatistic],
+    ) -> Result<Self> {
+        Prepared::compute_stored(chain, source, live, pinned, None)
+    }
+
+    /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; and scalars that cannot be read or are not this chain's.
+    pub fn compute_stored(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
     ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
@@ -81,27 +104,37 @@ impl Prepared {
                 source.dimension()
             )));
         }
-        let mut builder = Builder { source, live, record: Program::default(), query: Program::default(), raw: None };
-        let mut statistics = Vec::new();
-        let mut dimension = chain.dimension();
+        let mut builder = Builder::new(source, live);
         for (step_idx, step) in chain.steps().iter().enumerate() {
-            let given = pinned.iter().find(|mean| mean.step_idx == step_idx);
-            dimension = builder.push(step, step_idx, dimension, given, &mut statistics)?;
+            builder.push(step, pinned.iter().find(|placed| placed.step_idx == step_idx))?;
         }
         builder.push_metric(chain.metric());
-        let FinalPass { undirected, extreme, scalars } =
-            passes::scalars(source, live, &builder.record, chain.metric() == VectorMetric::Euclidean)?;
-        Ok(Prepared {
+        let rest = stored.map(|stored| live.and_not(stored.known));
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        let mut found = passes::scalars(source, rest.as_ref().unwrap_or(live), &builder.record, squares)?;
+        if let Some(stored) = stored {
+            stored.fill(&mut found)?;
+        }
+        let FinalPass { undirected, extreme, scalars } = found;
+        let mut prepared = Prepared {
             chain: chain.clone(),
-            statistics,
+            statistics: builder.statistics,
+            query_ends: builder.query_ends,
             query: builder.query,
             record: builder.record,
             directed: live.and_not(&undirected),
             undirected,
             extreme,
             scalars,
+            hubs: None,
             identity: source.identity(),
-        })
+        };
+        if let Some(hubs) = Hubs::new(&prepared)? {
+            let ordinary = prepared.directed.and_not(&prepared.extreme);
+            prepared.scalars.hubs = hubs.of_rows(source, &ordinary, &prepared.scalars)?;
+            prepared.hubs = Some(hubs);
+        }
+        Ok(prepared)
     }
 
     /// The chain.
@@ -122,7 +155,7 @@ impl Prepared {
 
     /// Number of operations up to the end of each step, the same on both sides; what follows the last is the metric's.
     pub(crate) fn step_ends(&self) -> Vec<usize> {
-        (1..=self.chain.steps().len()).collect()
+        self.query_ends.clone()
     }
 
     /// The query side with its statistics, the metric's own steps included.
@@ -147,12 +180,19 @@ impl Prepared {
 
     /// Memory held, in bytes; matrices are shared with the chain and not counted.
     pub fn bytes(&self) -> usize {
-        let Scalars { alpha, reach, extras, squares } = &self.scalars;
-        let floats = alpha.len() + reach.len() + squares.len() + extras.iter().map(|e| e.1.len()).sum::<usize>();
+        let Scalars { alpha, reach, extras, squares, hubs } = &self.scalars;
+        let floats = alpha.len()
+            + reach.len()
+            + squares.len()
+            + 2 * hubs.0.len()
+            + extras.iter().map(|e| e.1.len()).sum::<usize>();
         let doubles: usize = self.statistics.iter().map(|placed| placed.statistic.len()).sum();
         // Bitmaps are compressed; their serialized form is about what they take in memory.
         let sets = [&self.directed, &self.undirected, &self.extreme].map(|set| set.encode().len());
-        floats * size_of::<f32>() + doubles * size_of::<f64>() + sets.iter().sum::<usize>()
+        floats * size_of::<f32>()
+            + doubles * size_of::<f64>()
+            + sets.iter().sum::<usize>()
+            + self.hubs.as_ref().map_or(0, Hubs::bytes)
     }
 
     /// Processes and folds a query given as a raw vector of the view.
@@ -177,12 +217,12 @@ impl Prepared {
                 self.chain.dimension()
             )));
         }
-        // Rows are `f32`, so nothing that is made of them is larger than this; more could overflow on the way.
-        if query.iter().any(|x| x.is_nan() || x.abs() > 1e45) {
+        // More could overflow on the way.
+        if query.iter().any(|x| x.is_nan() || x.abs() > LARGEST_QUERY) {
             return Err(Error::invalid("the query has an element that is not finite"));
         }
         let mut traveller = Traveller::new(query.to_vec(), largest_term);
-        for (idx, op) in self.query.ops.iter().enumerate() {
+        for (idx, op) in self.query_program().ops.iter().enumerate() {
             if traveller.apply(op, Undirected::Stop).is_none() {
                 return Err(self.undirected_query(query, idx));
             }
@@ -195,14 +235,21 @@ impl Prepared {
     pub(crate) fn exact(&self, query: &ProcessedQuery, row: RowRef<'_>, traveller: &mut Traveller) -> f64 {
         row.widen_f64(&mut traveller.vector);
         traveller.reference = 0.0;
-        self.record.run(traveller, Undirected::GoOn);
-        let y = &traveller.vector;
-        match self.chain.metric() {
-            VectorMetric::Dot => simd::dot_f64(&query.processed, y),
-            // Both have unit length; rounding alone can step over 1.
-            VectorMetric::Cosine | VectorMetric::Pearson => simd::dot_f64(&query.processed, y).clamp(-1.0, 1.0),
-            VectorMetric::Euclidean => simd::squared_distance_f64(&query.processed, y).sqrt(),
+        self.record_program().run(traveller, Undirected::GoOn);
+        let score = hubs::score(self.chain.metric(), query, &traveller.vector);
+        match &self.hubs {
+            Some(hubs) => score - 0.5 * hubs.exact(&traveller.vector),
+            None => score,
         }
+    }
+
+    /// `r(x)`, what `csls` subtracts half of, in `f64`; `None` where the lens has no `csls`.
+    pub fn hubness(&self, row: RowRef<'_>) -> Option<f64> {
+        let hubs = self.hubs.as_ref()?;
+        let mut traveller = Traveller::default();
+        row.widen_f64(&mut traveller.vector);
+        self.record_program().run(&mut traveller, Undirected::GoOn);
+        Some(hubs.exact(&traveller.vector))
     }
 
     /// Rows that `f32` cannot hold the products or scalars of: always scored in full.
@@ -216,11 +263,11 @@ impl Prepared {
     }
 
     fn undirected_query(&self, query: &[f64], op_idx: usize) -> Error {
-        let steps = self.chain.steps();
+        let step_idx = self.query_ends.partition_point(|&end| end <= op_idx);
         let why = if stats::norm(query) == 0.0 {
             "it is the zero vector".to_string()
-        } else if let Some(step) = steps.get(op_idx) {
-            format!("nothing is left of it at step {} ({step})", op_idx + 1)
+        } else if let Some(step) = self.chain.steps().get(step_idx) {
+            format!("nothing is left of it at step {} ({step})", step_idx + 1)
         } else {
             let metric = if self.chain.metric() == VectorMetric::Pearson { "pearson" } else { "cosine" };
             format!("nothing is left of it when {metric} compares directions")
@@ -240,102 +287,8 @@ impl Scalars {
             reach: f64::from(self.reach[row]),
             extras,
             square: self.squares.get(row).map_or(0.0, |&s| f64::from(s)),
+            hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
+            hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
         }
-    }
-}
-
-/// Builds both sides' programs, computing statistics as their places are reached.
-struct Builder<'a> {
-    source: &'a dyn RowSource,
-    live: &'a RowSet,
-    record: Program,
-    query: Program,
-    /// The sum of the raw rows, once a step has asked for it.
-    raw: Option<stats::VectorSum>,
-}
-
-impl Builder<'_> {
-    /// Adds a step that `dimension` reaches; the dimension after it.
-    fn push(
-        &mut self,
-        step: &ResolvedStep,
-        step_idx: usize,
-        dimension: usize,
-        given: Option<&PlacedStatistic>,
-        statistics: &mut Vec<PlacedStatistic>,
-    ) -> Result<usize> {
-        let (query, record, output) = match step {
-            ResolvedStep::Center => (Op::OwnMean, Op::OwnMean, dimension),
-            ResolvedStep::Normalize => (Op::Normalize, Op::Normalize, dimension),
-            ResolvedStep::Truncate(to) => {
-                let op = Op::Truncate { from: dimension, to: *to };
-                (op.clone(), op, *to)
-            }
-            ResolvedStep::Project(projection) => {
-                let output = projection.record().rows();
-                (Op::matrix(projection.query()), Op::matrix(projection.record()), output)
-            }
-            ResolvedStep::CenterCorpus => {
-                let placed = match given {
-                    Some(given) => given.clone(),
-                    None => self.mean(step_idx)?,
-                };
-                let op = match &*placed.statistic {
-                    Statistic::Mean(mean) if mean.len() == dimension => Op::Shift(Arc::from(mean.as_slice())),
-                    _ => {
-                        return Err(Error::invalid(format!(
-                            "the pinned statistic of step {} is not a mean of the {dimension} dimensions that reach it",
-                            step_idx + 1
-                        )));
-                    }
-                };
-                statistics.push(placed);
-                (op.clone(), op, dimension)
-            }
-            ResolvedStep::CenterSides(_)
-            | ResolvedStep::Standardize
-            | ResolvedStep::Whiten(_)
-            | ResolvedStep::Drop(_) => {
-                return Err(Error::new(ErrorKind::Unsupported, format!("{step} is not there yet")));
-            }
-        };
-        self.query.ops.push(query);
-        self.record.ops.push(record);
-        Ok(output)
-    }
-
-    /// Writes the metric's own steps: `cosine` normalizes both sides, `pearson` centers them first.
-    fn push_metric(&mut self, metric: VectorMetric) {
-        let ops: &[Op] = match metric {
-            VectorMetric::Cosine => &[Op::Normalize],
-            VectorMetric::Pearson => &[Op::OwnMean, Op::Normalize],
-            VectorMetric::Dot | VectorMetric::Euclidean => &[],
-        };
-        self.query.ops.extend_from_slice(ops);
-        self.record.ops.extend_from_slice(ops);
-    }
-
-    /// The mean of the records as they arrive behind the operations so far. Before the first normalization all of
-    /// them are affine, so that the mean of the raw rows goes through them; after one, the rows have to.
-    fn mean(&mut self, step_idx: usize) -> Result<PlacedStatistic> {
-        if self.record.normalizations() > 0 {
-            let sum = passes::sum(self.source, self.live, &self.record)?;
-            return Ok(PlacedStatistic {
-                step_idx,
-                statistic: Arc::new(Statistic::Mean(sum.mean())),
-                count: sum.count,
-            });
-        }
-        if self.raw.is_none() {
-            self.raw = Some(passes::sum(self.source, self.live, &Program::default())?);
-        }
-        let (vector, count) = self.raw.as_ref().map(|sum| (sum.mean(), sum.count)).unwrap_or_default();
-        let mut traveller = Traveller::new(vector, 0.0);
-        self.record.run(&mut traveller, Undirected::GoOn);
-        if count == 0 {
-            // Of no records there is no mean; nothing is subtracted.
-            traveller.vector.fill(0.0);
-        }
-        Ok(PlacedStatistic { step_idx, statistic: Arc::new(Statistic::Mean(traveller.vector)), count })
     }
 }

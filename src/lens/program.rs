@@ -3,12 +3,15 @@
 //! Owns [`Program`] and [`Op`]: the reproducible path by which queries are processed and shown scores are computed.
 //! Also owns the rule for when a vector has no direction. It knows nothing of folding.
 //!
-//! The rule: a subtraction (`center`, `center corpus`) that leaves almost nothing leaves rounding errors. So a
-//! vector carries a *reference*, the largest norm that went into a subtraction since it last had unit length; a
-//! matrix multiplies it by the matrix's ordinary gain. A step that needs a direction finds none where the norm is at
-//! most [`ZERO_RATIO`] of the reference, or where it is zero.
+//! The rule: a subtraction that leaves almost nothing leaves rounding errors. So a vector carries a *reference*, the
+//! largest norm that went into a subtraction since it last had unit length. Subtractions are own-mean, a shift (by the
+//! length of the vector or of the mean) and removed directions. What multiplies the vector multiplies the reference by
+//! its ordinary gain, the root mean square of its singular values: a matrix its own, a division by `s_i` that of
+//! `1 / s_i`, coordinates along orthonormal directions 1. A step that needs a direction finds none where the norm is
+//! at most [`ZERO_RATIO`] of the reference, or where it is zero.
 
-use crate::linalg::{Matrix, scalar, stats};
+use crate::linalg::{Matrix, matrix, scalar, simd, stats};
+use crate::types::Statistic;
 use std::sync::Arc;
 
 /// A norm of at most this part of the reference counts as zero.
@@ -39,12 +42,110 @@ pub enum Op {
         /// [`Matrix::gain`].
         gain: f64,
     },
+    /// Divide element by element.
+    Divide {
+        /// Positive.
+        divisor: Arc<[f64]>,
+        /// Root mean square of the reciprocals.
+        gain: f64,
+    },
+    /// Coordinates along directions, `V x`.
+    Coordinates(Basis),
+    /// What directions leave over, `x - V'(V x)`.
+    Remove(Basis),
 }
 
 impl Op {
     /// Multiplication by `matrix`.
     pub fn matrix(matrix: &Arc<Matrix>) -> Op {
         Op::Matrix { matrix: Arc::clone(matrix), gain: matrix.gain() }
+    }
+
+    /// Division by `divisor`, positive.
+    pub fn divide(divisor: &[f64]) -> Op {
+        let reciprocals: Vec<f64> = divisor.iter().map(|x| 1.0 / x).collect();
+        let gain = stats::norm(&reciprocals) / (divisor.len().max(1) as f64).sqrt();
+        Op::Divide { divisor: Arc::from(divisor), gain }
+    }
+
+    /// How much longer a vector can get: a bound on the norm of the linear part.
+    pub fn growth(&self) -> f64 {
+        match self {
+            Op::Matrix { matrix, .. } => matrix.frobenius(),
+            Op::Divide { divisor, .. } => 1.0 / divisor.iter().copied().fold(f64::INFINITY, f64::min),
+            // Directions are orthonormal but for rounding.
+            Op::Coordinates(_) | Op::Remove(_) => 1.0 + 1e-9,
+            Op::OwnMean | Op::Shift(_) | Op::Normalize | Op::Truncate { .. } => 1.0,
+        }
+    }
+
+    /// How many times `(dimension + 16) 2^-53` of the vector's norm times [`Op::growth`] applying it (or its adjoint)
+    /// may err, at most: the error of a product with `V` is that part of `|V||x|`, and `k` orthonormal rows have a
+    /// Frobenius norm of `sqrt(k)`.
+    pub fn roundings(&self) -> f64 {
+        match self {
+            Op::Coordinates(basis) => (basis.count as f64).sqrt(),
+            Op::Remove(basis) => 1.0 + 2.0 * (basis.count as f64).sqrt(),
+            _ => 1.0,
+        }
+    }
+}
+
+/// The first `count` of the orthonormal directions of a statistic.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    statistic: Arc<Statistic>,
+    count: usize,
+    dimension: usize,
+}
+
+impl Basis {
+    /// The directions of `statistic`, in dimension `dimension`; none of a statistic that has none.
+    pub fn new(statistic: &Arc<Statistic>, dimension: usize) -> Self {
+        let mut basis = Basis { statistic: Arc::clone(statistic), count: 0, dimension };
+        basis.count = basis.rows().len() / dimension.max(1);
+        basis
+    }
+
+    /// `k x d`, row-major.
+    pub fn rows(&self) -> &[f64] {
+        if let Statistic::Directions { directions, .. } = &*self.statistic { directions } else { &[] }
+    }
+
+    /// Number of directions `k`.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// `out = V x`.
+    fn coordinates(&self, x: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.extend(self.rows().chunks_exact(self.dimension).map(|row| simd::dot_f64(row, x)));
+    }
+
+    /// `out = V'u`.
+    pub fn combine(&self, u: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(self.dimension, 0.0);
+        for (row, &factor) in self.rows().chunks_exact(self.dimension).zip(u) {
+            out.iter_mut().zip(row).for_each(|(out, x)| *out += factor * x);
+        }
+    }
+
+    /// `x -= V'(V x)`; it is its own adjoint.
+    pub fn remove(&self, x: &mut [f64]) {
+        let (mut coordinates, mut along) = (Vec::new(), Vec::new());
+        self.coordinates(x, &mut coordinates);
+        self.combine(&coordinates, &mut along);
+        x.iter_mut().zip(&along).for_each(|(x, along)| *x -= along);
+    }
+
+    /// [`Basis::remove`] for a tile of rows, `n x d`; `scratch` is room for their coordinates.
+    pub fn remove_from_rows(&self, rows: &mut [f64], scratch: &mut Vec<f64>) {
+        scratch.clear();
+        scratch.resize(rows.len() / self.dimension.max(1) * self.count, 0.0);
+        matrix::product_f64(rows, self.rows(), scratch, self.dimension);
+        matrix::subtract_product_f64(scratch, self.rows(), rows, self.dimension);
     }
 }
 
@@ -84,6 +185,11 @@ impl Traveller {
                 self.reference *= gain;
                 Some(1.0)
             }
+            Op::Coordinates(basis) => {
+                basis.coordinates(&self.vector, &mut self.scratch);
+                std::mem::swap(&mut self.vector, &mut self.scratch);
+                Some(1.0)
+            }
             Op::Truncate { to, .. } => {
                 self.vector.truncate(*to);
                 Some(1.0)
@@ -116,7 +222,17 @@ pub fn apply_in_place(op: &Op, vector: &mut [f64], reference: &mut f64, undirect
             *reference = 0.0;
             return Some(norm);
         }
-        Op::Truncate { .. } | Op::Matrix { .. } => debug_assert!(false, "{op:?} changes the dimension"),
+        Op::Divide { divisor, gain } => {
+            vector.iter_mut().zip(divisor.iter()).for_each(|(x, divisor)| *x /= divisor);
+            *reference *= gain;
+        }
+        Op::Remove(basis) => {
+            *reference = reference.max(stats::norm(vector));
+            basis.remove(vector);
+        }
+        Op::Truncate { .. } | Op::Matrix { .. } | Op::Coordinates(_) => {
+            debug_assert!(false, "{op:?} changes the dimension")
+        }
     }
     Some(1.0)
 }
@@ -151,7 +267,8 @@ impl Program {
         self.ops.iter().fold(input, |dimension, op| match op {
             Op::Truncate { to, .. } => *to,
             Op::Matrix { matrix, .. } => matrix.rows(),
-            Op::OwnMean | Op::Shift(_) | Op::Normalize => dimension,
+            Op::Coordinates(basis) => basis.count,
+            Op::OwnMean | Op::Shift(_) | Op::Normalize | Op::Divide { .. } | Op::Remove(_) => dimension,
         })
     }
 
@@ -178,6 +295,28 @@ mod tests {
         assert_eq!(run(vec![Op::Normalize], &[3.0, 4.0]).unwrap(), [0.6, 0.8]);
         assert_eq!(run(vec![Op::Truncate { from: 2, to: 1 }], &[3.0, 4.0]).unwrap(), [3.0]);
         assert_eq!(run(vec![Op::matrix(&half)], &[3.0, 4.0]).unwrap(), [-0.5]);
+    }
+
+    #[test]
+    fn directions_and_divisors_do_what_their_names_say() {
+        let directions = vec![0.6, 0.8, 0.0];
+        let statistic = Arc::new(Statistic::Directions { mean: vec![0.0; 3], directions, divisor: vec![] });
+        let basis = Basis::new(&statistic, 3);
+        let close = |found: Option<Vec<f64>>, expected: &[f64]| {
+            let found = found.unwrap();
+            assert_eq!(found.len(), expected.len());
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{found:?}");
+        };
+        close(run(vec![Op::Coordinates(basis.clone())], &[5.0, 10.0, 7.0]), &[11.0]);
+        close(run(vec![Op::Remove(basis.clone())], &[5.0, 10.0, 7.0]), &[5.0 - 6.6, 10.0 - 8.8, 7.0]);
+        close(run(vec![Op::divide(&[2.0, 4.0, 0.5])], &[5.0, 10.0, 7.0]), &[2.5, 2.5, 14.0]);
+        // What is removed was subtracted: nothing of a vector along the direction is left but rounding.
+        assert!(run(vec![Op::Remove(basis.clone()), Op::Normalize], &[0.3, 0.4, 0.0]).is_none());
+        assert!(run(vec![Op::Remove(basis), Op::Normalize], &[0.3, 0.4, 1e-5]).is_some());
+        // A division does not hide it.
+        let small: Arc<[f64]> = Arc::from([1.0, 1.0]);
+        let ops = vec![Op::Shift(small), Op::divide(&[1e-9, 1e-9]), Op::Normalize];
+        assert!(run(ops.clone(), &[1.0, 1.0 + 1e-8]).is_none() && run(ops, &[1.0, 1.1]).is_some());
     }
 
     #[test]

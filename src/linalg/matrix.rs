@@ -5,7 +5,10 @@
 
 use super::{scalar, simd, stats};
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
+use std::hash::Hasher;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A `rows x columns` matrix, row-major, `f32`.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,13 +16,22 @@ pub struct Matrix {
     rows: usize,
     columns: usize,
     data: Vec<f32>,
+    /// Asked for with every search, so computed once.
+    frobenius: f64,
+    fingerprint: u128,
 }
 
 impl Matrix {
     /// A matrix of `rows * columns` elements; `None` when `data` has another length or the matrix is empty.
     pub fn new(rows: usize, columns: usize, data: Vec<f32>) -> Option<Self> {
         let fits = rows > 0 && columns > 0 && rows.checked_mul(columns) == Some(data.len());
-        fits.then_some(Matrix { rows, columns, data })
+        fits.then(|| {
+            let frobenius = frobenius(&data, columns);
+            let mut hash = Xxh3::new();
+            hash.write_usize(rows);
+            hash.update(bytemuck::cast_slice(&data));
+            Matrix { rows, columns, frobenius, fingerprint: hash.digest128(), data }
+        })
     }
 
     /// Output dimension `k`.
@@ -54,11 +66,12 @@ impl Matrix {
 
     /// Frobenius norm: an upper bound of how much longer a vector can get.
     pub fn frobenius(&self) -> f64 {
-        let rows = self.data.chunks_exact(self.columns).map(|row| {
-            let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-            stats::norm(&wide)
-        });
-        stats::norm(&rows.collect::<Vec<_>>())
+        self.frobenius
+    }
+
+    /// A number that differs, but for one chance in 2^128, between matrices of different shapes or elements.
+    pub fn fingerprint(&self) -> u128 {
+        self.fingerprint
     }
 
     /// Root mean square of the singular values: how much longer an ordinary vector gets.
@@ -72,6 +85,14 @@ impl Matrix {
     }
 }
 
+fn frobenius(data: &[f32], columns: usize) -> f64 {
+    let rows = data.chunks_exact(columns).map(|row| {
+        let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
+        stats::norm(&wide)
+    });
+    stats::norm(&rows.collect::<Vec<_>>())
+}
+
 /// `out = A B'` in `f64` on the calling thread: `a` is `n x d`, `b` is `k x d`, `out` is `n x k`, all row-major.
 pub fn product_f64(a: &[f64], b: &[f64], out: &mut [f64], dimension: usize) {
     let (n, k) = (a.len() / dimension, b.len() / dimension);
@@ -82,6 +103,26 @@ pub fn product_f64(a: &[f64], b: &[f64], out: &mut [f64], dimension: usize) {
     let b = MatRef::from_row_major_slice(b, k, dimension);
     let out = MatMut::from_row_major_slice_mut(out, n, k);
     matmul(out, Accum::Replace, a, b.transpose(), 1.0, Par::Seq);
+}
+
+/// `c -= A B` in `f64` on the calling thread: `a` is `n x k`, `b` is `k x d`, `c` is `n x d`, all row-major.
+pub fn subtract_product_f64(a: &[f64], b: &[f64], c: &mut [f64], dimension: usize) {
+    let (n, k) = (c.len() / dimension, b.len() / dimension);
+    if n == 0 || k == 0 {
+        return;
+    }
+    let a = MatRef::from_row_major_slice(a, n, k);
+    let b = MatRef::from_row_major_slice(b, k, dimension);
+    matmul(MatMut::from_row_major_slice_mut(c, n, dimension), Accum::Add, a, b, -1.0, Par::Seq);
+}
+
+/// `gram += A'A` in `f64` on the calling thread: `a` is `n x d`, row-major; of `gram`, column-major, the lower half
+/// is written.
+pub fn add_gram_f64(a: &[f64], gram: &mut [f64], dimension: usize) {
+    let a = MatRef::from_row_major_slice(a, a.len() / dimension, dimension);
+    let gram = MatMut::from_column_major_slice_mut(gram, dimension, dimension);
+    let (lower, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    triangular::matmul(gram, lower, Accum::Add, a.transpose(), whole, a, whole, 1.0, Par::Seq);
 }
 
 /// `out = A B'` in `f32` on the calling thread: `a` is `n` rows `stride` apart of which `dimension` elements count,
@@ -141,6 +182,27 @@ mod tests {
         for row in 0..3 {
             for q in 0..5 {
                 assert_eq!(f64::from(turned[q * 3 + row]), tile[row * 5 + q]);
+            }
+        }
+    }
+
+    #[test]
+    fn grams_and_differences_of_small_integers_are_exact() {
+        let a: Vec<f64> = (0..7 * 3).map(|i| f64::from(i % 5) - 2.0).collect();
+        let mut gram = vec![1.0; 9];
+        add_gram_f64(&a, &mut gram, 3);
+        let b: Vec<f64> = (0..2 * 3).map(f64::from).collect();
+        let (mut products, mut rest) = (vec![0.0; 14], a.clone());
+        product_f64(&a, &b, &mut products, 3);
+        subtract_product_f64(&products, &b, &mut rest, 3);
+        for i in 0..3 {
+            for j in 0..=i {
+                let sum: f64 = a.chunks(3).map(|row| row[i] * row[j]).sum();
+                assert_eq!(gram[j * 3 + i], 1.0 + sum);
+            }
+            assert!((0..i).all(|j| gram[i * 3 + j] == 1.0), "the upper half stays");
+            for (row, (p, r)) in a.chunks(3).zip(products.chunks(2).zip(rest.chunks(3))) {
+                assert_eq!(r[i], row[i] - p[0] * b[i] - p[1] * b[3 + i]);
             }
         }
     }

@@ -18,6 +18,26 @@ pub fn norm(v: &[f64]) -> f64 {
     v.iter().map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt() * largest
 }
 
+/// The smallest power of two above `x >= 0`, within the normal range; 1 for zero.
+pub fn power_of_two_above(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let exponent = ((x.to_bits() >> 52) & 0x7ff) as i32 - 1022;
+    f64::from_bits(((exponent.clamp(-1000, 1000) + 1023) as u64) << 52)
+}
+
+/// The middle of `values` (the mean of the two in the middle); 0 of none.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    match sorted.len() {
+        0 => 0.0,
+        n if n.is_multiple_of(2) => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+        n => sorted[n / 2],
+    }
+}
+
 /// The sum of some vectors and how many they were.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct VectorSum {
@@ -68,6 +88,22 @@ mod tests {
         }
         assert_eq!(norm(&[]), 0.0);
         assert_eq!(norm(&[0.0, -0.0]), 0.0);
+    }
+
+    #[test]
+    fn scales_are_the_next_power_of_two() {
+        assert_eq!(power_of_two_above(1.0), 2.0);
+        assert_eq!(power_of_two_above(0.75), 1.0);
+        assert_eq!(power_of_two_above(3e10), 2f64.powi(35));
+        assert_eq!(power_of_two_above(0.0), 1.0);
+        assert!(power_of_two_above(1e-320) > 0.0);
+    }
+
+    #[test]
+    fn the_middle_of_any_count() {
+        assert_eq!(median(&[]), 0.0);
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 0.0, 3.0]), 2.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Spans never take part in equality, so that `parse(print(ast)) == ast` compares meaning.
 
-use crate::types::{Metric, Step};
+use crate::types::{LensDef, Metric, Step};
 use std::ops::Range;
 
 /// A piece of the tree with the place it was written at.
@@ -182,6 +182,18 @@ pub struct LensExpr {
     pub metric: Option<Spanned<Metric>>,
     /// `csls K from SAMPLE`
     pub csls: Option<Spanned<(u32, String)>>,
+}
+
+impl From<&LensDef> for LensExpr {
+    /// The lens as it is written, view and metric included.
+    fn from(def: &LensDef) -> LensExpr {
+        LensExpr {
+            base: LensBase::View(def.view.clone().into()),
+            steps: def.steps.iter().cloned().map(Spanned::from).collect(),
+            metric: Some(def.metric.into()),
+            csls: def.csls.clone().map(Spanned::from),
+        }
+    }
 }
 
 /// Where a lens starts from.

@@ -6,7 +6,7 @@
 
 use super::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Show, Source, Statement};
 use super::name::{is_bare_field, is_bare_id, is_bare_name};
-use crate::types::{ProjectionRef, Step};
+use crate::types::{LensDef, ProjectionRef, Step};
 use std::fmt::{self, Display, Write};
 
 /// The statement as canonical text.
@@ -38,6 +38,11 @@ pub fn print_field(field: &str) -> String {
 /// A string in double quotes with escapes, on one line, safe for a terminal.
 pub fn quote_text(text: &str) -> String {
     quote(text, '"')
+}
+
+/// A whole lens as it is written: `view raw | center corpus | score cosine`.
+pub fn print_lens(lens: &LensDef) -> String {
+    LensExpr::from(lens).to_string()
 }
 
 /// A step as it is written.

@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::segment::{self, SegmentReader, SegmentRows, SegmentWriter};
 use crate::types::{ElementType, SegmentEntry, SegmentId, StoreMeta, ViewDef};
 use half::f16;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes at which a segment is full and the next one begins: it bounds what writing one anew costs.
@@ -22,6 +23,9 @@ const SEGMENT_BYTES: u64 = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 const OVERLAY_BYTES: usize = 256 << 20;
 /// Rows copied at once when a segment is written anew.
 const COPY_ROWS: u32 = 1_024;
+
+/// Rows read at once for what is derived from them.
+const READ_ROWS: u32 = 4_096;
 
 /// What appending needs of the batch.
 pub(super) struct Appending<'a> {
@@ -44,8 +48,14 @@ pub(super) struct ViewState {
     pub(super) absent: TrackedRows,
     /// Vectors for rows below the view's end, until their segments are written anew.
     overlay: BTreeMap<u32, Vec<f32>>,
+    /// Rows of the overlay that lose their vector: zeros wait for them.
+    blank: BTreeSet<u32>,
+    /// Rows whose segments were written anew, for what is derived from them.
+    rewritten: BTreeSet<u32>,
     /// Readers of closed segments, for copies.
     readers: BTreeMap<SegmentId, SegmentReader>,
+    /// Whether this batch has given it a vector.
+    pub(super) has_new_vectors: bool,
 }
 
 impl ViewState {
@@ -75,6 +85,7 @@ impl ViewState {
         }
         self.push(appending, view, gap, |writer, range| writer.append_absent(range.len() as u32))?;
         let count = (vectors.len() / dimension) as u32;
+        self.has_new_vectors |= count > 0;
         self.push(appending, view, count, |writer, range| {
             writer.append_f32(vectors.get(range.start * dimension..range.end * dimension).unwrap_or_default())
         })
@@ -86,7 +97,7 @@ impl ViewState {
         appending: &mut Appending<'_>,
         view: &mut ViewDef,
         count: u32,
-        write: impl Fn(&mut SegmentWriter, std::ops::Range<usize>) -> Result<()>,
+        write: impl Fn(&mut SegmentWriter, Range<usize>) -> Result<()>,
     ) -> Result<()> {
         let mut done = 0;
         while done < count {
@@ -137,7 +148,19 @@ impl ViewState {
         if row >= view.rows {
             return self.append(appending, view, row, &vector);
         }
+        self.blank.remove(&row);
+        self.lay_over(appending, view, row, vector)
+    }
+
+    fn lay_over(
+        &mut self,
+        appending: &mut Appending<'_>,
+        view: &mut ViewDef,
+        row: u32,
+        vector: Vec<f32>,
+    ) -> Result<()> {
         let bytes = vector.len() * 4;
+        self.has_new_vectors = true;
         self.overlay.insert(row, vector);
         if self.overlay.len() * bytes > OVERLAY_BYTES {
             self.apply_overlay(appending, view)?;
@@ -202,7 +225,49 @@ impl ViewState {
             self.discard(appending, view, &old)?;
         }
         for &row in overlay.keys() {
-            self.absent.remove(row);
+            if self.blank.remove(&row) {
+                self.absent.insert(row);
+            } else {
+                self.absent.remove(row);
+            }
+            self.rewritten.insert(row);
+        }
+        Ok(())
+    }
+
+    /// Takes the vector of a row within the view away; its zeros are written as [`ViewState::set_row`] writes vectors.
+    pub(super) fn clear_row(&mut self, appending: &mut Appending<'_>, view: &mut ViewDef, row: u32) -> Result<()> {
+        let zeros = vec![0.0; view.dimension.unwrap_or(1) as usize];
+        self.blank.insert(row);
+        self.lay_over(appending, view, row, zeros)
+    }
+
+    /// Rows below the view's end whose vectors were written anew in this batch, each told once.
+    pub(super) fn take_rewritten(&mut self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.rewritten)
+    }
+
+    /// Hands the stored rows of `range` to `each` with the number of the first, a few at a time. All segments are
+    /// closed by then ([`ViewState::finish`]).
+    pub(super) fn read_range(
+        &mut self,
+        appending: &mut Appending<'_>,
+        view: &ViewDef,
+        range: Range<u32>,
+        mut each: impl FnMut(&mut Appending<'_>, u32, &SegmentRows<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for entry in self.segments.clone() {
+            let (mut start, end) = (range.start.max(entry.first_row), range.end.min(entry.first_row + entry.rows));
+            if start >= end {
+                continue;
+            }
+            let reader = self.reader(appending, view, &entry)?;
+            while start < end {
+                let stop = end.min(start + READ_ROWS);
+                let rows = reader.rows(start - entry.first_row..stop - entry.first_row)?;
+                each(appending, start, &rows)?;
+                start = stop;
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 use super::append::ViewState;
 use super::handle::{Shared, WriterTicket};
+use super::lenses::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
 use super::snapshot::no_such_collection;
 use super::state::CollectionState;
@@ -13,7 +14,6 @@ use super::writer::CollectionWriter;
 use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query;
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, FieldType, StoreMeta, ViewDef, ViewId, ViewKind, limits,
 };
@@ -128,6 +128,7 @@ impl Batch {
             dimension: None,
             element: spec.element,
             rows: 0,
+            revision: 0,
         };
         let def = CollectionDef {
             id: CollectionId(self.meta.next_collection),
@@ -184,7 +185,7 @@ impl Batch {
         }
         let id = self.next_view();
         let state = self.state(idx)?;
-        state.def.views.push(ViewDef { id, name, kind, embedder, dimension: None, element, rows: 0 });
+        state.def.views.push(ViewDef { id, name, kind, embedder, dimension: None, element, rows: 0, revision: 0 });
         state.views.push(ViewState::default());
         for row in &mut state.pending {
             row.slots.push(super::state::Slot::Absent);
@@ -256,6 +257,19 @@ impl Batch {
         self.collections.get_mut(idx).ok_or_else(|| Error::invalid("the collection is not open in this batch"))
     }
 
+    /// The commit that this batch comes after.
+    pub fn follows(&self) -> CommitNumber {
+        self.meta.commit
+    }
+
+    /// Makes a commit look at a collection that nothing else in this batch has changed.
+    pub(super) fn touch(&mut self, name: &str) -> Result<()> {
+        let idx = self.require(name)?;
+        self.state(idx)?.changed = true;
+        self.changed = true;
+        Ok(())
+    }
+
     /// Position of the collection's working state, read from the catalog when it is asked for first.
     fn load(&mut self, name: &str) -> Result<Option<usize>> {
         self.usable()?;
@@ -270,7 +284,7 @@ impl Batch {
         Ok(Some(self.collections.len() - 1))
     }
 
-    fn require(&mut self, name: &str) -> Result<usize> {
+    pub(super) fn require(&mut self, name: &str) -> Result<usize> {
         if let Some(idx) = self.load(name)? {
             return Ok(idx);
         }
@@ -282,7 +296,7 @@ impl Batch {
         Err(no_such_collection(name, names.iter().map(String::as_str)))
     }
 
-    fn next_view(&mut self) -> ViewId {
+    pub(super) fn next_view(&mut self) -> ViewId {
         let id = ViewId(self.meta.next_view);
         self.meta.next_view += 1;
         id
@@ -308,11 +322,6 @@ impl Batch {
         }
         result
     }
-}
-
-/// Refuses a name that statements could not use as it stands; `what` is what it would name.
-fn check_name(what: &str, name: &str) -> Result<()> {
-    query::check_name(name).map_err(|error| error.with_field(what))
 }
 
 impl Drop for Batch {

@@ -5,15 +5,18 @@
 
 use super::column::{CHUNK_ROWS, Column, ColumnChunk};
 use super::core::Core;
+use super::derived;
 use super::record::RECORDS;
 use super::rows::{read_row_set, view_present};
 use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, Result};
-use crate::types::{CollectionDef, FieldType, RecordKey, RowId, RowSet, Value, ViewDef, ViewKind};
+use crate::types::{
+    CollectionDef, DerivedDef, DerivedKind, FieldType, LensRecord, RecordKey, RowId, RowSet, Value, ViewDef, ViewKind,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A record without its views.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,17 @@ pub struct CollectionSnapshot {
     live: RowSet,
     views: Vec<ViewSnapshot>,
     columns: Mutex<HashMap<String, Arc<Column>>>,
+    /// What is kept derived from the views, read when it is first asked for.
+    derived: OnceLock<Vec<Derived>>,
+}
+
+/// What is kept ready of a saved lens for one collection.
+#[derive(Debug)]
+pub struct Derived {
+    /// What it is of.
+    pub(super) def: DerivedDef,
+    /// Its rows, under the numbers of the records; present are live rows that are kept.
+    pub(super) rows: ViewSnapshot,
 }
 
 impl CollectionSnapshot {
@@ -46,7 +60,7 @@ impl CollectionSnapshot {
             let segments = core.segments(view)?;
             views.push(ViewSnapshot::new(Arc::clone(&core), view.clone(), present, segments));
         }
-        Ok(CollectionSnapshot { core, def, live, views, columns: Mutex::default() })
+        Ok(CollectionSnapshot { core, def, live, views, columns: Mutex::default(), derived: OnceLock::new() })
     }
 
     /// The collection's definition at this snapshot.
@@ -67,6 +81,53 @@ impl CollectionSnapshot {
     /// The view of that name.
     pub fn view(&self, name: &str) -> Option<&ViewSnapshot> {
         self.views.iter().find(|view| view.def().name == name)
+    }
+
+    /// The processed rows that are kept of the saved lens `lens`, where they cover its view as it is and belong to the
+    /// lens as it is: y(x) of its steps without the metric's own, under the numbers of the records. Live rows of the
+    /// view that are not present here have no direction, or are none that can be kept.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn materialized(&self, lens: &LensRecord) -> Result<Option<&ViewSnapshot>> {
+        let rows = self.view(&lens.lens.view).map(|view| view.def().rows);
+        let found = self.derived_of(lens, DerivedKind::Rows)?;
+        Ok(found.filter(|found| Some(found.def().rows) == rows))
+    }
+
+    /// The scalars that are kept of the saved lens `lens`, its own metric included, as it is: see `lens::stored`. Live rows
+    /// that are not present here have to be computed.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn scalars(&self, lens: &LensRecord) -> Result<Option<&ViewSnapshot>> {
+        self.derived_of(lens, DerivedKind::Scalars)
+    }
+
+    fn derived_of(&self, lens: &LensRecord, kind: DerivedKind) -> Result<Option<&ViewSnapshot>> {
+        let Some(view) = self.view(&lens.lens.view) else { return Ok(None) };
+        let found = self.derived()?.iter().find(|derived| {
+            let def = &derived.def;
+            def.kind == kind && derived::is_current(def, lens) && def.source == view.def().id
+        });
+        Ok(found.map(|derived| &derived.rows))
+    }
+
+    /// Everything kept derived from the views of this collection.
+    pub(super) fn derived(&self) -> Result<&[Derived]> {
+        if let Some(known) = self.derived.get() {
+            return Ok(known);
+        }
+        let mut found = Vec::new();
+        for (_, def) in self.core.read.range(&tables::DERIVED, ..)? {
+            let source = self.views.iter().find(|view| view.def().id == def.source);
+            let Some(source) = source.filter(|_| def.collection == self.def.id) else { continue };
+            let view = derived::view_def(&def);
+            let present = view_present(&self.core.read, &view, source.present())?;
+            let segments = self.core.segments(&view)?;
+            found.push(Derived { def, rows: ViewSnapshot::new(Arc::clone(&self.core), view, present, segments) });
+        }
+        Ok(self.derived.get_or_init(|| found))
     }
 
     /// The row of the live record with this id.

@@ -5,6 +5,7 @@
 //! rows are used, and never change after that, because an update gets a new row. It knows no file.
 
 use crate::types::{FieldType, RowSet, Value};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -104,6 +105,9 @@ pub enum ColumnChunk {
         rows: u32,
     },
 }
+
+/// Chunks that one task looks at, at least.
+const TASK_CHUNKS: usize = 16;
 
 fn bit(words: &[u64], idx: usize) -> bool {
     words.get(idx / 64).is_some_and(|word| word >> (idx % 64) & 1 == 1)
@@ -303,21 +307,56 @@ impl ColumnChunk {
         }
     }
 
-    /// Adds the rows (from `first_row` on) whose value is not null and passes `keep`. A text is asked for once,
-    /// however many rows have it.
-    fn select(&self, first_row: u32, keep: &mut dyn FnMut(ValueRef<'_>) -> bool, rows: &mut Vec<u32>) {
-        if let ColumnChunk::Text { dictionary, codes } = self {
-            let kept: Vec<bool> = dictionary.iter().map(|text| keep(ValueRef::Text(text))).collect();
-            let is_kept = |code: u16| kept.get(usize::from(code)).copied().unwrap_or(false);
-            rows.extend((first_row..).zip(codes).filter(|(_, code)| is_kept(**code)).map(|(row, _)| row));
-            return;
-        }
-        for idx in 0..self.rows() {
-            if self.get(idx as usize).is_some_and(&mut *keep) {
-                rows.push(first_row + idx);
+    /// One bit for each row whose value is not null and passes `keep`. A text is asked for once, however many rows
+    /// have it.
+    fn select(&self, keep: impl Fn(ValueRef<'_>) -> bool) -> Vec<u64> {
+        match self {
+            ColumnChunk::Text { dictionary, codes } => {
+                let kept: Vec<bool> = dictionary.iter().map(|text| keep(ValueRef::Text(text))).collect();
+                bits(codes, |code| kept.get(usize::from(*code)).copied().unwrap_or(false))
+            }
+            ColumnChunk::Integer { present, values } => {
+                both(bits(values, |&value| keep(ValueRef::Integer(value))), present)
+            }
+            ColumnChunk::Float { present, values } => {
+                both(bits(values, |&value| keep(ValueRef::Float(value))), present)
+            }
+            ColumnChunk::Bool { present, values, .. } => {
+                let mask = |wanted: bool| if keep(ValueRef::Bool(wanted)) { u64::MAX } else { 0 };
+                let (yes, no) = (mask(true), mask(false));
+                let kept = values.iter().map(|values| values & yes | !values & no).collect();
+                both(kept, present)
+            }
+            ColumnChunk::TextList { .. } | ColumnChunk::Json { .. } => {
+                let rows: Vec<usize> = (0..self.rows() as usize).collect();
+                bits(&rows, |&idx| self.get(idx).is_some_and(&keep))
             }
         }
     }
+
+    /// One bit for each row that has a value.
+    fn present(&self) -> Vec<u64> {
+        match self {
+            ColumnChunk::Text { codes, .. } => bits(codes, |&code| code != NULL_CODE),
+            ColumnChunk::Integer { present, .. }
+            | ColumnChunk::Float { present, .. }
+            | ColumnChunk::Bool { present, .. }
+            | ColumnChunk::TextList { present, .. }
+            | ColumnChunk::Json { present, .. } => present.clone(),
+        }
+    }
+}
+
+/// One bit for each value that passes `keep`.
+fn bits<T>(values: &[T], keep: impl Fn(&T) -> bool) -> Vec<u64> {
+    let word = |values: &[T]| values.iter().enumerate().fold(0, |word, (i, value)| word | u64::from(keep(value)) << i);
+    values.chunks(64).map(word).collect()
+}
+
+/// The bits that are set in both.
+fn both(mut words: Vec<u64>, others: &[u64]) -> Vec<u64> {
+    words.iter_mut().zip(others).for_each(|(word, other)| *word &= other);
+    words
 }
 
 /// All values of one field, over rows `0..rows()` of a collection, dead rows included.
@@ -368,20 +407,25 @@ impl Column {
     }
 
     /// Rows whose value is not null and passes `keep`, dead rows included. Equal texts of a chunk are asked for once.
-    pub fn select(&self, mut keep: impl FnMut(ValueRef<'_>) -> bool) -> RowSet {
-        let mut rows = Vec::new();
-        let mut keep = |value: ValueRef<'_>| keep(self.widen(value));
-        for (range, chunk) in self.chunks() {
-            if let Some(chunk) = chunk {
-                chunk.select(range.start, &mut keep, &mut rows);
-            }
-        }
-        RowSet::from_rows(rows)
+    /// Uses the current rayon pool.
+    pub fn select(&self, keep: impl Fn(ValueRef<'_>) -> bool + Sync) -> RowSet {
+        self.rows_of(|chunk| chunk.select(|value| keep(self.widen(value))))
     }
 
     /// Rows that have a value, dead rows included: the complement, within live rows, is `is null`.
     pub fn present(&self) -> RowSet {
-        self.select(|_| true)
+        self.rows_of(ColumnChunk::present)
+    }
+
+    /// The rows that `select` sets a bit for, chunk by chunk.
+    fn rows_of(&self, select: impl Fn(&ColumnChunk) -> Vec<u64> + Sync) -> RowSet {
+        let words = |chunk: &Option<Arc<ColumnChunk>>| {
+            let mut words = chunk.as_ref().map(|chunk| select(chunk)).unwrap_or_default();
+            words.resize(CHUNK_ROWS as usize / 64, 0);
+            words
+        };
+        let words: Vec<Vec<u64>> = self.chunks.par_iter().with_min_len(TASK_CHUNKS).map(words).collect();
+        RowSet::from_words(&words.concat())
     }
 }
 
@@ -455,11 +499,11 @@ mod tests {
     fn a_text_is_asked_for_once() {
         let values = vec![Value::from("same"); 100];
         let column = Column::new(FieldType::Text, 100, vec![chunk(FieldType::Text, &values).map(Arc::new)]);
-        let mut asked = 0;
+        let asked = std::sync::atomic::AtomicU32::new(0);
         let rows = column.select(|_| {
-            asked += 1;
+            asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             true
         });
-        assert_eq!((asked, rows.len()), (1, 100));
+        assert_eq!((asked.into_inner(), rows.len()), (1, 100));
     }
 }

@@ -136,9 +136,14 @@ pub(super) fn finish_views(batch: &mut Batch, idx: usize) -> Result<()> {
     }
     for (view, view_state) in state.def.views.iter_mut().zip(&mut state.views) {
         view_state.finish(&mut appending, view)?;
+        if std::mem::take(&mut view_state.has_new_vectors) || state.removed {
+            view.revision += 1;
+        }
     }
+    state.removed = false;
     state.live.write(appending.tx, &tables::LIVE, state.def.id)?;
-    appending.tx.put(&tables::COLLECTIONS, &state.def.name, &state.def)
+    appending.tx.put(&tables::COLLECTIONS, &state.def.name, &state.def)?;
+    super::derived::follow(batch, idx)
 }
 
 /// The vector that `row` has in a view at this point of the batch.

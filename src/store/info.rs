@@ -2,13 +2,14 @@
 //!
 //! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
 
+use super::collection::{CollectionSnapshot, Derived};
 use super::core::Core;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::Result;
 use crate::segment;
-use crate::types::{CommitNumber, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
+use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub struct StoreInfo {
     pub projections: Vec<ProjectionInfo>,
     /// Saved lenses by name.
     pub lenses: Vec<LensInfo>,
+    /// Samples of queries by name.
+    pub samples: Vec<SampleInfo>,
 }
 
 /// A collection in numbers.
@@ -95,8 +98,51 @@ pub struct LensInfo {
     pub record: LensRecord,
     /// Oldest commit that a pinned statistic was computed at; `None`: nothing is pinned.
     pub pinned_at: Option<CommitNumber>,
-    /// Commits since then.
+    /// Commits since then that changed what a pinned statistic was computed from; the largest such number.
     pub stale_commits: u64,
+    /// Where the lens's calibration came from, if it has one.
+    pub calibration: Option<String>,
+    /// What is kept ready of it.
+    pub derived: Vec<DerivedInfo>,
+}
+
+/// What is kept ready of a saved lens for one collection, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DerivedInfo {
+    /// The collection.
+    pub collection: String,
+    /// Processed rows, or scalars.
+    pub kind: DerivedKind,
+    /// Elements of a row.
+    pub dimension: u32,
+    /// Element type.
+    pub element: ElementType,
+    /// Live records that have a row.
+    pub rows: u64,
+    /// Live records with a vector that have none: it has no direction, or cannot be kept in this element type. Searches
+    /// score these in full.
+    pub unkept: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of its segment files.
+    pub bytes: u64,
+}
+
+/// A sample of queries in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SampleInfo {
+    /// Name.
+    pub name: String,
+    /// The collection its queries ask.
+    pub collection: String,
+    /// Number of queries.
+    pub queries: u64,
+    /// The view that its vectors are for; `None`: it has texts only.
+    pub view: Option<String>,
+    /// Dimension of its vectors.
+    pub dimension: Option<u32>,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
 }
 
 impl StoreInfo {
@@ -138,8 +184,36 @@ impl StoreInfo {
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,
-            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(lens, snapshot.commit())).collect(),
+            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(snapshot, lens)).collect::<Result<_>>()?,
+            samples: samples(snapshot)?,
         })
+    }
+}
+
+impl CollectionSnapshot {
+    /// What is kept ready of `lens` for this collection.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn derived_info(&self, lens: &LensRecord) -> Result<Vec<DerivedInfo>> {
+        let of_lens = self.derived()?.iter().filter(|derived| derived.def.lens == lens.name);
+        Ok(of_lens
+            .map(|Derived { def, rows }| {
+                let (segments, bytes) = segment_bytes(rows.segments());
+                let source = self.views().iter().find(|view| view.def().id == def.source);
+                let vectors = source.map_or(0, |view| view.present().len());
+                DerivedInfo {
+                    collection: self.def().name.clone(),
+                    kind: def.kind,
+                    dimension: def.dimension,
+                    element: def.element,
+                    rows: rows.present().len(),
+                    unkept: vectors - rows.present().len(),
+                    segments,
+                    bytes,
+                }
+            })
+            .collect())
     }
 }
 
@@ -178,8 +252,27 @@ fn projections(snapshot: &Snapshot) -> Result<Vec<ProjectionInfo>> {
         .collect())
 }
 
-fn lens_info(record: LensRecord, now: CommitNumber) -> LensInfo {
+fn lens_info(snapshot: &Snapshot, record: LensRecord) -> Result<LensInfo> {
+    let calibration = snapshot.calibration(&record.name)?.map(|calibration| calibration.origin);
     let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
-    let stale_commits = pinned_at.map_or(0, |commit| now.0.saturating_sub(commit.0));
-    LensInfo { record, pinned_at, stale_commits }
+    let stale_commits = snapshot.commits_behind(&record);
+    let mut derived = Vec::new();
+    for def in snapshot.collections() {
+        derived.extend(snapshot.collection(&def.name)?.derived_info(&record)?);
+    }
+    Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
+}
+
+fn samples(snapshot: &Snapshot) -> Result<Vec<SampleInfo>> {
+    let samples = snapshot.samples()?.into_iter();
+    Ok(samples
+        .map(|sample| SampleInfo {
+            collection: snapshot.collection_name(sample.collection).to_string(),
+            queries: sample.ids.len() as u64,
+            dimension: sample.vectors.as_ref().map(|vectors| vectors.dimension),
+            view: sample.vectors.map(|vectors| vectors.view),
+            name: sample.name,
+            commit: sample.commit,
+        })
+        .collect())
 }

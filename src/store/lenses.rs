@@ -1,8 +1,9 @@
-//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, samples of
-//! queries, calibrations.
+//! What lenses are made of, in a batch and in a snapshot: projections, saved lenses with what they pin, calibrations.
+//! Samples of queries are in `samples`.
 //!
-//! Owns how these depend on each other: redefining or dropping a lens drops its statistics and its calibration, and
-//! what a saved lens uses cannot change under it. What any of it means is decided above.
+//! Owns how these depend on each other: redefining or dropping a lens drops its statistics, its calibration and what is
+//! derived from it, new statistics make the derived rows be written anew, and what a saved lens uses cannot change under
+//! it. What any of it means is decided above.
 
 use super::batch::Batch;
 use super::snapshot::Snapshot;
@@ -11,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query;
 use crate::types::{
     Calibration, CalibrationMap, CollectionId, CommitNumber, LensDef, LensRecord, PinnedStatistic, ProjectionDef,
-    ProjectionRef, SampleDef, Statistic, Step, limits,
+    ProjectionRef, Statistic, Step, limits,
 };
 use std::sync::Arc;
 
@@ -36,13 +37,8 @@ impl Batch {
         if old.is_none_or(|old| old == *def) {
             return Ok(());
         }
-        let uses = |step: &Step| match step {
-            Step::Project(ProjectionRef::One(name)) => *name == def.name,
-            Step::Project(ProjectionRef::Pair(query, record)) => [query, record].contains(&&def.name),
-            _ => false,
-        };
         let lenses = tx.range(&tables::LENSES, ..)?;
-        match lenses.iter().find(|(_, record)| record.lens.steps.iter().any(uses)) {
+        match lenses.iter().find(|(_, record)| uses_projection(&record.lens, &def.name)) {
             None => Ok(()),
             Some((lens, _)) => Err(Error::invalid(format!(
                 "projection {} is part of the saved lens {lens}: drop the lens first, or store the matrix under \
@@ -57,6 +53,12 @@ impl Batch {
     /// # Errors
     /// Only where the catalog cannot be written.
     pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
+        // Another matrix may come under the name, and what was derived with this one would not be of that lens.
+        let lenses = self.tx()?.range(&tables::LENSES, ..)?;
+        let users: Vec<String> =
+            lenses.into_iter().filter(|(_, lens)| uses_projection(&lens.lens, name)).map(|(lens, _)| lens).collect();
+        let result = self.drop_derived(|def| users.contains(&def.lens));
+        self.note(result)?;
         let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
         let removed = self.note(result)?;
         self.changed |= removed;
@@ -82,19 +84,28 @@ impl Batch {
         self.note(result)?;
         let version = old.map_or(1, |old| old.version + 1);
         let record = LensRecord { name: name.to_string(), lens, version, commit, pinned: Vec::new() };
-        let result = self.write_lens(record, pinned);
+        let result = self.write_lens(record, pinned).and_then(|record| {
+            self.keep_scalars(&record)?;
+            Ok(record)
+        });
         self.note(result)
     }
 
-    /// Replaces what a saved lens pins; its version and its calibration stay.
+    /// Replaces what a saved lens pins; its version and its calibration stay, and what is kept derived from it is written
+    /// anew by the commit.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn pin(&mut self, name: &str, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &name.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {name:?}")));
+            return Err(self.no_such_lens(name)?);
         };
-        let result = self.forget_statistics(&record).and_then(|()| self.write_lens(record, pinned));
+        let result = self.forget_statistics(&record).and_then(|()| {
+            let record = self.write_lens(record, pinned)?;
+            self.renew_derived(&record)?;
+            self.keep_scalars(&record)?;
+            Ok(record)
+        });
         self.note(result)
     }
 
@@ -123,6 +134,7 @@ impl Batch {
 
     fn forget_what_hangs_on(&mut self, old: &LensRecord) -> Result<()> {
         self.forget_statistics(old)?;
+        self.drop_derived(|def| def.lens == old.name)?;
         self.tx()?.remove(&tables::CALIBRATIONS, &old.name)?;
         Ok(())
     }
@@ -136,11 +148,31 @@ impl Batch {
 
     /// Gives a saved lens a calibration, in place of the one it may have. Its version and commit are filled in here.
     ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-calibration-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// use simile::types::Calibration;
+    /// use simile::{Record, Session, Store};
+    /// let store = Store::create(dir.join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// batch.commit()?;
+    /// Session::new(&store).run("let plain = score cosine")?;
+    /// let mut batch = store.begin()?;
+    /// batch.put_calibration("plain", Calibration::supplied(8.0, -3.0))?;
+    /// batch.commit()?;
+    /// let answer = store.snapshot()?.query("find \"pockets\" in notes | using plain | score probability")?.run()?;
+    /// assert!((0.0..=1.0).contains(&answer.hits()[0].score()));
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Invalid`] for a map that is not one.
     pub fn put_calibration(&mut self, lens: &str, mut calibration: Calibration) -> Result<Calibration> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
-            return Err(Error::not_found(format!("there is no lens {lens:?}")));
+            return Err(self.no_such_lens(lens)?);
         };
         check_calibration(&calibration.map)?;
         calibration.lens_version = record.version;
@@ -151,21 +183,20 @@ impl Batch {
         Ok(calibration)
     }
 
-    /// Stores a sample of queries, in place of one of the same name; its commit is filled in here.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say, for a sample without queries, and for
-    /// vectors that are not one for each query; [`ErrorKind::Limit`] for one that is too large.
-    pub fn put_sample(&mut self, mut sample: SampleDef) -> Result<()> {
-        check_sample(&sample)?;
-        sample.commit = self.next_commit();
-        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
-        self.changed = true;
-        self.note(result)
+    /// The error for a lens that is not there, with the nearest name and the names that are.
+    fn no_such_lens(&self, name: &str) -> Result<Error> {
+        let names: Vec<String> = self.tx()?.range(&tables::LENSES, ..)?.into_iter().map(|(name, _)| name).collect();
+        let nearest = query::suggest(name, names.iter().map(String::as_str));
+        let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+        let listed = match names.as_slice() {
+            [] => "; no lens is saved yet: `let NAME = ...` saves one".to_string(),
+            names => format!(" (lenses: {})", names.join(", ")),
+        };
+        Ok(Error::not_found(format!("there is no lens {name:?}{meant}{listed}")))
     }
 
     /// The number that the commit of this batch will have.
-    fn next_commit(&self) -> CommitNumber {
+    pub(super) fn next_commit(&self) -> CommitNumber {
         CommitNumber(self.meta.commit.0 + 1)
     }
 }
@@ -187,6 +218,16 @@ impl Snapshot {
         Ok(Some(statistic))
     }
 
+    /// Commits that changed what a saved lens's pinned statistics were computed from, since the oldest of them; 0 where
+    /// it pins nothing.
+    pub fn commits_behind(&self, lens: &LensRecord) -> u64 {
+        let behind = |pinned: &PinnedStatistic| {
+            let collection = self.collections().iter().find(|def| def.id == pinned.collection);
+            collection.map_or(0, |def| pinned.commits_behind(def, &lens.lens.view))
+        };
+        lens.pinned.iter().map(behind).max().unwrap_or(0)
+    }
+
     /// The calibration of a saved lens.
     ///
     /// # Errors
@@ -194,22 +235,15 @@ impl Snapshot {
     pub fn calibration(&self, lens: &str) -> Result<Option<Calibration>> {
         self.core().read.get(&tables::CALIBRATIONS, &lens.to_string())
     }
+}
 
-    /// The sample of that name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn sample(&self, name: &str) -> Result<Option<SampleDef>> {
-        self.core().read.get(&tables::SAMPLES, &name.to_string())
-    }
-
-    /// All samples, by name.
-    ///
-    /// # Errors
-    /// Only where the catalog cannot be read.
-    pub fn samples(&self) -> Result<Vec<SampleDef>> {
-        Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
-    }
+/// Whether a step of the lens names the projection.
+fn uses_projection(lens: &LensDef, name: &str) -> bool {
+    lens.steps.iter().any(|step| match step {
+        Step::Project(ProjectionRef::One(used)) => used == name,
+        Step::Project(ProjectionRef::Pair(query, record)) => query == name || record == name,
+        _ => false,
+    })
 }
 
 /// Refuses a projection whose shape or numbers cannot be.
@@ -238,7 +272,7 @@ pub(super) fn check_projection(def: &ProjectionDef) -> Result<()> {
 }
 
 /// Refuses a map that could fall, or is not made of numbers.
-fn check_calibration(map: &CalibrationMap) -> Result<()> {
+pub(super) fn check_calibration(map: &CalibrationMap) -> Result<()> {
     let sound = match map {
         CalibrationMap::Logistic { scale, bias } => *scale > 0.0 && scale.is_finite() && bias.is_finite(),
         CalibrationMap::Isotonic { scores, probabilities } => {
@@ -264,31 +298,7 @@ fn check_calibration(map: &CalibrationMap) -> Result<()> {
     }))
 }
 
-/// Refuses a sample that is none.
-fn check_sample(sample: &SampleDef) -> Result<()> {
-    check_name("sample", &sample.name)?;
-    let refuse = |why: String| Err(Error::invalid(format!("sample {} {why}", sample.name)));
-    let count = sample.ids.len();
-    if count == 0 {
-        return refuse("has no queries".to_string());
-    }
-    if sample.texts.len() != count {
-        return refuse(format!("has {count} ids and {} texts", sample.texts.len()));
-    }
-    let Some(vectors) = &sample.vectors else { return Ok(()) };
-    let dimension = vectors.dimension as usize;
-    if dimension == 0 || dimension > limits::DIMENSION || vectors.data.len() != count * dimension {
-        return refuse(format!(
-            "has {count} queries and {} numbers of vectors of dimension {dimension}",
-            vectors.data.len()
-        ));
-    }
-    if vectors.data.iter().any(|value| !value.is_finite()) {
-        return refuse("has a vector that is not finite".to_string());
-    }
-    Ok(())
-}
-
-fn check_name(what: &str, name: &str) -> Result<()> {
+/// Refuses a name that statements could not use as it stands; `what` is what it would name.
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     query::check_name(name).map_err(|error| error.with_field(what))
 }

@@ -18,7 +18,10 @@
 //! batch.embed(collection, Some(view) | None) -> Result<u64>  fills what has no vector yet; number of vectors
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
-//! batch.put_sample(SampleDef), put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.put_sample(SampleDef) -> Result<Stored>, drop_sample(name) -> Result<bool>
+//! batch.put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
+//! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
 //!
 //! writer.insert(Record) -> Result<()>                        Exists for a known id
@@ -36,6 +39,9 @@ mod check;
 mod collection;
 mod column;
 mod core;
+mod derived;
+#[cfg(test)]
+mod derived_tests;
 mod fill;
 mod flush;
 mod garbage;
@@ -47,6 +53,7 @@ mod readers;
 mod record;
 mod recover;
 mod rows;
+mod samples;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -61,8 +68,9 @@ pub use check::CheckReport;
 pub use collection::{CollectionSnapshot, RecordData};
 pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use handle::Store;
-pub use info::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
+pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use options::{CollectionSpec, Options, ViewSpec};
+pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;
 pub use writer::{CollectionWriter, Outcome};

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::query::suggest;
 use crate::text::embed::Embedder;
 use crate::types::{
-    CollectionDef, CommitNumber, LensRecord, ProjectionDef, RecordKey, RowId, StoreMeta, Value, ViewKind,
+    CollectionDef, CollectionId, CommitNumber, LensRecord, ProjectionDef, RecordKey, RowId, StoreMeta, Value, ViewKind,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -105,6 +105,11 @@ impl Snapshot {
     /// Definitions of all collections, by name.
     pub fn collections(&self) -> &[CollectionDef] {
         &self.inner.defs
+    }
+
+    /// Name of the collection with this number; empty where there is none.
+    pub fn collection_name(&self, id: CollectionId) -> &str {
+        self.collections().iter().find(|def| def.id == id).map_or("", |def| def.name.as_str())
     }
 
     /// One collection.

@@ -62,6 +62,8 @@ pub(super) struct CollectionState {
     pub(super) is_embedder_default: bool,
     /// Whether the definition, live rows or views differ from the catalog.
     pub(super) changed: bool,
+    /// Whether a live row was removed or replaced.
+    pub(super) removed: bool,
 }
 
 impl CollectionState {
@@ -77,6 +79,7 @@ impl CollectionState {
             pending_bytes: 0,
             is_embedder_default: false,
             changed: true,
+            removed: false,
         }
     }
 

@@ -6,10 +6,10 @@
 
 use super::append::push_row;
 use super::core::Core;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lens::RowSource;
 use crate::linalg::RowsRef;
-use crate::segment::{SegmentReader, SegmentRows};
+use crate::segment::{SegmentReader, SegmentRows, folder, stride_bytes};
 use crate::text::embed::Embedder;
 use crate::types::{CommitNumber, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
 use std::fmt;
@@ -76,6 +76,16 @@ impl ViewSnapshot {
         self.parts.iter().map(|part| &part.entry)
     }
 
+    /// Whether `error` is damage of this view's files.
+    pub fn is_in(&self, error: &Error) -> bool {
+        error.damage().is_some_and(|damage| damage.file.starts_with(folder(self.def.id)))
+    }
+
+    /// Bytes from one stored row to the next; 0 while there is none.
+    pub fn row_bytes(&self) -> u64 {
+        self.def.dimension.map_or(0, |dimension| stride_bytes(dimension, self.def.element))
+    }
+
     /// The embedder for texts of this view; `None`: vectors are supplied.
     ///
     /// # Errors
@@ -123,6 +133,14 @@ pub(super) fn fill_template(template: &str, text: &str) -> String {
     template.replace("{text}", text)
 }
 
+/// Rows of a segment as kernels take them.
+pub(super) fn rows_ref<'a>(rows: &SegmentRows<'a>) -> RowsRef<'a> {
+    match *rows {
+        SegmentRows::F32 { data, stride, dimension } => RowsRef::F32 { data, stride, dimension },
+        SegmentRows::F16 { data, stride, dimension } => RowsRef::F16 { data, stride, dimension },
+    }
+}
+
 impl RowSource for ViewSnapshot {
     fn dimension(&self) -> usize {
         self.def.dimension.unwrap_or(0) as usize
@@ -147,10 +165,7 @@ impl RowSource for ViewSnapshot {
         };
         let first_row = part.entry.first_row;
         let rows = self.reader(part)?.rows(block.rows.start - first_row..block.rows.end - first_row)?;
-        Ok(match rows {
-            SegmentRows::F32 { data, stride, dimension } => RowsRef::F32 { data, stride, dimension },
-            SegmentRows::F16 { data, stride, dimension } => RowsRef::F16 { data, stride, dimension },
-        })
+        Ok(rows_ref(&rows))
     }
 
     fn identity(&self) -> (ViewId, CommitNumber) {

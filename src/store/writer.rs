@@ -304,6 +304,7 @@ impl<'a> CollectionWriter<'a> {
         state.live.remove(row);
         state.def.live -= 1;
         state.changed = true;
+        state.removed = true;
         self.batch.changed = true;
         Ok(())
     }

@@ -147,6 +147,9 @@ pub struct ViewDef {
     pub element: ElementType,
     /// Rows its segments cover; later rows of the collection are absent from the view.
     pub rows: u32,
+    /// Commits that changed which vectors it has, or of which records: what is computed from them is as old as the
+    /// commits between.
+    pub revision: u64,
 }
 
 /// One segment file of a view, as far as it counts.

@@ -2,7 +2,7 @@
 //!
 //! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
 
-use super::definitions::ElementType;
+use super::definitions::{CollectionDef, ElementType};
 use super::ids::{CollectionId, CommitNumber, ViewId};
 use super::lens::LensDef;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct PinnedStatistic {
     pub commit: CommitNumber,
     /// Records it was computed from.
     pub records: u64,
+    /// The view's revision it was computed at.
+    pub revision: u64,
 }
 
 /// What a step takes from the records (and for `center sides` from a sample of queries) as they arrive at its place
@@ -67,6 +69,15 @@ pub enum Statistic {
     },
 }
 
+impl PinnedStatistic {
+    /// Commits since then that changed what it was computed from; `collection` is the one it belongs to, as it is now,
+    /// and `view` the lens's.
+    pub fn commits_behind(&self, collection: &CollectionDef, view: &str) -> u64 {
+        let view = collection.views.iter().find(|def| def.name == view);
+        view.map_or(0, |view| view.revision.saturating_sub(self.revision))
+    }
+}
+
 impl Statistic {
     /// How many numbers it is made of.
     pub fn len(&self) -> usize {
@@ -75,6 +86,17 @@ impl Statistic {
             Statistic::Sides { queries, records } => queries.len() + records.len(),
             Statistic::Scale { mean, divisor } => mean.len() + divisor.len(),
             Statistic::Directions { mean, directions, divisor } => mean.len() + directions.len() + divisor.len(),
+        }
+    }
+
+    /// Whether all its numbers are, as they must be.
+    pub fn is_finite(&self) -> bool {
+        let all = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        match self {
+            Statistic::Mean(mean) => all(mean),
+            Statistic::Sides { queries, records } => all(queries) && all(records),
+            Statistic::Scale { mean, divisor } => all(mean) && all(divisor),
+            Statistic::Directions { mean, directions, divisor } => all(mean) && all(directions) && all(divisor),
         }
     }
 
@@ -99,6 +121,31 @@ pub struct SampleDef {
     pub vectors: Option<SampleVectors>,
     /// The commit that stored it.
     pub commit: CommitNumber,
+}
+
+impl SampleDef {
+    /// A sample of texts that ask `collection`; its commit is filled in when it is stored.
+    pub fn new(name: impl Into<String>, collection: CollectionId) -> Self {
+        SampleDef {
+            name: name.into(),
+            collection,
+            ids: Vec::new(),
+            texts: Vec::new(),
+            vectors: None,
+            commit: CommitNumber(0),
+        }
+    }
+
+    /// Whether two samples hold the same queries, whenever they were stored.
+    pub fn is_same(&self, other: &SampleDef) -> bool {
+        let bits = |vectors: &SampleVectors| vectors.data.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        let same_vectors = match (&self.vectors, &other.vectors) {
+            (Some(a), Some(b)) => (&a.view, a.dimension, bits(a)) == (&b.view, b.dimension, bits(b)),
+            (None, None) => true,
+            _ => false,
+        };
+        same_vectors && self.collection == other.collection && self.ids == other.ids && self.texts == other.texts
+    }
 }
 
 /// Vectors of a sample's queries.
@@ -127,6 +174,20 @@ pub struct Calibration {
     pub commit: CommitNumber,
 }
 
+impl Calibration {
+    /// A logistic map whose `scale` (positive) and `bias` the user supplies. What belongs to the lens is filled in when
+    /// it is stored.
+    pub fn supplied(scale: f64, bias: f64) -> Self {
+        Calibration {
+            lens_version: 0,
+            map: CalibrationMap::Logistic { scale, bias },
+            origin: "supplied scale and bias".to_string(),
+            labels: 0,
+            commit: CommitNumber(0),
+        }
+    }
+}
+
 /// A map from a score (minus the distance, where the metric is one) to a probability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum CalibrationMap {
@@ -153,6 +214,16 @@ pub enum DerivedKind {
     Rows,
     /// Per-record scalars.
     Scalars,
+}
+
+impl DerivedKind {
+    /// `rows` or `scalars`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DerivedKind::Rows => "rows",
+            DerivedKind::Scalars => "scalars",
+        }
+    }
 }
 
 /// Rows derived from a view under a saved lens, kept as segments of their own beside the view's.

@@ -12,6 +12,8 @@ pub const FIELDS_BYTES: usize = 16 << 20;
 pub const FIELD_COUNT: usize = 1_024;
 /// Largest dimension of a vector.
 pub const DIMENSION: usize = 65_536;
+/// Most dimensions of which principal directions are computed (`whiten`, `drop`): the covariance of more would not fit.
+pub const DIRECTIONS_DIMENSION: usize = 4_096;
 /// Most rows of one collection, dead ones included.
 pub const ROWS: u64 = 1 << 31;
 /// Longest statement, in bytes.

@@ -27,6 +27,12 @@ impl RowSet {
         RowSet(rows.into_iter().collect())
     }
 
+    /// The rows whose bits are set: bit `i` of word `w` is row `64 w + i`.
+    pub fn from_words(words: &[u64]) -> Self {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        RowSet(RoaringBitmap::from_lsb0_bytes(0, &bytes))
+    }
+
     /// Whether `row` is in the set.
     pub fn contains(&self, row: u32) -> bool {
         self.0.contains(row)
@@ -67,6 +73,18 @@ impl RowSet {
         self.0.range(range)
     }
 
+    /// The runs of consecutive rows, ascending.
+    pub fn runs(&self) -> Vec<Range<u32>> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        for row in self.iter() {
+            match runs.last_mut() {
+                Some(run) if run.end == row => run.end += 1,
+                _ => runs.push(row..row + 1),
+            }
+        }
+        runs
+    }
+
     /// How many rows of the set lie in `range`.
     pub fn count_range(&self, range: Range<u32>) -> u64 {
         if range.is_empty() { 0 } else { self.0.range_cardinality(range) }
@@ -88,6 +106,11 @@ impl RowSet {
     #[must_use]
     pub fn and_not(&self, other: &RowSet) -> RowSet {
         RowSet(&self.0 - &other.0)
+    }
+
+    /// Length of [`RowSet::encode`], which is about what the set takes in memory.
+    pub fn encoded_bytes(&self) -> usize {
+        self.0.serialized_size()
     }
 
     /// The portable serialized form.
@@ -123,6 +146,9 @@ mod tests {
         assert_eq!(b.and_not(&a).iter().collect::<Vec<_>>(), [1, 70_000]);
         assert_eq!(b.iter_range(2..70_000).collect::<Vec<_>>(), [3, 9]);
         assert_eq!(b.count_range(2..70_000), 2);
+        let words: Vec<u64> = (0..3000).map(|i| if i % 7 == 0 { i << 40 | 5 } else { 0 }).collect();
+        let set: Vec<u32> = (0..3000 * 64).filter(|row| words[*row as usize / 64] >> (row % 64) & 1 == 1).collect();
+        assert_eq!(RowSet::from_words(&words).iter().collect::<Vec<_>>(), set);
         assert_eq!(RowSet::decode(&b.encode()), Some(b));
         assert_eq!(RowSet::decode(b"nonsense"), None);
     }

@@ -1,14 +1,15 @@
 //! `simile info`: what is in a store.
 
 use super::Run;
+use super::materialize::derived_json;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
 use crate::cli::render::table::{Column, lines};
 use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
-use crate::query::print_step;
-use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, StoreInfo, ViewInfo};
-use crate::types::LensDef;
+use crate::query::print_lens;
+use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+use crate::types::DerivedKind;
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ fn store_json(info: &StoreInfo) -> Json {
         "collections": info.collections.iter().map(collection_json).collect::<Vec<_>>(),
         "projections": info.projections.iter().map(projection_json).collect::<Vec<_>>(),
         "lenses": info.lenses.iter().map(lens_json).collect::<Vec<_>>(),
+        "samples": info.samples.iter().map(sample_json).collect::<Vec<_>>(),
     })
 }
 
@@ -87,20 +89,25 @@ fn projection_json(projection: &ProjectionInfo) -> Json {
 fn lens_json(lens: &LensInfo) -> Json {
     json!({
         "name": lens.record.name,
-        "lens": lens_text(&lens.record.lens),
+        "lens": print_lens(&lens.record.lens),
         "version": lens.record.version,
         "commit": lens.record.commit.0,
         "pinned_at": lens.pinned_at.map(|commit| commit.0),
         "stale_commits": lens.stale_commits,
+        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
+        "calibration": lens.calibration,
     })
 }
 
-/// A lens as the language writes it.
-fn lens_text(lens: &LensDef) -> String {
-    let mut parts = vec![format!("view {}", lens.view)];
-    parts.extend(lens.steps.iter().map(print_step));
-    parts.push(format!("score {}", lens.metric.as_str()));
-    parts.join(" | ")
+fn sample_json(sample: &SampleInfo) -> Json {
+    json!({
+        "name": sample.name,
+        "collection": sample.collection,
+        "queries": sample.queries,
+        "view": sample.view,
+        "dimension": sample.dimension,
+        "commit": sample.commit.0,
+    })
 }
 
 fn render(info: &StoreInfo, style: Style) -> Vec<String> {
@@ -133,13 +140,39 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         for lens in &info.lenses {
             let age = match (lens.pinned_at, lens.stale_commits) {
                 (None, _) => String::new(),
-                (Some(commit), 0) => format!(" (means of commit {commit})"),
-                (Some(commit), stale) => format!(" (means of commit {commit}, {} old)", count(stale, "commit")),
+                (Some(commit), 0) => format!(" (statistics of commit {commit}, up to date)"),
+                (Some(commit), stale) => format!(" (statistics of commit {commit}, {} old)", count(stale, "commit")),
             };
-            out.push(format!("  {}: {}{age}", one_line(&lens.record.name), one_line(&lens_text(&lens.record.lens))));
+            let calibrated = lens.calibration.as_ref().map_or(String::new(), |from| format!(" (calibrated: {from})"));
+            let text = print_lens(&lens.record.lens);
+            out.push(format!("  {}: {}{age}{}", one_line(&lens.record.name), one_line(&text), one_line(&calibrated)));
+            for info in lens.derived.iter().filter(|info| info.kind == DerivedKind::Rows) {
+                out.push(format!(
+                    "    materialized in {}: {} x {} {}, {}",
+                    one_line(&info.collection),
+                    thousands(info.rows),
+                    info.dimension,
+                    info.element.as_str(),
+                    bytes(info.bytes)
+                ));
+            }
         }
     }
+    if !info.samples.is_empty() {
+        out.push(String::new());
+        out.push("samples".to_string());
+        out.extend(info.samples.iter().map(render_sample));
+    }
     out
+}
+
+fn render_sample(sample: &SampleInfo) -> String {
+    let vectors = match (&sample.view, sample.dimension) {
+        (Some(view), Some(dimension)) => format!(", vectors of {dimension} for view {}", one_line(view)),
+        _ => String::new(),
+    };
+    let (name, collection) = (one_line(&sample.name), one_line(&sample.collection));
+    format!("  {name}: {} of {collection}{vectors}", count(sample.queries, "query"))
 }
 
 fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {

@@ -3,6 +3,8 @@
 //! Each command has a file of its own with its arguments and its work; this table is the only list of them, and
 //! help and suggestions come from it.
 
+mod analyze;
+mod calibrate;
 mod check;
 mod embed;
 mod evaluate;
@@ -10,11 +12,13 @@ mod export;
 mod get;
 mod import;
 mod info;
+mod materialize;
 mod new;
 mod project;
 mod query;
 mod remove;
 mod repl;
+mod sample;
 mod tour;
 mod view;
 
@@ -63,10 +67,14 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<view::View>("view", "Add a view: a template, a rewritten text, or supplied vectors"),
     entry::<embed::Embed>("embed", "Fill in the vectors that are missing"),
     entry::<project::Project>("project", "Store a projection, or a pair of them, under a name"),
+    entry::<materialize::Materialize>("materialize", "Keep the processed rows of a saved lens: smaller, faster"),
+    entry::<sample::Sample>("sample", "Store a set of queries under a name, for `center sides` and `csls`"),
     entry::<query::Query>("query", "Run a statement of the query language"),
     entry::<repl::Repl>("repl", "Type statements one after the other"),
     entry::<get::Get>("get", "Show one record with its views"),
     entry::<remove::Remove>("remove", "Remove records by id or by a condition"),
+    entry::<analyze::Analyze>("analyze", "Bring the pinned statistics of saved lenses up to date"),
+    entry::<calibrate::Calibrate>("calibrate", "Say how a saved lens's score becomes a probability"),
     entry::<info::Info>("info", "Show what is in a store"),
     entry::<check::Check>("check", "Verify every checksum and invariant"),
     entry::<export::Export>("export", "Write a collection as JSONL, and its vectors as .npy"),

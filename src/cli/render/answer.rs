@@ -4,11 +4,11 @@
 //! the closing line of counts. Nothing in it needs colour to be understood.
 
 use super::table::{Column, lines};
-use super::text::{join_wrapped, one_line, safe, thousands};
+use super::text::{count, join_wrapped, one_line, safe, thousands};
 use crate::cli::console::Style;
 use crate::exec::{Answer, BlendHeader, LensHeader, PlanInfo};
 use crate::query::print_number;
-use crate::types::Metric;
+use crate::types::{Metric, Step};
 
 /// Columns of a full bar.
 const BAR: usize = 12;
@@ -71,21 +71,47 @@ fn lens_parts(header: &LensHeader) -> Vec<String> {
         None => view,
     });
     let mut projections = header.projections.iter();
-    for step in header.step_texts() {
-        let dimensions = if step.starts_with("project ") { projections.next() } else { None };
-        parts.push(match dimensions {
-            Some(projection) => format!("{} ({} -> {})", one_line(&step), projection.from, projection.to),
-            None => one_line(&step),
+    let queries = |name: &str| {
+        let sample = header.samples.iter().find(|sample| sample.name == name);
+        sample.map_or(String::new(), |sample| format!(" ({})", count(sample.queries, "query")))
+    };
+    for (step, text) in header.steps.iter().zip(header.step_texts()) {
+        let text = one_line(&text);
+        parts.push(match step {
+            Step::Project(_) => match projections.next() {
+                Some(projection) => format!("{text} ({} -> {})", projection.from, projection.to),
+                None => text.to_string(),
+            },
+            Step::CenterSides(sample) => format!("{text}{}", queries(sample)),
+            _ => text.to_string(),
         });
     }
-    parts.push(format!("score {}, {}", header.metric.as_str(), header.direction()));
+    let csls = header.csls.as_ref().map_or(String::new(), |csls| {
+        format!(" csls {} from {}{}", csls.neighbours, one_line(&csls.sample), queries(&csls.sample))
+    });
+    match &header.calibration {
+        None => parts.push(format!("score {}{csls}, {}", header.metric.as_str(), header.direction())),
+        Some(calibration) => {
+            parts.push(format!("score {} of {}{csls}", header.metric.as_str(), calibration.metric.as_str()));
+            parts.push(header.direction().to_string());
+            parts.push(format!(
+                "{} (lens version {}, commit {})",
+                one_line(&calibration.origin),
+                calibration.version,
+                calibration.commit
+            ));
+        }
+    }
     if let Some(pinned) = &header.pinned {
         let age = match pinned.commits_behind {
-            0 => "of this commit".to_string(),
+            0 => "up to date".to_string(),
             1 => "1 commit old".to_string(),
             commits => format!("{} commits old", thousands(commits)),
         };
-        parts.push(format!("mean of {} records, {age}", thousands(pinned.records)));
+        let only_means =
+            header.steps.iter().all(|step| !matches!(step, Step::Standardize | Step::Whiten(_) | Step::Drop(_)));
+        let what = if only_means { "mean" } else { "statistics" };
+        parts.push(format!("{what} of {}, {age}", count(pinned.records, "record")));
     }
     parts
 }
@@ -123,10 +149,11 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
 /// What a full bar stands for: 1 for metrics that end there, the best score for others, no bars for distances.
 fn bar_scale(answer: &Answer) -> Option<f64> {
     match answer.header.metric {
-        // A sum of scores ends nowhere in particular.
+        // A sum of scores ends nowhere in particular, and neither does a corrected one.
         _ if !answer.header.blend.is_empty() => best_score(answer),
-        Metric::Cosine | Metric::Pearson | Metric::Probability => Some(1.0),
-        Metric::Dot => best_score(answer),
+        Metric::Probability => Some(1.0),
+        Metric::Cosine | Metric::Pearson if answer.header.csls.is_none() => Some(1.0),
+        Metric::Cosine | Metric::Pearson | Metric::Dot => best_score(answer),
         Metric::Euclidean | Metric::Levenshtein => None,
     }
 }

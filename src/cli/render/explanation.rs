@@ -65,7 +65,7 @@ fn render_saved(saved: &Saved, style: Style) -> Vec<String> {
         format!("saved lens {}, version {} (commit {})", safe(&saved.name), saved.version, saved.commit),
     ];
     if !saved.pinned_collections.is_empty() {
-        out.push(format!("means pinned for {}", safe(&saved.pinned_collections.join(", "))));
+        out.push(format!("statistics pinned for {}", safe(&saved.pinned_collections.join(", "))));
     }
     out.extend(notes(&saved.notes, style));
     out

@@ -55,6 +55,12 @@ pub(super) struct LensShape<'a> {
     metric: &'static str,
     direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    csls: Option<CslsShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<CalibrationShape<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<SampleShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<PinnedShape>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blend: Vec<BlendShape<'a>>,
@@ -64,6 +70,28 @@ pub(super) struct LensShape<'a> {
 struct BlendShape<'a> {
     weight: f64,
     lens: LensShape<'a>,
+}
+
+#[derive(Serialize)]
+struct CslsShape<'a> {
+    neighbours: u32,
+    sample: &'a str,
+}
+
+#[derive(Serialize)]
+struct CalibrationShape<'a> {
+    metric: &'static str,
+    version: u32,
+    commit: u64,
+    origin: &'a str,
+    labels: u64,
+}
+
+#[derive(Serialize)]
+struct SampleShape<'a> {
+    name: &'a str,
+    queries: u64,
+    collection: &'a str,
 }
 
 #[derive(Serialize)]
@@ -136,6 +164,19 @@ pub(super) fn lens_shape(header: &LensHeader) -> LensShape<'_> {
         projection: header.projection(),
         metric: header.metric_name(),
         direction: header.direction(),
+        csls: header.csls.as_ref().map(|csls| CslsShape { neighbours: csls.neighbours, sample: &csls.sample }),
+        calibration: header.calibration.as_ref().map(|calibration| CalibrationShape {
+            metric: calibration.metric.as_str(),
+            version: calibration.version,
+            commit: calibration.commit.0,
+            origin: &calibration.origin,
+            labels: calibration.labels,
+        }),
+        samples: header
+            .samples
+            .iter()
+            .map(|sample| SampleShape { name: &sample.name, queries: sample.queries, collection: &sample.collection })
+            .collect(),
         pinned: header.pinned.map(|pinned| PinnedShape {
             commit: pinned.commit.0,
             commits_behind: pinned.commits_behind,

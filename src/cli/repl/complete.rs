@@ -14,31 +14,37 @@ const STAGES: &[&str] = &[
     "blend",
     "center",
     "center corpus",
+    "center sides from",
+    "drop",
     "exact",
     "including self",
     "normalize",
     "project",
     "score",
     "skip",
+    "standardize",
     "top",
     "truncate",
     "using",
     "view",
     "where",
+    "whiten",
     "within",
 ];
 /// What can follow a word of the language.
 const AFTER: &[(&str, &[&str])] = &[
-    ("score", &["cosine", "dot", "euclidean", "levenshtein", "pearson"]),
-    ("show", &["collections", "fields", "lenses", "projections", "undirected", "views"]),
-    ("center", &["corpus"]),
+    ("score", &["cosine", "dot", "euclidean", "levenshtein", "pearson", "probability"]),
+    ("cosine", &["csls"]),
+    ("dot", &["csls"]),
+    ("pearson", &["csls"]),
+    ("show", &["collections", "fields", "lenses", "projections", "samples", "undirected", "views"]),
+    ("center", &["corpus", "sides"]),
+    ("sides", &["from"]),
     ("including", &["self"]),
     ("explain", &["analyze", "find"]),
 ];
 /// What can begin a line, or stand anywhere.
-const WORDS: &[&str] = &[
-    "and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show",
-];
+const WORDS: &[&str] = &["and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "pairs", "quit", "show", "why"];
 
 /// All names that can be completed.
 #[derive(Debug, Default)]
@@ -48,6 +54,7 @@ pub(super) struct Words {
     fields: BTreeSet<String>,
     lenses: BTreeSet<String>,
     projections: BTreeSet<String>,
+    samples: BTreeSet<String>,
 }
 
 impl Words {
@@ -64,6 +71,7 @@ impl Words {
         }
         words.lenses.extend(snapshot.lenses()?.into_iter().map(|lens| lens.name));
         words.projections.extend(snapshot.projections()?.into_iter().map(|projection| projection.name));
+        words.samples.extend(snapshot.samples()?.into_iter().map(|sample| sample.name));
         Ok(words)
     }
 
@@ -93,6 +101,7 @@ impl Words {
             "view" => &self.views,
             "using" | "drop" | "compare" => &self.lenses,
             "project" => &self.projections,
+            "from" => &self.samples,
             "where" | "and" | "or" | "not" => &self.fields,
             _ => {
                 let words = AFTER.iter().find(|(word, _)| *word == last).map_or(WORDS, |(_, words)| *words);
@@ -114,6 +123,7 @@ mod tests {
             collections: set(&["notes", "news"]),
             lenses: set(&["my-lens"]),
             fields: set(&["year"]),
+            samples: set(&["asked"]),
             ..Words::default()
         };
         let of = |text: &str| words.complete(text, text.len());
@@ -124,6 +134,8 @@ mod tests {
         assert_eq!(of("using my-l"), (6, vec!["my-lens".to_string()]));
         assert_eq!(of("find x in notes | where y").1, ["year"]);
         assert_eq!(of("find x in notes | score co").1, ["cosine"]);
+        assert_eq!(of("x | center sides from as").1, ["asked"]);
+        assert_eq!(of("x | score cosine c").1, ["csls"]);
         assert_eq!(of("日本 se").1, Vec::<String>::new());
         assert_eq!(of("fin").1, ["find"]);
         assert_eq!(of("").1.len(), WORDS.len());

@@ -90,6 +90,9 @@ fn goes_on(last: &str) -> bool {
             | "skip"
             | "above"
             | "within"
+            | "sides"
+            | "from"
+            | "csls"
     )
 }
 

@@ -168,11 +168,11 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         let View { source, live, records, query } = &views[lens.view];
         let steps = steps(lens.steps, source.dimension(), &mut random);
         let chain = Chain::new(steps, lens.metric, source.dimension()).unwrap();
-        let verdict = oracle::evaluate(chain.steps(), lens.metric, records, query);
+        let ready = Prepared::compute(&chain, source, live).unwrap();
+        let verdict = oracle::evaluate(chain.steps(), lens.metric, records, query, ready.statistics());
         if verdict.on_the_line {
             return Err(TestCaseError::reject("rounding decides what has a direction"));
         }
-        let ready = Prepared::compute(&chain, source, live).unwrap();
         let Ok(query) = ready.process(query) else {
             prop_assert!(!verdict.query_directed);
             return Ok(());

@@ -12,12 +12,15 @@ mod finish;
 mod pairs;
 #[cfg(test)]
 mod pairs_tests;
+mod quick;
 mod screen;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
 pub use blend::{Blend, Part, count_before, scan_blend};
 pub use pairs::{PairScan, scan_pairs};
+pub use stand_in::{StandIn, scan_stand_in};
 
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};

@@ -1,24 +1,28 @@
 //! The first pass: which rows may be among the best.
 //!
-//! Owns the loop over blocks. Each task reads whole blocks in tiles, computes one `f32` product for each row (or a
-//! tile of products for many queries), turns it into an interval that holds the row's true sort key
-//! (`ProcessedQuery::interval`), and offers what reaches the threshold so far. Nothing is allocated for a row.
+//! Owns the loop over blocks. Each task reads whole blocks, computes one `f32` product for each row (or one for each
+//! row and query), passes it through the quick test (`quick`), turns what is left into an interval that holds the
+//! row's true sort key (`ProcessedQuery::interval`), and offers it. Rows that are not allowed are not read where that
+//! saves anything. Nothing is allocated for a row.
 
+use super::quick::{Terms, Test};
 use super::{Wanted, finish};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
-use crate::linalg::simd::{self, Line};
+use crate::linalg::RowsRef;
+use crate::linalg::simd::{self, GROUP_ROWS, GroupProducts, LANES, Lines, Panel, RowTerms};
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
-use crate::linalg::{RowsRef, matrix};
 use crate::types::RowSet;
 use rayon::prelude::*;
 
-/// Rows of one tile: their products and scalars stay in the first-level cache.
+/// Rows whose products are computed before any is looked at: they and their scalars stay in the first-level cache.
 const TILE_ROWS: usize = 1024;
-/// Queries of one matrix product.
-const TILE_QUERIES: usize = 64;
-/// A block of which at most one row in so many is allowed is read row by row.
-const SPARSE: u64 = 4;
+/// Rows that meet all queries of a batch before the next ones do: they stay in the second-level cache.
+const CHUNK_ROWS: usize = 96;
+
+/// A block of which at most this share is allowed is read row by row. Beyond that memory is read as fast from end to
+/// end: a row read alone costs twice its share, because what the processor fetches ahead of it is not wanted.
+const LISTED: f64 = 0.4;
 
 /// The candidates of one query among `allowed`, all of which are directed and ordinary.
 pub(super) fn one(
@@ -28,12 +32,13 @@ pub(super) fn one(
     allowed: &RowSet,
     wanted: &Wanted,
 ) -> Result<Vec<Candidate>> {
-    let screen = Screen::new(prepared, query, simd::dot_error(source.dimension()));
+    let terms = Terms::new(prepared, query);
+    let screen = Screen::new(prepared, query, &terms, simd::dot_error(source.dimension()));
     let shared = SharedThreshold::new();
     let empty = || (candidates(prepared, wanted), Scratch::default());
     let found = each_block(source, allowed, empty, |(found, scratch), rows, first, full| {
         found.share(&shared);
-        screen_block(&screen, query, rows, first, (!full).then_some(allowed), found, scratch);
+        screen.block(&terms, rows, first, (!full).then_some(allowed), found, scratch);
     })?;
     Ok(found.into_iter().map(|(found, _)| found).reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
 }
@@ -46,14 +51,21 @@ pub(super) fn many(
     allowed: &RowSet,
     wanted: &Wanted,
 ) -> Result<Vec<Vec<Candidate>>> {
+    let Some(first) = queries.first() else { return Ok(Vec::new()) };
+    let terms = Terms::new(prepared, first);
     let error = simd::any_order_error(source.dimension());
-    let screens: Vec<Screen<'_>> = queries.iter().map(|query| Screen::new(prepared, query, error)).collect();
-    let folded: Vec<f32> = queries.iter().flat_map(|query| query.folded.iter().copied()).collect();
+    let panels: Vec<Screens<'_>> =
+        queries.par_chunks(LANES).map(|queries| Screens::new(prepared, queries, &terms, error)).collect();
     let shared: Vec<SharedThreshold> = queries.iter().map(|_| SharedThreshold::new()).collect();
-    let empty = || (vec![candidates(prepared, wanted); queries.len()], Scratch::default());
-    let found = each_block(source, allowed, empty, |(found, scratch), rows, first, full| {
+    let empty = || {
+        let lines: Vec<Lines> = panels.iter().map(|panel| panel.lines.clone()).collect();
+        (vec![candidates(prepared, wanted); queries.len()], lines, Scratch::default())
+    };
+    let found = each_block(source, allowed, empty, |(found, lines, scratch), rows, first, full| {
         found.iter_mut().zip(&shared).for_each(|(found, shared)| found.share(shared));
-        multiply_block(&screens, &folded, rows, first, (!full).then_some(allowed), found, scratch);
+        let allowed = (!full).then_some(allowed);
+        scratch.list(allowed, first, rows.len());
+        multiply_block(&panels, &terms, rows, first, lines, found, scratch);
     })?;
     let merge = |mut all: Vec<Candidates>, part: Vec<Candidates>| {
         for (all, part) in all.iter_mut().zip(part) {
@@ -62,7 +74,7 @@ pub(super) fn many(
         }
         all
     };
-    let found = found.into_iter().map(|(found, _)| found).reduce(merge);
+    let found = found.into_iter().map(|(found, ..)| found).reduce(merge);
     let found = found.unwrap_or_else(|| vec![candidates(prepared, wanted); queries.len()]);
     Ok(found.into_par_iter().map(Candidates::finish).collect())
 }
@@ -87,20 +99,42 @@ pub(super) fn each_block<S: Send>(
     empty: impl Fn() -> S + Sync,
     each: impl Fn(&mut S, RowsRef<'_>, u32, bool) + Sync,
 ) -> Result<Vec<S>> {
-    let touched = |&block: &usize| allowed.count_range(source.block_range(block)) > 0;
-    let blocks: Vec<usize> = (0..source.block_count()).filter(touched).collect();
+    let blocks = touched(source, allowed);
     // A few tasks for each thread: enough to even out, few enough to share a threshold among many blocks.
     let task_blocks = blocks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
-    let run = |blocks: &[usize]| {
+    let run = |blocks: &[(usize, bool)]| {
         let mut state = empty();
-        for &block in blocks {
-            let range = source.block_range(block);
-            let full = allowed.count_range(range.clone()) == u64::from(range.end - range.start);
-            each(&mut state, source.block(block)?, range.start, full);
+        for &(block, full) in blocks {
+            each(&mut state, source.block(block)?, source.block_range(block).start, full);
         }
         Ok(state)
     };
     blocks.par_chunks(task_blocks).map(run).collect()
+}
+
+/// The blocks that hold allowed rows, each with whether all of its rows are.
+fn touched(source: &dyn RowSource, allowed: &RowSet) -> Vec<(usize, bool)> {
+    let blocks = 0..source.block_count();
+    let rows = |block: usize| source.block_range(block);
+    if allowed.len() == u64::from(source.row_count()) {
+        return blocks.map(|block| (block, true)).collect();
+    }
+    let counted = |block: usize, count: u64| (count > 0).then(|| (block, count == rows(block).len() as u64));
+    // To ask how many rows lie in a block costs as much as to walk over some hundred of them.
+    if allowed.len() > blocks.len() as u64 * 256 {
+        return blocks.filter_map(|block| counted(block, allowed.count_range(rows(block)))).collect();
+    }
+    let mut found = Vec::new();
+    let (mut block, mut count) = (0, 0);
+    for row in allowed.iter() {
+        while block < blocks.end && row >= rows(block).end {
+            found.extend(counted(block, count));
+            (block, count) = (block + 1, 0);
+        }
+        count += 1;
+    }
+    found.extend((block < blocks.end).then(|| counted(block, count)).flatten());
+    found
 }
 
 /// Room to work in, kept from block to block.
@@ -109,12 +143,25 @@ struct Scratch {
     products: Vec<f32>,
     reaching: Vec<u32>,
     extras: Vec<(usize, f64)>,
-    /// Allowed rows of a tile that is not taken whole.
+    /// Allowed rows of a block, counted from its first.
     rows: Vec<u32>,
-    /// Their elements, or a tile of `f16` rows widened.
+    /// `f16` rows widened.
     elements: Vec<f32>,
     alpha: Vec<f32>,
     reach: Vec<f32>,
+    bonus: Vec<f32>,
+    terms: Vec<f32>,
+}
+
+impl Scratch {
+    /// Lists the allowed rows of a block of `count` rows from `first` on; all without a set.
+    fn list(&mut self, allowed: Option<&RowSet>, first: u32, count: usize) {
+        self.rows.clear();
+        match allowed {
+            Some(allowed) => self.rows.extend(allowed.iter_range(first..first + count as u32).map(|row| row - first)),
+            None => self.rows.extend(0..count as u32),
+        }
+    }
 }
 
 /// What turns products into intervals for one query.
@@ -124,185 +171,196 @@ struct Screen<'a> {
     query: &'a ProcessedQuery,
     /// Error of a product relative to the norms of its factors.
     dot_error: f64,
-    /// The quick test, where a record has no scalars beyond `S_0` and its reach.
-    line: Option<Line>,
+    /// The quick test, where there is one.
+    test: Option<Test>,
 }
 
 impl<'a> Screen<'a> {
-    fn new(prepared: &'a Prepared, query: &'a ProcessedQuery, dot_error: f64) -> Self {
-        let scalars = prepared.scalars();
-        let simple = scalars.extras.is_empty() && scalars.squares.is_empty();
-        let line = if simple { query.line(dot_error) } else { None };
-        Screen { prepared, query, dot_error, line }
+    fn new(prepared: &'a Prepared, query: &'a ProcessedQuery, terms: &Terms<'_>, dot_error: f64) -> Self {
+        Screen { prepared, query, dot_error, test: terms.test(query, dot_error) }
     }
 
-    /// Offers a row if it is allowed.
+    /// Offers a row.
     #[inline]
-    fn offer(
-        &self,
-        row: u32,
-        product: f32,
-        allowed: Option<&RowSet>,
-        extras: &mut Vec<(usize, f64)>,
-        found: &mut Candidates,
-    ) {
+    fn offer(&self, row: u32, product: f32, extras: &mut Vec<(usize, f64)>, found: &mut Candidates) {
         let scalars = self.prepared.scalars().of(row as usize, extras);
         let (lower, upper) = self.query.interval(product, &scalars, self.dot_error);
-        if upper >= found.threshold() && allowed.is_none_or(|allowed| allowed.contains(row)) {
+        if upper >= found.threshold() {
             found.offer(Candidate { row, lower, upper });
         }
     }
-}
 
-/// The rows that products belong to.
-#[derive(Debug, Clone, Copy)]
-enum Tile<'a> {
-    /// Consecutive rows from the first on; those outside the set do not count.
-    Run(u32, Option<&'a RowSet>),
-    /// These rows, with their `S_0` and reach.
-    Gathered { rows: &'a [u32], alpha: &'a [f32], reach: &'a [f32] },
-}
-
-impl Tile<'_> {
-    /// Offers the rows of a tile whose `products` may reach the threshold.
-    fn screen(
+    /// One query over one block. `allowed` is given where it does not hold the whole block.
+    fn block(
         &self,
-        screen: &Screen<'_>,
-        products: &[f32],
+        terms: &Terms<'_>,
+        rows: RowsRef<'_>,
+        first: u32,
+        allowed: Option<&RowSet>,
         found: &mut Candidates,
-        reaching: &mut Vec<u32>,
-        extras: &mut Vec<(usize, f64)>,
+        scratch: &mut Scratch,
     ) {
-        let row = |idx: usize| match self {
-            Tile::Run(first, _) => first + idx as u32,
-            Tile::Gathered { rows, .. } => rows[idx],
-        };
-        let allowed = if let Tile::Run(_, allowed) = self { *allowed } else { None };
-        let Some(line) = &screen.line else {
-            for (idx, &product) in products.iter().enumerate() {
-                screen.offer(row(idx), product, allowed, extras, found);
+        if let Some(allowed) = allowed {
+            scratch.list(Some(allowed), first, rows.len());
+            if scratch.rows.len() as f64 <= LISTED * rows.len() as f64 {
+                return self.listed(terms, rows, first, found, scratch);
             }
-            return;
-        };
-        let scalars = screen.prepared.scalars();
-        let (alpha, reach) = match self {
-            Tile::Run(first, _) => {
-                let run = *first as usize..*first as usize + products.len();
-                (scalars.alpha.get(run.clone()).unwrap_or_default(), &scalars.reach[run])
+        }
+        let Scratch { products, reaching, extras, bonus, .. } = scratch;
+        for start in (0..rows.len()).step_by(TILE_ROWS) {
+            let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
+            let first = first + start as u32;
+            products.resize(tile.len(), 0.0);
+            simd::dot_rows(&self.query.folded, tile, products);
+            reaching.clear();
+            match &self.test {
+                Some(test) => {
+                    let row_terms = terms.of_run(test, first as usize, tile.len(), bonus);
+                    simd::reaching(&test.line, found.threshold(), products, row_terms, reaching);
+                }
+                None => reaching.extend(0..tile.len() as u32),
             }
-            Tile::Gathered { alpha, reach, .. } => (*alpha, *reach),
-        };
+            for &idx in reaching.iter() {
+                let row = first + idx;
+                if allowed.is_none_or(|allowed| allowed.contains(row)) {
+                    self.offer(row, products[idx as usize], extras, found);
+                }
+            }
+        }
+    }
+
+    /// One query over the listed rows of one block.
+    fn listed(&self, terms: &Terms<'_>, rows: RowsRef<'_>, first: u32, found: &mut Candidates, scratch: &mut Scratch) {
+        let Scratch { products, reaching, extras, rows: list, alpha, reach, bonus, terms: further, .. } = scratch;
+        products.resize(list.len(), 0.0);
+        simd::dot_listed(&self.query.folded, rows, list, products);
         reaching.clear();
-        simd::reaching(line, found.threshold(), products, alpha, reach, reaching);
+        match &self.test {
+            Some(test) => {
+                (alpha.clear(), reach.clear(), bonus.clear());
+                for &row in list.iter() {
+                    let (a, r) = terms.of_row((first + row) as usize, further);
+                    (alpha.push(a), reach.push(r));
+                    if terms.further() > 0 {
+                        bonus.push(further.iter().zip(&test.factors).map(|(term, factor)| term * factor).sum());
+                    }
+                }
+                simd::reaching(&test.line, found.threshold(), products, RowTerms { alpha, reach, bonus }, reaching);
+            }
+            None => reaching.extend(0..list.len() as u32),
+        }
         for &idx in reaching.iter() {
-            screen.offer(row(idx as usize), products[idx as usize], allowed, extras, found);
+            self.offer(first + list[idx as usize], products[idx as usize], extras, found);
         }
     }
 }
 
-/// One query over one block. `allowed` is given where it does not hold the whole block.
-fn screen_block(
-    screen: &Screen<'_>,
-    query: &ProcessedQuery,
-    rows: RowsRef<'_>,
-    first: u32,
-    allowed: Option<&RowSet>,
-    found: &mut Candidates,
-    scratch: &mut Scratch,
-) {
-    let Scratch { products, reaching, extras, .. } = scratch;
-    let end = first + rows.len() as u32;
-    if let Some(allowed) = allowed
-        && allowed.count_range(first..end) * SPARSE <= rows.len() as u64
-    {
-        for row in allowed.iter_range(first..end) {
-            let product = simd::dot_row(&query.folded, rows.row((row - first) as usize));
-            screen.offer(row, product, None, extras, found);
+/// Queries that meet the rows side by side.
+struct Screens<'a> {
+    screens: Vec<Screen<'a>>,
+    panel: Panel,
+    /// Their tests; `None` where one of them has none.
+    lines: Lines,
+    tested: bool,
+}
+
+impl<'a> Screens<'a> {
+    fn new(prepared: &'a Prepared, queries: &'a [ProcessedQuery], terms: &Terms<'_>, dot_error: f64) -> Self {
+        let screens: Vec<Screen<'_>> =
+            queries.iter().map(|query| Screen::new(prepared, query, terms, dot_error)).collect();
+        let dimension = prepared.chain().dimension();
+        let folded: Vec<f32> = queries.iter().flat_map(|query| query.folded.iter().copied()).collect();
+        let mut lines = Lines::new(terms.further());
+        for (lane, screen) in screens.iter().enumerate() {
+            if let Some(test) = &screen.test {
+                lines.set(lane, &test.line, &test.factors);
+            }
         }
-        return;
+        let tested = screens.iter().all(|screen| screen.test.is_some());
+        Screens { screens, panel: Panel::new(&folded, dimension), lines, tested }
     }
-    for start in (0..rows.len()).step_by(TILE_ROWS) {
-        let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
-        products.resize(tile.len(), 0.0);
-        simd::dot_rows(&query.folded, tile, products);
-        Tile::Run(first + start as u32, allowed).screen(screen, products, found, reaching, extras);
+
+    /// Tells the lane of a query its threshold.
+    #[inline]
+    fn raise(&self, lines: &mut Lines, lane: usize, found: &Candidates) {
+        if let Some(test) = &self.screens[lane].test {
+            lines.raise(lane, test.line.threshold(found.threshold()));
+        }
+    }
+
+    /// Offers one row to the queries that its products may be good enough for.
+    #[inline]
+    fn row(
+        &self,
+        terms: &Terms<'_>,
+        row: u32,
+        products: &[f32],
+        lines: &mut Lines,
+        found: &mut [Candidates],
+        scratch: (&mut Vec<f32>, &mut Vec<(usize, f64)>),
+    ) {
+        let (further, extras) = scratch;
+        let mut reached = if self.tested {
+            let (alpha, reach) = terms.of_row(row as usize, further);
+            lines.reached(products, alpha, reach, further)
+        } else {
+            u64::MAX
+        };
+        while reached != 0 {
+            let lane = reached.trailing_zeros() as usize;
+            reached &= reached - 1;
+            // Lanes behind the last query are empty.
+            let (Some(screen), Some(found)) = (self.screens.get(lane), found.get_mut(lane)) else { return };
+            let before = found.threshold();
+            screen.offer(row, products[lane], extras, found);
+            if found.threshold() > before {
+                self.raise(lines, lane, found);
+            }
+        }
     }
 }
 
-/// Many queries over one block.
+/// Many queries over the listed rows of one block.
 fn multiply_block(
-    screens: &[Screen<'_>],
-    folded: &[f32],
+    panels: &[Screens<'_>],
+    terms: &Terms<'_>,
     rows: RowsRef<'_>,
     first: u32,
-    allowed: Option<&RowSet>,
+    lines: &mut [Lines],
     found: &mut [Candidates],
     scratch: &mut Scratch,
 ) {
-    for start in (0..rows.len()).step_by(TILE_ROWS) {
-        let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
-        let first = first + start as u32;
-        let run = first..first + tile.len() as u32;
-        let sparse = allowed.filter(|allowed| allowed.count_range(run.clone()) * 2 <= tile.len() as u64);
-        if let Some(allowed) = sparse {
-            gather(screens, tile, first, allowed, scratch);
-        } else if let RowsRef::F16 { .. } = tile {
-            widen(tile, &mut scratch.elements);
-        }
-        let Scratch { products, reaching, extras, rows, elements, alpha, reach } = &mut *scratch;
-        let gathered = Tile::Gathered { rows, alpha, reach };
-        let (label, count) =
-            if sparse.is_some() { (gathered, rows.len()) } else { (Tile::Run(first, allowed), tile.len()) };
-        let dimension = tile.dimension();
-        let (data, stride) = match tile {
-            RowsRef::F32 { data, stride, .. } if sparse.is_none() => (data, stride),
-            _ => (&elements[..], dimension),
+    for ((panel, lines), found) in panels.iter().zip(lines.iter_mut()).zip(found.chunks(LANES)) {
+        found.iter().enumerate().for_each(|(lane, found)| panel.raise(lines, lane, found));
+    }
+    let mut products: GroupProducts = [0.0; GROUP_ROWS * LANES];
+    let Scratch { rows: list, elements, terms: further, extras, .. } = scratch;
+    let dimension = rows.dimension();
+    for chunk in list.chunks(CHUNK_ROWS) {
+        widen(rows, chunk, elements);
+        let row = |idx: usize| match rows {
+            RowsRef::F32 { data, stride, .. } => &data[chunk[idx] as usize * stride..][..dimension],
+            RowsRef::F16 { .. } => &elements[idx * dimension..][..dimension],
         };
-        let groups = screens.chunks(TILE_QUERIES).zip(folded.chunks(TILE_QUERIES * dimension));
-        for ((screens, folded), found) in groups.zip(found.chunks_mut(TILE_QUERIES)) {
-            products.resize(count * screens.len(), 0.0);
-            matrix::product_f32(data, count, stride, folded, products, dimension);
-            for ((screen, products), found) in screens.iter().zip(products.chunks(count.max(1))).zip(found) {
-                label.screen(screen, products, found, reaching, extras);
+        for ((panel, lines), found) in panels.iter().zip(lines.iter_mut()).zip(found.chunks_mut(LANES)) {
+            for start in (0..chunk.len()).step_by(GROUP_ROWS) {
+                // A group that is not full repeats its last row and does not look at it.
+                let group = std::array::from_fn(|i| row((start + i).min(chunk.len() - 1)));
+                panel.panel.products(&group, &mut products);
+                for (&row, products) in chunk[start..].iter().zip(products.chunks_exact(LANES)) {
+                    panel.row(terms, first + row, products, lines, found, (further, extras));
+                }
             }
         }
     }
 }
 
-/// Collects the allowed rows of a tile with their scalars.
-fn gather(screens: &[Screen<'_>], tile: RowsRef<'_>, first: u32, allowed: &RowSet, scratch: &mut Scratch) {
-    let Scratch { rows, elements, alpha, reach, .. } = scratch;
-    rows.clear();
-    rows.extend(allowed.iter_range(first..first + tile.len() as u32));
-    elements.clear();
-    for &row in rows.iter() {
-        match tile.slice((row - first) as usize..(row - first) as usize + 1) {
-            RowsRef::F32 { data, dimension, .. } => elements.extend_from_slice(&data[..dimension]),
-            RowsRef::F16 { data, dimension, .. } => {
-                let start = elements.len();
-                elements.resize(start + dimension, 0.0);
-                simd::widen_f16(&data[..dimension], &mut elements[start..]);
-            }
-        }
-    }
-    alpha.clear();
-    reach.clear();
-    // All queries of a batch share the prepared records.
-    if let Some(screen) = screens.first() {
-        let scalars = screen.prepared.scalars();
-        if !scalars.alpha.is_empty() {
-            alpha.extend(rows.iter().map(|&row| scalars.alpha[row as usize]));
-        }
-        reach.extend(rows.iter().map(|&row| scalars.reach[row as usize]));
-    }
-}
-
-/// Widens a tile of `f16` rows, without padding.
-fn widen(tile: RowsRef<'_>, elements: &mut Vec<f32>) {
-    if let RowsRef::F16 { data, stride, dimension } = tile {
-        elements.resize(tile.len() * dimension, 0.0);
-        for (row, out) in data.chunks(stride).zip(elements.chunks_exact_mut(dimension)) {
-            simd::widen_f16(&row[..dimension], out);
+/// Widens the listed rows, where they are `f16`, without padding.
+fn widen(rows: RowsRef<'_>, list: &[u32], elements: &mut Vec<f32>) {
+    if let RowsRef::F16 { data, stride, dimension } = rows {
+        elements.resize(list.len() * dimension, 0.0);
+        for (&row, out) in list.iter().zip(elements.chunks_exact_mut(dimension)) {
+            simd::widen_f16(&data[row as usize * stride..][..dimension], out);
         }
     }
 }

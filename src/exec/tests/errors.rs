@@ -88,6 +88,8 @@ fn clauses_that_do_not_fit_the_metric() {
         ("find 2 * #w9 in words | score levenshtein", "resolve::levenshtein_source", None),
         ("find [1, 2] in words | score levenshtein", "resolve::levenshtein_source", None),
         ("find #w9 in words | view other | score levenshtein", "resolve::no_texts", None),
+        ("find #w9 in words | score euclidean csls 3 from asked", "resolve::csls_metric", None),
+        ("find #w9 in words | score levenshtein csls 3 from asked", "resolve::csls_metric", None),
     ];
     for (statement, code, corrected) in cases {
         let error = fixture.error(statement);
@@ -110,6 +112,11 @@ fn sources_and_dimensions_that_cannot_be() {
         ("find #w9 in words | truncate 4 | project topic", "resolve::dimension", "project topic"),
         ("find #w9 in words | project asks -> topic", "resolve::projection_pair", "project asks -> topic"),
         ("find #w9 in words | project both -> topic", "resolve::projection_pair", "project both -> topic"),
+        ("find #w9 in words | whiten 9", "resolve::dimension", "whiten 9"),
+        ("find #w9 in words | whiten 4 | truncate 5", "resolve::dimension", "truncate 5"),
+        ("find #w9 in words | whiten 4 | project topic", "resolve::dimension", "project topic"),
+        ("find #w9 in words | drop 8", "resolve::dimension", "drop 8"),
+        ("find #w9 in words | truncate 4 | drop 4", "resolve::dimension", "drop 4"),
     ];
     for (statement, code, piece) in cases {
         let error = fixture.error(statement);
@@ -131,28 +138,6 @@ fn values_that_are_not_finite_are_refused() {
     assert_eq!(query.run().unwrap_err().query().unwrap().code, "resolve::not_finite");
     let query = fixture.query("find #w9 in words | where number < $n").bind("n", f64::INFINITY);
     assert_eq!(query.run().unwrap_err().query().unwrap().code, "resolve::param_type");
-}
-
-#[test]
-fn what_a_later_version_does_is_refused_by_name() {
-    let (fixture, _) = words();
-    for (stages, named) in [
-        ("standardize", "`standardize`"),
-        ("whiten 3", "`whiten`"),
-        ("drop 2", "`drop`"),
-        ("center sides from asked", "`center sides`"),
-        ("score probability", "`score probability`"),
-        ("score cosine csls 10 from asked", "`csls`"),
-    ] {
-        let error = fixture.error(&format!("find #w9 in words | {stages}"));
-        assert_eq!(error.code, "resolve::not_yet", "{stages}");
-        assert!(
-            error.message.contains(named) && error.message.contains("not available in this version"),
-            "{}",
-            error.message
-        );
-        assert!(!error.found.is_empty(), "{stages}");
-    }
 }
 
 #[test]

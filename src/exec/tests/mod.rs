@@ -3,6 +3,8 @@
 mod answers;
 mod errors;
 mod forms;
+mod lenses;
+mod materialized;
 mod statements;
 
 use super::{Answer, Params, Query};
@@ -145,7 +147,7 @@ pub(super) fn oracle_ranking(
     allowed: impl Fn(usize) -> bool,
 ) -> Vec<(u32, f64)> {
     let records: Vec<_> = vectors.iter().map(|v| Some(v.iter().map(|&x| f64::from(x)).collect())).collect();
-    let verdict = oracle::evaluate(steps, metric, &records, query);
+    let verdict = oracle::evaluate(steps, metric, &records, query, &[]);
     let mut ranking: Vec<(u32, f64)> = (0u32..)
         .zip(verdict.values)
         .filter(|(row, _)| allowed(*row as usize))

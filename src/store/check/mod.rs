@@ -4,6 +4,8 @@
 //! snapshot, then segments and files. It goes on after a finding: after damage that redb does not get over, it takes
 //! the snapshot again, as long as that shows the same commit. It changes nothing.
 
+mod derived;
+mod lenses;
 mod records;
 mod views;
 
@@ -118,6 +120,8 @@ impl Checker<'_> {
             self.check_definition(def);
             self.check_collection(def, &mut counts)?;
         }
+        let defs: Vec<CollectionDef> = collections.into_iter().map(|(_, def)| def).collect();
+        self.check_derived(&defs, &mut counts)?;
         self.check_counts(&counts)?;
         self.check_named_things()
     }
@@ -138,14 +142,9 @@ impl Checker<'_> {
         }
     }
 
-    /// Projections, lenses and garbage can be read, and stand under their own names.
+    /// Projections, lenses, samples and garbage can be read, and stand under their own names.
     fn check_named_things(&mut self) -> Result<()> {
-        let lenses = self.core.read.range(&tables::LENSES, ..);
-        for (name, lens) in self.keep(lenses)?.unwrap_or_default() {
-            if name != lens.name {
-                self.find(format!("lens {name}"), format!("a lens named {name}"), lens.name);
-            }
-        }
+        self.check_lenses()?;
         let projections = self.core.read.range(&tables::PROJECTIONS, ..);
         for (name, projection) in self.keep(projections)?.unwrap_or_default() {
             if let Err(error) = super::lenses::check_projection(&projection) {

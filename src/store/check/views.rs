@@ -21,6 +21,15 @@ impl Checker<'_> {
         live: &RowSet,
         counts: &mut Counts,
     ) -> Result<()> {
+        self.check_view_files(view, counts)?;
+        if matches!(view.kind, ViewKind::TextFrom(_)) {
+            self.check_texts(def, view, live, counts)?;
+        }
+        Ok(())
+    }
+
+    /// Absent rows and segments.
+    pub(super) fn check_view_files(&mut self, view: &ViewDef, counts: &mut Counts) -> Result<()> {
         let absent = read_row_set(&self.core.read, &tables::ABSENT, view.id, view.rows);
         let absent = self.keep(absent)?;
         counts.absent_chunks += absent.as_ref().map_or(0, chunk_count);
@@ -28,9 +37,6 @@ impl Checker<'_> {
         for entry in self.keep(segments)?.unwrap_or_default() {
             counts.segments += 1;
             self.check_segment(view, &entry, absent.as_ref(), counts)?;
-        }
-        if matches!(view.kind, ViewKind::TextFrom(_)) {
-            self.check_texts(def, view, live, counts)?;
         }
         Ok(())
     }

@@ -1,0 +1,134 @@
+//! Keeping the processed rows of a saved lens: what it does not pin yet is pinned, then the store writes the rows.
+//!
+//! Owns [`materialize`] and what it answers. How the rows are written, and kept up to date by later commits, is the
+//! store's business; which searches read them is `path`'s.
+
+use super::names::Site;
+use super::pinned::pin;
+use super::resolve::{flatten, no_such_lens};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::ast::{LensBase, LensExpr};
+use crate::store::{DerivedInfo, Snapshot, Store};
+use crate::types::control::Control;
+use crate::types::{CommitNumber, DerivedKind, ElementType, LensRecord, Metric, PinnedStatistic, Statistic, Step};
+
+/// How often it is tried again when other threads commit in between.
+const TRIES: u32 = 10;
+
+/// What [`materialize`] wrote.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Materialized {
+    /// The lens.
+    pub lens: String,
+    /// The commit.
+    pub commit: CommitNumber,
+    /// Collections for which something was pinned that was not pinned before.
+    pub pinned_collections: Vec<String>,
+    /// The rows, by collection.
+    pub rows: Vec<DerivedInfo>,
+}
+
+/// Keeps the processed rows of the saved lens `lens` as `element`, for every collection that has vectors in its view, in
+/// place of those that are kept by now. Statistics that the lens does not pin yet are pinned. Later commits keep the
+/// rows up to date; a redefinition of the lens drops them. `control` hears of `rows` and may cancel.
+///
+/// ```
+/// # let folder = tempfile::tempdir().expect("a temporary folder");
+/// use simile::types::{Control, ElementType};
+/// use simile::{Record, Session, Store, materialize};
+/// let store = Store::create(folder.path().join("notes.simile"))?;
+/// let mut batch = store.begin()?;
+/// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+/// batch.commit()?;
+/// Session::new(&store).run("let short = view raw | normalize | truncate 32 | score dot")?;
+/// let done = materialize(&store, "short", ElementType::F32, Control::new())?;
+/// assert_eq!((done.rows[0].rows, done.rows[0].dimension), (1, 32));
+/// let answer = store.snapshot()?.query("find \"a pocket\" in notes | using short")?.run()?;
+/// assert_eq!(answer.plan.path, "materialized");
+/// # Ok::<(), simile::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::Query`] for an unknown lens, [`ErrorKind::Invalid`] for one without vectors, [`ErrorKind::ReadOnly`] for
+/// a store open for reading, and what a commit answers.
+pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Control) -> Result<Materialized> {
+    for _ in 0..TRIES {
+        let snapshot = store.snapshot()?;
+        let expr = LensExpr { base: LensBase::Using(lens.to_string().into()), ..LensExpr::default() };
+        let Some(saved) = snapshot.lens(lens)? else {
+            let site = Site::new(lens);
+            return Err(no_such_lens(&snapshot, &lens.to_string().into(), &site)?.into());
+        };
+        let added = missing(&snapshot, &saved, &expr, &control)?;
+        let mut pinned_collections: Vec<String> = Vec::new();
+        for (place, _) in &added {
+            let name = snapshot.collections().iter().find(|def| def.id == place.collection).map(|def| def.name.clone());
+            pinned_collections.extend(name.filter(|name| !pinned_collections.contains(name)));
+        }
+        let mut batch = store.begin_with(control.clone())?;
+        if batch.follows() != snapshot.commit() {
+            continue;
+        }
+        if !added.is_empty() {
+            let mut all = known(&snapshot, &saved)?;
+            all.extend(added);
+            batch.pin(lens, all)?;
+        }
+        let names = batch.materialize(lens, element)?;
+        let commit = batch.commit()?;
+        let snapshot = store.snapshot()?;
+        let mut rows = Vec::new();
+        if let Some(saved) = snapshot.lens(lens)? {
+            for name in names {
+                let derived = snapshot.collection(&name)?.derived_info(&saved)?;
+                rows.extend(derived.into_iter().filter(|info| info.kind == DerivedKind::Rows));
+            }
+        }
+        return Ok(Materialized { lens: lens.to_string(), commit, pinned_collections, rows });
+    }
+    Err(Error::new(ErrorKind::Locked, "the store changes faster than a lens can be materialized; try again"))
+}
+
+/// What `saved` pins by now.
+fn known(snapshot: &Snapshot, saved: &LensRecord) -> Result<Vec<(PinnedStatistic, Statistic)>> {
+    let mut known = Vec::with_capacity(saved.pinned.len());
+    for place in &saved.pinned {
+        if let Some(statistic) = snapshot.statistic(&saved.name, place.collection, place.step_idx)? {
+            known.push((place.clone(), Statistic::clone(&statistic)));
+        }
+    }
+    Ok(known)
+}
+
+/// What `saved` would have to pin, computed at this snapshot.
+fn missing(
+    snapshot: &Snapshot,
+    saved: &LensRecord,
+    expr: &LensExpr,
+    control: &Control,
+) -> Result<Vec<(PinnedStatistic, Statistic)>> {
+    if saved.lens.metric == Metric::Levenshtein {
+        return Ok(Vec::new());
+    }
+    let takes = saved.lens.steps.iter().filter(|step| takes_statistic(step)).count();
+    let with_view = |def: &&crate::types::CollectionDef| {
+        def.views.iter().any(|view| view.name == saved.lens.view && view.dimension.is_some())
+    };
+    let pins = |id| saved.pinned.iter().filter(|place| place.collection == id).count();
+    if snapshot.collections().iter().filter(with_view).all(|def| pins(def.id) == takes) {
+        return Ok(Vec::new());
+    }
+    let site = Site::new("");
+    let flat = flatten(snapshot, expr, &site)?;
+    let all = pin(snapshot, &flat, &site, control)?;
+    let is_known = |place: &PinnedStatistic| {
+        saved.pinned.iter().any(|known| (known.collection, known.step_idx) == (place.collection, place.step_idx))
+    };
+    Ok(all.into_iter().filter(|(place, _)| !is_known(place)).collect())
+}
+
+/// Whether a step takes something from all records.
+fn takes_statistic(step: &Step) -> bool {
+    matches!(step, Step::CenterCorpus | Step::CenterSides(_) | Step::Standardize | Step::Whiten(_) | Step::Drop(_))
+}

@@ -1,0 +1,211 @@
+//! From a chain to the operations of both sides: statistics are computed as their places are reached.
+//!
+//! Owns [`Builder`]. A statistic is taken of the records behind the operations so far, or given. Invariant: what the
+//! programs can make of a vector of `f32` range stays within [`LARGEST`], whatever the statistics are.
+
+use super::program::{Basis, Op, Program, Traveller, Undirected};
+use super::step::{ResolvedStep, SampleRows, VectorMetric};
+use super::{RowSource, moments, statistics};
+use crate::error::{Error, Result};
+use crate::lens::prepared::PlacedStatistic;
+use crate::linalg::stats::{self, VectorSum};
+use crate::types::{RowSet, Statistic};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// The largest intermediate that is let through: the sum of its square over all rows must fit an `f64`.
+pub(super) const LARGEST: f64 = 1e148;
+/// The largest element of a query. Rows are `f32`, so that nothing made of a few of them is larger.
+pub(super) const LARGEST_QUERY: f64 = 1e45;
+
+/// Both sides' programs as far as they are built.
+pub(super) struct Builder<'a> {
+    source: &'a dyn RowSource,
+    live: &'a RowSet,
+    pub record: Program,
+    pub query: Program,
+    pub statistics: Vec<PlacedStatistic>,
+    /// Number of the query's operations after each step.
+    pub query_ends: Vec<usize>,
+    dimension: usize,
+    /// Bounds on the norm of what comes out of each side.
+    record_bound: f64,
+    query_bound: f64,
+    /// The sum of the raw rows, once a step has asked for it.
+    raw: Option<VectorSum>,
+}
+
+impl<'a> Builder<'a> {
+    /// Empty programs over the rows of `live`.
+    pub fn new(source: &'a dyn RowSource, live: &'a RowSet) -> Self {
+        let root = (source.dimension() as f64).sqrt();
+        Builder {
+            source,
+            live,
+            record: Program::default(),
+            query: Program::default(),
+            statistics: Vec::new(),
+            query_ends: Vec::new(),
+            dimension: source.dimension(),
+            record_bound: f64::from(f32::MAX) * root,
+            query_bound: LARGEST_QUERY * root,
+            raw: None,
+        }
+    }
+
+    /// Adds the next step of the chain; `given` is its statistic where that is pinned.
+    ///
+    /// # Errors
+    /// Rows that cannot be read, a statistic that does not fit, values that leave the range of `f64`.
+    pub fn push(&mut self, step: &ResolvedStep, given: Option<&PlacedStatistic>) -> Result<()> {
+        let step_idx = self.query_ends.len();
+        let (query, record) = if let Some((query, record)) = self.plain(step) {
+            (vec![query], vec![record])
+        } else {
+            let placed = match given {
+                Some(given) => given.clone(),
+                None => self.compute(step, step_idx)?,
+            };
+            statistics::check(step, step_idx, &placed.statistic, self.dimension)?;
+            let ops = self.with_statistic(step, &placed.statistic);
+            self.statistics.push(placed);
+            ops
+        };
+        self.query_bound = query.iter().fold(self.query_bound, bound_after);
+        self.record_bound = record.iter().fold(self.record_bound, bound_after);
+        if self.query_bound.max(self.record_bound) > LARGEST {
+            return Err(Error::invalid(format!(
+                "step {} ({step}): values beyond {LARGEST:e} may come of it; put a normalize before it",
+                step_idx + 1
+            )));
+        }
+        self.query.ops.extend(query);
+        self.record.ops.extend(record);
+        self.query_ends.push(self.query.ops.len());
+        self.dimension = self.record.output_dimension(self.source.dimension());
+        Ok(())
+    }
+
+    /// Adds the metric's own steps: `cosine` normalizes both sides, `pearson` centers them first.
+    pub fn push_metric(&mut self, metric: VectorMetric) {
+        let ops: &[Op] = match metric {
+            VectorMetric::Cosine => &[Op::Normalize],
+            VectorMetric::Pearson => &[Op::OwnMean, Op::Normalize],
+            VectorMetric::Dot | VectorMetric::Euclidean => &[],
+        };
+        self.query.ops.extend_from_slice(ops);
+        self.record.ops.extend_from_slice(ops);
+    }
+
+    /// The operations, query's and record's, of a step that takes nothing from the records.
+    fn plain(&self, step: &ResolvedStep) -> Option<(Op, Op)> {
+        let both = |op: Op| Some((op.clone(), op));
+        match step {
+            ResolvedStep::Center => both(Op::OwnMean),
+            ResolvedStep::Normalize => both(Op::Normalize),
+            ResolvedStep::Truncate(to) => both(Op::Truncate { from: self.dimension, to: *to }),
+            ResolvedStep::Project(projection) => {
+                Some((Op::matrix(projection.query()), Op::matrix(projection.record())))
+            }
+            ResolvedStep::CenterCorpus
+            | ResolvedStep::CenterSides(_)
+            | ResolvedStep::Standardize
+            | ResolvedStep::Whiten(_)
+            | ResolvedStep::Drop(_) => None,
+        }
+    }
+
+    /// The operations, query's and record's, of a step with its statistic, which has been checked.
+    fn with_statistic(&self, step: &ResolvedStep, statistic: &Arc<Statistic>) -> (Vec<Op>, Vec<Op>) {
+        let shift = |mean: &[f64]| Op::Shift(Arc::from(mean));
+        let both = |ops: Vec<Op>| (ops.clone(), ops);
+        match &**statistic {
+            Statistic::Mean(mean) => both(vec![shift(mean)]),
+            Statistic::Sides { queries, records } => (vec![shift(queries)], vec![shift(records)]),
+            Statistic::Scale { mean, divisor } => both(vec![shift(mean), Op::divide(divisor)]),
+            Statistic::Directions { mean, divisor, .. } => {
+                let basis = Basis::new(statistic, self.dimension);
+                both(match step {
+                    ResolvedStep::Drop(_) => vec![shift(mean), Op::Remove(basis)],
+                    _ => vec![shift(mean), Op::Coordinates(basis), Op::divide(divisor)],
+                })
+            }
+        }
+    }
+
+    /// What `step` takes of the records as they arrive.
+    fn compute(&mut self, step: &ResolvedStep, step_idx: usize) -> Result<PlacedStatistic> {
+        let (mean, count) = self.mean()?;
+        let statistic = match step {
+            ResolvedStep::CenterSides(sample) => {
+                Statistic::Sides { queries: self.sample_mean(sample, step_idx)?, records: mean }
+            }
+            ResolvedStep::Standardize => {
+                let spread = moments::spread(self.source, self.live, &self.record, &mean)?;
+                statistics::scale(&spread, mean)
+            }
+            ResolvedStep::Whiten(k) => self.directions(mean, k.unwrap_or(self.dimension), true)?,
+            ResolvedStep::Drop(k) => self.directions(mean, *k, false)?,
+            _ => Statistic::Mean(mean),
+        };
+        Ok(PlacedStatistic { step_idx, statistic: Arc::new(statistic), count })
+    }
+
+    fn directions(&self, mean: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
+        let covariance = moments::covariance(self.source, self.live, &self.record, &mean)?;
+        statistics::directions(covariance, mean, k, whiten)
+    }
+
+    /// The mean of the records as they arrive behind the operations so far, and how many they are. Before the first
+    /// normalization all operations are affine, so that the mean of the raw rows goes through them; after one, the
+    /// rows have to. Of no records there is no mean; then nothing is subtracted.
+    fn mean(&mut self) -> Result<(Vec<f64>, u64)> {
+        if self.record.normalizations() > 0 {
+            let sum = moments::sum(self.source, self.live, &self.record)?;
+            return Ok((sum.mean(), sum.count));
+        }
+        let sum = match self.raw.take() {
+            Some(sum) => sum,
+            None => moments::sum(self.source, self.live, &Program::default())?,
+        };
+        let (vector, count) = (sum.mean(), sum.count);
+        self.raw = Some(sum);
+        let mut traveller = Traveller::new(vector, 0.0);
+        self.record.run(&mut traveller, Undirected::GoOn);
+        if count == 0 {
+            traveller.vector.fill(0.0);
+        }
+        Ok((traveller.vector, count))
+    }
+
+    /// The mean of the sample's queries behind the query's operations so far; those that a normalization leaves out
+    /// are in neither sum nor count.
+    fn sample_mean(&self, sample: &SampleRows, step_idx: usize) -> Result<Vec<f64>> {
+        let arrive = |row: &[f32]| {
+            let mut traveller = Traveller::new(row.iter().map(|&x| f64::from(x)).collect(), 0.0);
+            self.query.run(&mut traveller, Undirected::Stop).then_some(traveller.vector)
+        };
+        let arrived: Vec<Option<Vec<f64>>> = sample.rows.par_chunks(sample.dimension.max(1)).map(arrive).collect();
+        let mut sum = VectorSum::new(self.dimension);
+        arrived.iter().flatten().for_each(|query| sum.add(query));
+        if sum.count == 0 {
+            return Err(Error::invalid(format!(
+                "step {}: no query of sample {} arrives there with a direction, so that there is no mean to subtract",
+                step_idx + 1,
+                sample.name
+            )));
+        }
+        Ok(sum.mean())
+    }
+}
+
+/// A bound on the norm of what `op` makes of a vector of norm at most `bound`.
+fn bound_after(bound: f64, op: &Op) -> f64 {
+    match op {
+        Op::Shift(mean) => bound + stats::norm(mean),
+        Op::Normalize => 1.0,
+        // What is left of a vector is no longer than the vector.
+        Op::OwnMean | Op::Truncate { .. } | Op::Remove(_) => bound,
+        Op::Matrix { .. } | Op::Divide { .. } | Op::Coordinates(_) => bound * op.growth(),
+    }
+}

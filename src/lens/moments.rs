@@ -1,0 +1,147 @@
+//! Sums over the records as they arrive at a place of a chain: first and second moments.
+//!
+//! Owns the passes behind means, standard deviations and covariances. Sums are `f64`, taken around a given mean (the
+//! two-pass form, with the correction of Chan, Golub and LeVeque 1983), task by task, and merged in row order: their
+//! bits do not depend on the number of threads. It does not know what a step makes of them.
+
+use super::RowSource;
+use super::program::Program;
+use super::tile::{self, Tile};
+use crate::error::Result;
+use crate::linalg::matrix;
+use crate::linalg::stats::{self, VectorSum};
+use crate::types::RowSet;
+
+/// Rows that go into one product of a covariance.
+const GRAM_ROWS: usize = 512;
+/// Bytes that partial covariances may take together.
+const GRAM_BYTES: usize = 256 << 20;
+/// Partial results of other sums that are kept at a time.
+const TOGETHER: usize = 256;
+
+/// The element-wise sum of the live rows behind `program`, and how many they are; rows that a normalization of the
+/// program leaves out are in neither.
+pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> Result<VectorSum> {
+    let wide = tile::widened(&program.ops);
+    let empty = || VectorSum::new(program.output_dimension(source.dimension()));
+    let add = |sum: &mut VectorSum, task: &tile::Task| {
+        tile::for_each(source, live, task, tile::rows(source), |tile| {
+            tile.run(&program.ops, &wide);
+            (0..tile.len()).filter(|&i| tile.alive[i]).for_each(|i| sum.add(tile.vector(i)));
+        })
+    };
+    tile::fold(source, TOGETHER, empty, add, VectorSum::merge)
+}
+
+/// Second moments of each dimension by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Spread {
+    /// Sum of the differences from the mean: what rounding left.
+    residual: VectorSum,
+    /// Sum of their squares.
+    squares: Vec<f64>,
+    /// Sum of the squares of the elements themselves.
+    raw: Vec<f64>,
+    /// Sum of the squares of the references.
+    references: f64,
+}
+
+impl Spread {
+    /// Variances, divided by n.
+    pub fn variances(&self) -> Vec<f64> {
+        let n = self.residual.count.max(1) as f64;
+        let variance = |(square, rest): (&f64, &f64)| ((square - rest * rest / n) / n).max(0.0);
+        self.squares.iter().zip(&self.residual.sum).map(variance).collect()
+    }
+
+    /// Mean squares of what went into the subtractions, by dimension.
+    pub fn scales(&self) -> Vec<f64> {
+        let n = self.residual.count.max(1) as f64;
+        self.raw.iter().map(|raw| (raw + self.references) / n).collect()
+    }
+}
+
+/// The [`Spread`] of the live rows behind `program` around `mean`.
+pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, mean: &[f64]) -> Result<Spread> {
+    let wide = tile::widened(&program.ops);
+    let zeros = || vec![0.0; mean.len()];
+    let empty = || Spread { residual: VectorSum::new(mean.len()), squares: zeros(), raw: zeros(), references: 0.0 };
+    let add = |spread: &mut Spread, task: &tile::Task| {
+        let mut difference = Vec::new();
+        tile::for_each(source, live, task, tile::rows(source), |tile| {
+            tile.run(&program.ops, &wide);
+            for i in (0..tile.len()).filter(|&i| tile.alive[i]) {
+                let row = tile.vector(i);
+                difference.clear();
+                difference.extend(row.iter().zip(mean).map(|(x, m)| x - m));
+                spread.residual.add(&difference);
+                spread.squares.iter_mut().zip(&difference).for_each(|(sum, x)| *sum += x * x);
+                spread.raw.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x);
+                spread.references += tile.references[i] * tile.references[i];
+            }
+        })
+    };
+    let merge = |total: &mut Spread, part: &Spread| {
+        total.residual.merge(&part.residual);
+        total.squares.iter_mut().zip(&part.squares).for_each(|(sum, x)| *sum += x);
+        total.raw.iter_mut().zip(&part.raw).for_each(|(sum, x)| *sum += x);
+        total.references += part.references;
+    };
+    tile::fold(source, TOGETHER, empty, add, merge)
+}
+
+/// Second moments of all pairs of dimensions.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Covariance {
+    residual: VectorSum,
+    /// Sum of the outer products of the differences from the mean; the lower half of a column-major matrix.
+    gram: Vec<f64>,
+    references: f64,
+}
+
+impl Covariance {
+    /// The covariance matrix, divided by n; the lower half of a column-major matrix.
+    pub fn into_matrix(self) -> Vec<f64> {
+        let n = self.residual.count.max(1) as f64;
+        let rest = self.residual.sum;
+        let mut matrix = self.gram;
+        for (j, column) in matrix.chunks_exact_mut(rest.len().max(1)).enumerate() {
+            column.iter_mut().zip(&rest).for_each(|(x, r)| *x = (*x - r * rest[j] / n) / n);
+        }
+        matrix
+    }
+
+    /// Mean square of what went into the subtractions.
+    pub fn scale(&self) -> f64 {
+        self.references / self.residual.count.max(1) as f64
+    }
+}
+
+/// The [`Covariance`] of the live rows behind `program` around `mean`.
+pub(super) fn covariance(source: &dyn RowSource, live: &RowSet, program: &Program, mean: &[f64]) -> Result<Covariance> {
+    let wide = tile::widened(&program.ops);
+    let d = mean.len();
+    let mean_norm = stats::norm(mean);
+    let empty = || Covariance { residual: VectorSum::new(d), gram: vec![0.0; d * d], references: 0.0 };
+    let add_tile = |total: &mut Covariance, tile: &mut Tile| {
+        tile.run(&program.ops, &wide);
+        for (i, row) in tile.vectors.chunks_exact_mut(d).enumerate().filter(|(i, _)| tile.alive[*i]) {
+            let reference = tile.references[i].max(stats::norm(row)).max(mean_norm);
+            total.references += reference * reference;
+            row.iter_mut().zip(mean).for_each(|(x, m)| *x -= m);
+            total.residual.add(row);
+        }
+        // Rows without a direction are zero, and add nothing.
+        matrix::add_gram_f64(&tile.vectors, &mut total.gram, d);
+    };
+    let add = |total: &mut Covariance, task: &tile::Task| {
+        tile::for_each(source, live, task, GRAM_ROWS, |tile| add_tile(total, tile))
+    };
+    let merge = |total: &mut Covariance, part: &Covariance| {
+        total.residual.merge(&part.residual);
+        total.gram.iter_mut().zip(&part.gram).for_each(|(sum, x)| *sum += x);
+        total.references += part.references;
+    };
+    let together = (GRAM_BYTES / (8 * d * d).max(1)).clamp(1, 64);
+    tile::fold(source, together, empty, add, merge)
+}

@@ -1,0 +1,141 @@
+//! What a step takes from the records, from their moments: divisors and principal directions.
+//!
+//! Owns the floors, what counts as no variance at all, and what a statistic given from outside must look like. A
+//! statistic is an `f64` function of the rows; its bits do not depend on the number of threads. It reads no rows.
+//!
+//! # Floors
+//! `standardize` divides by `max(sd, 0.01 x median sd)`; `whiten` by the root of a variance that is at least `1e-4` of
+//! the median variance. Where more than half of the dimensions do not vary and the median is zero, it is taken of
+//! those that do; where none varies, the divisor is 1.
+//!
+//! # No variance
+//! Subtracting leaves rounding errors: a standard deviation of at most [`SPREAD_NOISE`] of the root mean square of what
+//! went into the subtractions is zero. So is, for principal directions, one of at most [`DIRECTION_NOISE`] of the
+//! largest: eigenvalues are exact to about `d 2^-53` of the largest one, and so its root to a hundred-millionth.
+
+use super::moments::{Covariance, Spread};
+use super::step::ResolvedStep;
+use crate::error::{Error, ErrorKind, Result};
+use crate::linalg::{eigen, stats};
+use crate::types::Statistic;
+
+/// Part of the size of what was subtracted that a standard deviation must exceed.
+pub(super) const SPREAD_NOISE: f64 = 1e-12;
+/// Part of the largest standard deviation that one along a principal direction must exceed.
+pub(super) const DIRECTION_NOISE: f64 = 1e-6;
+/// Least divisor as a part of the median: of standard deviations, the root of 1e-4 for variances.
+const FLOOR: f64 = 0.01;
+
+/// What `standardize` takes.
+pub(super) fn scale(spread: &Spread, mean: Vec<f64>) -> Statistic {
+    let noise = |scale: &f64| SPREAD_NOISE * scale.sqrt();
+    let deviation = |(variance, scale): (&f64, &f64)| {
+        let deviation = variance.sqrt();
+        if deviation <= noise(scale) { 0.0 } else { deviation }
+    };
+    let deviations: Vec<f64> = spread.variances().iter().zip(&spread.scales()).map(deviation).collect();
+    let floor = FLOOR * typical(&deviations);
+    Statistic::Scale { mean, divisor: deviations.iter().map(|&sd| one_if_zero(sd.max(floor))).collect() }
+}
+
+/// What `whiten` (all of the first `k` directions, with divisors) or `drop` (without) takes.
+///
+/// # Errors
+/// A covariance that is not finite.
+pub(super) fn directions(covariance: Covariance, mean: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
+    let dimension = mean.len();
+    let noise = SPREAD_NOISE * SPREAD_NOISE * covariance.scale();
+    let Some(found) = eigen::principal(&covariance.into_matrix(), dimension) else {
+        return Err(Error::invalid("the covariance of the records has no principal directions: it is not finite"));
+    };
+    let largest = found.variances.first().copied().unwrap_or_default();
+    let noise = noise.max(DIRECTION_NOISE * DIRECTION_NOISE * largest);
+    let variances: Vec<f64> = found.variances.iter().map(|&v| if v <= noise { 0.0 } else { v }).collect();
+    let floor = FLOOR * FLOOR * typical(&variances);
+    let divisor = variances.iter().take(k).map(|v| one_if_zero(v.max(floor).sqrt()));
+    let divisor = if whiten { divisor.collect() } else { Vec::new() };
+    let mut directions = found.directions;
+    directions.truncate(k * dimension);
+    Ok(Statistic::Directions { mean, directions, divisor })
+}
+
+/// The median; where that is zero, of those that are not.
+fn typical(values: &[f64]) -> f64 {
+    let median = stats::median(values);
+    if median > 0.0 {
+        return median;
+    }
+    stats::median(&values.iter().copied().filter(|&x| x > 0.0).collect::<Vec<_>>())
+}
+
+fn one_if_zero(x: f64) -> f64 {
+    if x > 0.0 { x } else { 1.0 }
+}
+
+/// Checks that `statistic` is what `step` takes in `dimension` dimensions.
+///
+/// # Errors
+/// Another kind, another dimension, a number that is not finite, a divisor that is not positive.
+pub(super) fn check(step: &ResolvedStep, step_idx: usize, statistic: &Statistic, dimension: usize) -> Result<()> {
+    let finite = |numbers: &[f64]| numbers.iter().all(|x| x.is_finite());
+    let vector = |numbers: &[f64]| numbers.len() == dimension && finite(numbers);
+    let positive = |numbers: &[f64]| finite(numbers) && numbers.iter().all(|&x| x > 0.0);
+    let fits = match (step, statistic) {
+        (ResolvedStep::CenterCorpus, Statistic::Mean(mean)) => vector(mean),
+        (ResolvedStep::CenterSides(_), Statistic::Sides { queries, records }) => vector(queries) && vector(records),
+        (ResolvedStep::Standardize, Statistic::Scale { mean, divisor }) => {
+            vector(mean) && vector(divisor) && positive(divisor)
+        }
+        (ResolvedStep::Whiten(k), Statistic::Directions { mean, directions, divisor }) => {
+            let k = k.unwrap_or(dimension);
+            let shaped = directions.len() == k * dimension && divisor.len() == k;
+            vector(mean) && shaped && finite(directions) && positive(divisor)
+        }
+        (ResolvedStep::Drop(k), Statistic::Directions { mean, directions, .. }) => {
+            vector(mean) && directions.len() == k * dimension && finite(directions)
+        }
+        _ => false,
+    };
+    let message = || {
+        format!(
+            "the pinned statistic of step {} is not what {step} takes of the {dimension} dimensions that reach it; \
+             compute it anew with analyze",
+            step_idx + 1
+        )
+    };
+    if fits { Ok(()) } else { Err(Error::new(ErrorKind::Invalid, message())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_looks_past_what_does_not_vary() {
+        assert_eq!(typical(&[1.0, 2.0, 3.0]), 2.0);
+        assert_eq!(typical(&[0.0, 0.0, 0.0, 4.0, 2.0]), 3.0);
+        assert_eq!(typical(&[0.0; 3]), 0.0);
+        assert_eq!(one_if_zero(typical(&[])), 1.0);
+    }
+
+    #[test]
+    fn statistics_of_another_step_or_shape_are_refused() {
+        let scale = |divisor: &[f64]| Statistic::Scale { mean: vec![0.0; 2], divisor: divisor.to_vec() };
+        assert!(check(&ResolvedStep::Standardize, 0, &scale(&[1.0, 2.0]), 2).is_ok());
+        for wrong in [scale(&[1.0]), scale(&[1.0, 0.0]), scale(&[1.0, f64::NAN]), Statistic::Mean(vec![0.0; 2])] {
+            let error = check(&ResolvedStep::Standardize, 3, &wrong, 2).unwrap_err();
+            assert!(error.message().contains("step 4 is not what standardize takes of the 2 dimensions"), "{error}");
+        }
+        let directions = |rows: usize, divisor: usize| Statistic::Directions {
+            mean: vec![0.0; 2],
+            directions: vec![0.5; rows * 2],
+            divisor: vec![1.0; divisor],
+        };
+        assert!(check(&ResolvedStep::Whiten(None), 0, &directions(2, 2), 2).is_ok());
+        assert!(check(&ResolvedStep::Whiten(Some(1)), 0, &directions(1, 1), 2).is_ok());
+        assert!(check(&ResolvedStep::Whiten(Some(1)), 0, &directions(2, 2), 2).is_err());
+        assert!(check(&ResolvedStep::Whiten(None), 0, &directions(2, 0), 2).is_err());
+        assert!(check(&ResolvedStep::Drop(1), 0, &directions(1, 0), 2).is_ok());
+        assert!(check(&ResolvedStep::Drop(1), 0, &directions(2, 0), 2).is_err());
+    }
+}

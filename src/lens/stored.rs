@@ -1,0 +1,157 @@
+//! Per-record scalars as rows: how they are written down, and taken back in place of being computed.
+//!
+//! Owns the layout of such a row: what is known of the record (0: its scalars, 1: it has no direction, 2: `f32` cannot
+//! hold its magnitudes), then its reach, and, where the program has them, `S_0`, the scalars of the later groups, and
+//! the squared norm. It knows neither files nor when a row is out of date.
+
+use super::RowSource;
+use super::derive::over_no_rows;
+use super::passes::{self, FinalPass};
+use super::prepared::PlacedStatistic;
+use super::program::Program;
+use super::step::{ResolvedStep, VectorMetric};
+use crate::error::{Error, ErrorKind, Result};
+use crate::linalg::RowsRef;
+use crate::types::{CommitNumber, RowSet, ViewId};
+use std::ops::Range;
+
+/// Scalars that were written down.
+#[derive(Clone, Copy)]
+pub struct StoredScalars<'a> {
+    /// The rows, under the numbers of the records.
+    pub rows: &'a dyn RowSource,
+    /// Those that are there and up to date.
+    pub known: &'a RowSet,
+}
+
+/// Makes the rows for one lens and its statistics.
+#[derive(Debug)]
+pub struct ScalarProcessor {
+    record: Program,
+    squares: bool,
+}
+
+impl ScalarProcessor {
+    /// The scalars of a whole lens over rows of `dimension`, with a statistic for each step that takes one.
+    ///
+    /// # Errors
+    /// As [`super::RowProcessor::new`].
+    pub fn new(
+        steps: Vec<ResolvedStep>,
+        metric: VectorMetric,
+        dimension: usize,
+        statistics: &[PlacedStatistic],
+    ) -> Result<Self> {
+        let prepared = over_no_rows(steps, metric, dimension, statistics)?;
+        Ok(ScalarProcessor { record: prepared.record_program().clone(), squares: metric == VectorMetric::Euclidean })
+    }
+
+    /// Numbers for one record.
+    pub fn width(&self) -> usize {
+        2 + passes::scalar_count(&self.record, self.squares)
+    }
+
+    /// What is known of the rows of `present`, which are numbered from 0, one after the other.
+    ///
+    /// # Errors
+    /// None that rows in memory could cause.
+    pub fn process(&self, rows: RowsRef<'_>, present: &RowSet) -> Result<Vec<f32>> {
+        let FinalPass { undirected, extreme, scalars } =
+            passes::scalars(&OneBlock(rows), present, &self.record, self.squares)?;
+        let mut out = Vec::with_capacity(present.len() as usize * self.width());
+        for row in present.iter() {
+            if undirected.contains(row) || extreme.contains(row) {
+                out.push(if undirected.contains(row) { 1.0 } else { 2.0 });
+                out.resize(out.len() + self.width() - 1, 0.0);
+                continue;
+            }
+            let row = row as usize;
+            out.extend([0.0, scalars.reach[row]]);
+            out.extend(scalars.alpha.get(row));
+            out.extend(scalars.extras.iter().map(|(_, values)| values[row]));
+            out.extend(scalars.squares.get(row));
+        }
+        Ok(out)
+    }
+}
+
+impl StoredScalars<'_> {
+    /// Puts what is known to where it would have been computed.
+    ///
+    /// # Errors
+    /// Rows that cannot be read, or are not scalars of this program.
+    pub(super) fn fill(&self, found: &mut FinalPass) -> Result<()> {
+        let scalars = &mut found.scalars;
+        let width = 2
+            + usize::from(!scalars.alpha.is_empty())
+            + scalars.extras.len()
+            + usize::from(!scalars.squares.is_empty());
+        if !self.known.is_empty() && self.rows.dimension() != width {
+            let message = format!("stored scalars have {} numbers a record, the lens {width}", self.rows.dimension());
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        let (mut undirected, mut extreme, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for block in 0..self.rows.block_count() {
+            let range = self.rows.block_range(block);
+            if self.known.count_range(range.clone()) == 0 {
+                continue;
+            }
+            let stored = self.rows.block(block)?;
+            for row in self.known.iter_range(range.clone()) {
+                stored.row_f32((row - range.start) as usize, &mut values);
+                match values[0] {
+                    0.0 => {}
+                    1.0 => undirected.push(row),
+                    2.0 => extreme.push(row),
+                    other => {
+                        let message = format!("stored scalars of row {row} begin with {other}");
+                        return Err(Error::new(ErrorKind::Corrupt, message));
+                    }
+                }
+                let at = row as usize;
+                scalars.reach[at] = values[1];
+                let mut rest = values[2..].iter().copied();
+                let mut put = |slot: Option<&mut f32>| {
+                    if let Some(slot) = slot {
+                        *slot = rest.next().unwrap_or(0.0);
+                    }
+                };
+                put(scalars.alpha.get_mut(at));
+                scalars.extras.iter_mut().for_each(|(_, values)| put(values.get_mut(at)));
+                put(scalars.squares.get_mut(at));
+            }
+        }
+        found.undirected = found.undirected.or(&RowSet::from_rows(undirected));
+        found.extreme = found.extreme.or(&RowSet::from_rows(extreme));
+        Ok(())
+    }
+}
+
+/// Some rows as a source of their own.
+struct OneBlock<'a>(RowsRef<'a>);
+
+impl RowSource for OneBlock<'_> {
+    fn dimension(&self) -> usize {
+        self.0.dimension()
+    }
+
+    fn row_count(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn block_count(&self) -> usize {
+        1
+    }
+
+    fn block_range(&self, _block: usize) -> Range<u32> {
+        0..self.row_count()
+    }
+
+    fn block(&self, _block: usize) -> Result<RowsRef<'_>> {
+        Ok(self.0)
+    }
+
+    fn identity(&self) -> (ViewId, CommitNumber) {
+        (ViewId(0), CommitNumber(0))
+    }
+}

@@ -1,0 +1,208 @@
+//! What each statistic is, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
+
+use super::memory::MemoryRows;
+use super::prepared::PlacedStatistic;
+use super::program::Traveller;
+use super::step::SampleRows;
+use super::{Chain, Prepared, ResolvedStep, VectorMetric};
+use crate::types::{ElementType, RowSet, Statistic};
+use std::sync::Arc;
+
+/// Rows of a few dimensions with unlike spreads, correlated, around a mean that is not zero.
+fn rows(n: usize, d: usize, scale: f64) -> Vec<f32> {
+    let mut state = 7u64;
+    let mut normal = || {
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / f64::from(1u32 << 31) - 0.5
+        };
+        (0..4).map(|_| uniform()).sum::<f64>()
+    };
+    let mut data = Vec::new();
+    for _ in 0..n {
+        let common = normal();
+        data.extend((0..d).map(|i| ((3.0 + common + normal() * (1.0 + i as f64)) * scale) as f32));
+    }
+    data
+}
+
+fn prepare(data: &[f32], d: usize, steps: Vec<ResolvedStep>, metric: VectorMetric) -> (MemoryRows, Prepared) {
+    let source = MemoryRows::new(data, d, ElementType::F32, 100);
+    let live = RowSet::from_range(0..(data.len() / d) as u32);
+    let chain = Chain::new(steps, metric, d).unwrap();
+    let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+    (source, prepared)
+}
+
+/// The processed records, one after another: dot products with the unit vectors.
+fn processed(source: &MemoryRows, prepared: &Prepared) -> Vec<Vec<f64>> {
+    let mut row = Vec::new();
+    let rows = source.rows();
+    let run = |idx| {
+        rows.row_f64(idx, &mut row);
+        let mut traveller = Traveller::new(row.clone(), 0.0);
+        assert!(prepared.record_program().run(&mut traveller, super::program::Undirected::Stop));
+        traveller.vector
+    };
+    (0..rows.len()).map(run).collect()
+}
+
+fn covariance(rows: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let (n, d) = (rows.len() as f64, rows[0].len());
+    let mean: Vec<f64> = (0..d).map(|i| rows.iter().map(|r| r[i]).sum::<f64>() / n).collect();
+    let entry = |i: usize, j: usize| rows.iter().map(|r| (r[i] - mean[i]) * (r[j] - mean[j])).sum::<f64>() / n;
+    let matrix = (0..d).map(|i| (0..d).map(|j| entry(i, j)).collect()).collect();
+    (mean, matrix)
+}
+
+#[test]
+fn standardized_records_have_mean_zero_and_deviation_one() {
+    for scale in [1.0, 1e19, 1e-19] {
+        let (source, prepared) = prepare(&rows(500, 6, scale), 6, vec![ResolvedStep::Standardize], VectorMetric::Dot);
+        let (mean, matrix) = covariance(&processed(&source, &prepared));
+        for i in 0..6 {
+            assert!(
+                mean[i].abs() < 1e-12 && (matrix[i][i] - 1.0).abs() < 1e-12,
+                "{scale}: {} {}",
+                mean[i],
+                matrix[i][i]
+            );
+        }
+        assert_eq!(prepared.statistics()[0].count, 500);
+    }
+}
+
+#[test]
+fn whitened_records_have_the_identity_as_their_covariance() {
+    for (k, scale) in [(None, 1.0), (Some(2), 1.0), (None, 1e19), (None, 1e-19)] {
+        let (source, prepared) = prepare(&rows(500, 6, scale), 6, vec![ResolvedStep::Whiten(k)], VectorMetric::Dot);
+        let (mean, matrix) = covariance(&processed(&source, &prepared));
+        assert_eq!(matrix.len(), k.unwrap_or(6));
+        for (i, row) in matrix.iter().enumerate() {
+            assert!(mean[i].abs() < 1e-10);
+            for (j, x) in row.iter().enumerate() {
+                assert!((x - f64::from(u8::from(i == j))).abs() < 1e-9, "{k:?} {scale}: {i} {j} {x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_drop_removes_is_the_most_variance_and_the_rest_stays() {
+    let data = rows(500, 6, 1.0);
+    let (source, plain) = prepare(&data, 6, vec![ResolvedStep::CenterCorpus], VectorMetric::Dot);
+    let total: f64 = (0..6).map(|i| covariance(&processed(&source, &plain)).1[i][i]).sum();
+    let (_, whitened) = prepare(&data, 6, vec![ResolvedStep::Whiten(None)], VectorMetric::Dot);
+    let Statistic::Directions { divisor, .. } = &*whitened.statistics()[0].statistic else { panic!("directions") };
+    assert!(divisor.is_sorted_by(|a, b| a >= b));
+    for k in 1..6 {
+        let (_, dropped) = prepare(&data, 6, vec![ResolvedStep::Drop(k)], VectorMetric::Dot);
+        let left = processed(&source, &dropped);
+        assert_eq!(left[0].len(), 6, "drop keeps the dimension");
+        let left: f64 = (0..6).map(|i| covariance(&left).1[i][i]).sum();
+        let removed: f64 = divisor[..k].iter().map(|sd| sd * sd).sum();
+        assert!((total - removed - left).abs() < 1e-9 * total, "drop {k}");
+    }
+}
+
+#[test]
+fn a_constant_dimension_and_too_few_records_stay_finite() {
+    let mut data = rows(50, 4, 1.0);
+    data.chunks_mut(4).for_each(|row| row[2] = 0.1);
+    for step in [ResolvedStep::Standardize, ResolvedStep::Whiten(None), ResolvedStep::Drop(1)] {
+        for n in [0usize, 1, 2, 3, 50] {
+            let metric = VectorMetric::Euclidean;
+            let (source, prepared) = prepare(&data[..n * 4], 4, vec![step.clone()], metric);
+            let query = prepared.process(&[1.0, -2.0, 0.2, 0.5]).unwrap();
+            assert!(query.processed().iter().all(|x| x.is_finite()));
+            let found = processed(&source, &prepared);
+            assert!(found.iter().flatten().all(|x| x.abs() < 100.0), "{step} of {n}: {found:?}");
+        }
+        // Of one record nothing but the mean is there: no direction is left.
+        let (_, prepared) = prepare(&data[..4], 4, vec![step.clone()], VectorMetric::Cosine);
+        assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), [0], "{step}");
+    }
+    // A query that differs where no record does keeps a floored share of it, whatever the step divides by.
+    let (_, prepared) = prepare(&data, 4, vec![ResolvedStep::Standardize], VectorMetric::Dot);
+    let Statistic::Scale { divisor, .. } = &*prepared.statistics()[0].statistic else { panic!("divisors") };
+    let mut others = [divisor[0], divisor[1], divisor[3]];
+    others.sort_by(f64::total_cmp);
+    // The median of four with one zero is the mean of the two least of the others.
+    assert!((divisor[2] - 0.01 * (others[0] + others[1]) / 2.0).abs() < 1e-12, "{divisor:?}");
+}
+
+#[test]
+fn identical_records_are_divided_by_one() {
+    let data: Vec<f32> = [0.1f32, 0.7, 3.3].repeat(5000);
+    for step in [ResolvedStep::Standardize, ResolvedStep::Whiten(None)] {
+        let (_, prepared) = prepare(&data, 3, vec![step], VectorMetric::Dot);
+        let (Statistic::Scale { divisor, .. } | Statistic::Directions { divisor, .. }) =
+            &*prepared.statistics()[0].statistic
+        else {
+            panic!("divisors")
+        };
+        assert_eq!(divisor, &[1.0; 3]);
+    }
+}
+
+#[test]
+fn sides_have_means_of_their_own_behind_the_steps_before() {
+    let sample = SampleRows { name: "asked".into(), dimension: 2, rows: vec![0.0, 2.0, 3.0, 0.0, 0.0, 0.0].into() };
+    let steps = vec![ResolvedStep::Normalize, ResolvedStep::CenterSides(sample.clone())];
+    let (_, prepared) = prepare(&[2.0, 0.0, 4.0, 0.0], 2, steps, VectorMetric::Dot);
+    // The zero query has no direction, so that the mean is of (0, 1) and (1, 0).
+    let expected = Statistic::Sides { queries: vec![0.5, 0.5], records: vec![1.0, 0.0] };
+    assert_eq!(*prepared.statistics()[0].statistic, expected);
+    let nobody = SampleRows { rows: vec![0.0; 2].into(), ..sample };
+    let chain = Chain::new(vec![ResolvedStep::Normalize, ResolvedStep::CenterSides(nobody)], VectorMetric::Dot, 2);
+    let source = MemoryRows::new(&[1.0, 2.0], 2, ElementType::F32, 10);
+    let error = Prepared::compute(&chain.unwrap(), &source, &RowSet::from_range(0..1)).unwrap_err();
+    assert!(error.message().starts_with("step 2: no query of sample asked arrives"), "{error}");
+}
+
+#[test]
+fn given_statistics_are_used_as_they_are_and_checked() {
+    let given = |statistic| PlacedStatistic { step_idx: 0, statistic: Arc::new(statistic), count: 9 };
+    let source = MemoryRows::new(&[1.0, 2.0, 3.0, 5.0], 2, ElementType::F32, 10);
+    let live = RowSet::from_range(0..2);
+    let chain = Chain::new(vec![ResolvedStep::Standardize], VectorMetric::Dot, 2).unwrap();
+    let fine = given(Statistic::Scale { mean: vec![1.0, 1.0], divisor: vec![2.0, 4.0] });
+    let prepared = Prepared::compute_pinned(&chain, &source, &live, &[fine]).unwrap();
+    assert_eq!(processed(&source, &prepared), [[0.0, 0.25], [1.0, 1.0]]);
+    assert_eq!(prepared.statistics()[0].count, 9);
+    let tiny = given(Statistic::Scale { mean: vec![1.0, 1.0], divisor: vec![1e-200, 1.0] });
+    let error = Prepared::compute_pinned(&chain, &source, &live, &[tiny]).unwrap_err();
+    assert!(error.message().contains("values beyond 1e148"), "{error}");
+    assert!(Prepared::compute_pinned(&chain, &source, &live, &[given(Statistic::Mean(vec![0.0; 2]))]).is_err());
+}
+
+#[test]
+fn an_undirected_query_names_the_step_that_left_nothing() {
+    let steps = vec![ResolvedStep::Whiten(None), ResolvedStep::Truncate(1), ResolvedStep::Normalize];
+    let (_, prepared) = prepare(&[1.0, 2.0, 3.0, 2.0], 2, steps, VectorMetric::Cosine);
+    let error = prepared.process(&[2.0, 2.0]).unwrap_err();
+    assert!(error.message().ends_with("nothing is left of it at step 3 (normalize)"), "{error}");
+}
+
+#[test]
+fn hubs_lose_half_of_what_they_are_close_to_on_average() {
+    let sample = SampleRows { name: "asked".into(), dimension: 2, rows: vec![1.0, 0.0, 0.0, 0.0, 3.0, 4.0].into() };
+    let source = MemoryRows::new(&[2.0, 0.0, 0.0, 5.0, 0.0, 0.0], 2, ElementType::F32, 10);
+    let live = RowSet::from_range(0..3);
+    let chain = Chain::new(vec![], VectorMetric::Cosine, 2).unwrap();
+    let r = |k, row| {
+        let chain = chain.clone().with_csls(k, sample.clone()).unwrap();
+        let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+        assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), [2]);
+        prepared.hubness(source.rows().row(row)).unwrap()
+    };
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-15, "{a} {b}");
+    near(r(1, 0), 1.0);
+    near(r(1, 1), 0.8);
+    // Two queries have a direction: more than these cannot count.
+    near(r(2, 0), (1.0 + 0.6) / 2.0);
+    near(r(9, 1), (0.0 + 0.8) / 2.0);
+    let nobody = SampleRows { rows: vec![0.0; 4].into(), ..sample.clone() };
+    let error = Prepared::compute(&chain.clone().with_csls(1, nobody).unwrap(), &source, &live).unwrap_err();
+    assert!(error.message().starts_with("csls: no query of sample asked has a direction under this lens"), "{error}");
+}

@@ -1,0 +1,90 @@
+//! What `check` sees of saved lenses: what they pin, their calibrations, samples of queries.
+//!
+//! Owns the invariants between these tables: a lens pins exactly the statistics that are stored for it, a calibration
+//! belongs to its lens's version, a sample to a collection. It changes nothing.
+
+use super::Checker;
+use crate::catalog::{CatalogRead, tables};
+use crate::error::Result;
+use crate::store::lenses::check_calibration;
+use crate::store::samples::check_sample;
+use crate::types::{CollectionId, LensRecord, SampleDef};
+use std::collections::BTreeMap;
+
+impl Checker<'_> {
+    /// Lenses and what hangs on them.
+    pub(super) fn check_lenses(&mut self) -> Result<()> {
+        let lenses = self.core.read.range(&tables::LENSES, ..);
+        let lenses: BTreeMap<String, LensRecord> = self.keep(lenses)?.unwrap_or_default().into_iter().collect();
+        let mut pinned_count = 0;
+        for (name, lens) in &lenses {
+            if *name != lens.name {
+                self.find(format!("lens {name}"), format!("a lens named {name}"), lens.name.clone());
+            }
+            pinned_count += lens.pinned.len() as u64;
+            self.check_pinned(lens)?;
+        }
+        self.check_count(&tables::STATISTICS, pinned_count)?;
+        self.check_calibrations(&lenses)?;
+        self.check_samples()
+    }
+
+    /// Every statistic that a lens pins is there, with finite numbers.
+    fn check_pinned(&mut self, lens: &LensRecord) -> Result<()> {
+        for place in &lens.pinned {
+            let key = (place.collection, lens.name.clone(), place.step_idx);
+            let statistic = self.core.read.get(&tables::STATISTICS, &key);
+            let Some(statistic) = self.keep(statistic)? else { continue };
+            let what = format!("lens {}, step {}, collection {}", lens.name, place.step_idx + 1, place.collection);
+            match statistic {
+                None => self.find(what, "a statistic".to_string(), "none".to_string()),
+                Some(statistic) if !statistic.is_finite() => {
+                    self.find(what, "finite numbers".to_string(), "others".to_string());
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_calibrations(&mut self, lenses: &BTreeMap<String, LensRecord>) -> Result<()> {
+        let calibrations = self.core.read.range(&tables::CALIBRATIONS, ..);
+        for (name, calibration) in self.keep(calibrations)?.unwrap_or_default() {
+            let what = format!("calibration of lens {name}");
+            let version = lenses.get(&name).map(|lens| lens.version);
+            if version != Some(calibration.lens_version) {
+                let expected =
+                    version.map_or("a lens of that name".to_string(), |version| format!("version {version}"));
+                self.find(what.clone(), expected, format!("version {}", calibration.lens_version));
+            }
+            if let Err(error) = check_calibration(&calibration.map) {
+                self.find(what, "a map that never falls".to_string(), error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_samples(&mut self) -> Result<()> {
+        let samples = self.core.read.range(&tables::SAMPLES, ..);
+        let samples: Vec<(String, SampleDef)> = self.keep(samples)?.unwrap_or_default();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let collections = self.core.read.range(&tables::COLLECTIONS, ..);
+        let known: Vec<CollectionId> =
+            self.keep(collections)?.unwrap_or_default().into_iter().map(|(_, def)| def.id).collect();
+        for (name, sample) in samples {
+            let what = format!("sample {name}");
+            if name != sample.name {
+                self.find(what.clone(), format!("a sample named {name}"), sample.name.clone());
+            }
+            if let Err(error) = check_sample(&sample) {
+                self.find(what.clone(), "queries with texts or finite vectors".to_string(), error.to_string());
+            }
+            if !known.contains(&sample.collection) {
+                self.find(what, "a collection that is there".to_string(), format!("number {}", sample.collection));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Samples of queries, in a batch and in a snapshot.
+//!
+//! Owns what makes a sample one: as many texts and vectors as queries, for a view that its collection has. A sample
+//! that a saved lens uses (`center sides`, `csls`) cannot change under it. What it means to a view is decided above.
+
+use super::batch::Batch;
+use super::lenses::check_name;
+use super::snapshot::Snapshot;
+use crate::catalog::{CatalogRead, tables};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::suggest;
+use crate::types::{CollectionDef, SampleDef, Step, limits};
+
+/// What became of something that was stored under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// There was none of that name.
+    New,
+    /// It took the place of another.
+    Replaced,
+    /// The very same was there; nothing was written.
+    Unchanged,
+}
+
+impl Batch {
+    /// Stores a sample of queries, in place of one of the same name that no saved lens uses; its commit is filled in
+    /// here.
+    ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-sample-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// use simile::types::SampleDef;
+    /// use simile::{Record, Store};
+    /// let store = Store::create(dir.join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// batch.commit()?;
+    /// let collection = store.snapshot()?.collection("notes")?.def().id;
+    /// let (ids, texts) = (vec!["q1".to_string()], vec!["Where are my keys?".to_string()]);
+    /// let mut batch = store.begin()?;
+    /// batch.put_sample(SampleDef { ids, texts, ..SampleDef::new("asked", collection) })?;
+    /// batch.commit()?;
+    /// let answer = store.snapshot()?.query("find \"pockets\" in notes | center sides from asked | score dot")?.run()?;
+    /// assert_eq!(answer.hits().len(), 1);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name the query language could not say, for a sample without queries, for vectors
+    /// that are not one for each query or do not fit their view, and for a replacement that would change the meaning
+    /// of a saved lens; [`ErrorKind::NotFound`] for a collection or view that is not there; [`ErrorKind::Limit`] for a
+    /// sample that is too large.
+    pub fn put_sample(&mut self, mut sample: SampleDef) -> Result<Stored> {
+        check_sample(&sample)?;
+        self.check_place(&sample)?;
+        let old = self.tx()?.get(&tables::SAMPLES, &sample.name)?;
+        if old.as_ref().is_some_and(|old| old.is_same(&sample)) {
+            return Ok(Stored::Unchanged);
+        }
+        if old.is_some() {
+            let instead = "store the queries under another name";
+            self.refuse_under_lenses(&sample.name, &format!("drop the lens first, or {instead}"))?;
+        }
+        sample.commit = self.next_commit();
+        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
+        self.changed = true;
+        self.note(result)?;
+        Ok(if old.is_some() { Stored::Replaced } else { Stored::New })
+    }
+
+    /// Forgets a sample; false where there was none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a sample that a saved lens uses.
+    pub fn drop_sample(&mut self, name: &str) -> Result<bool> {
+        if self.tx()?.get(&tables::SAMPLES, &name.to_string())?.is_none() {
+            return Ok(false);
+        }
+        self.refuse_under_lenses(name, "drop the lens first")?;
+        let result = self.tx()?.remove(&tables::SAMPLES, &name.to_string());
+        self.changed = true;
+        self.note(result)
+    }
+
+    /// Refuses to change a sample that gives a saved lens its meaning.
+    fn refuse_under_lenses(&self, sample: &str, instead: &str) -> Result<()> {
+        let lenses = self.tx()?.range(&tables::LENSES, ..)?;
+        let uses = |step: &Step| matches!(step, Step::CenterSides(name) if name == sample);
+        for (lens, record) in lenses {
+            let how = if record.lens.steps.iter().any(uses) {
+                "center sides"
+            } else if record.lens.csls.as_ref().is_some_and(|(_, name)| name == sample) {
+                "csls"
+            } else {
+                continue;
+            };
+            let message = format!("sample {sample} is part of the saved lens {lens} (`{how}`): {instead}");
+            return Err(Error::invalid(message));
+        }
+        Ok(())
+    }
+
+    /// The collection is there, and so is the view the vectors are for.
+    fn check_place(&self, sample: &SampleDef) -> Result<()> {
+        let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
+        let in_batch = self.collections.iter().map(|state| &state.def);
+        let mut defs: Vec<&CollectionDef> = in_batch.chain(stored.iter().map(|(_, def)| def)).collect();
+        defs.retain(|def| def.id == sample.collection);
+        let Some(def) = defs.first() else {
+            return Err(Error::not_found(format!("there is no collection number {}", sample.collection)));
+        };
+        let Some(vectors) = &sample.vectors else { return Ok(()) };
+        let Some(view) = def.views.iter().find(|view| view.name == vectors.view) else {
+            let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
+            let nearest = suggest(&vectors.view, names.iter().copied());
+            let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+            return Err(Error::not_found(format!(
+                "{} has no view {:?}{meant} (views: {})",
+                def.name,
+                vectors.view,
+                names.join(", ")
+            )));
+        };
+        match view.dimension {
+            Some(dimension) if dimension != vectors.dimension => Err(Error::invalid(format!(
+                "sample {} has vectors of {} numbers, view {} of {} has {dimension}",
+                sample.name, vectors.dimension, view.name, def.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The sample of that name.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn sample(&self, name: &str) -> Result<Option<SampleDef>> {
+        self.core().read.get(&tables::SAMPLES, &name.to_string())
+    }
+
+    /// All samples, by name.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn samples(&self) -> Result<Vec<SampleDef>> {
+        Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
+    }
+}
+
+/// Refuses a sample that is none.
+pub(super) fn check_sample(sample: &SampleDef) -> Result<()> {
+    check_name("sample", &sample.name)?;
+    let refuse = |why: String| Err(Error::invalid(format!("sample {} {why}", sample.name)));
+    let count = sample.ids.len();
+    if count == 0 {
+        return refuse("has no queries".to_string());
+    }
+    if sample.texts.len() != count {
+        return refuse(format!("has {count} ids and {} texts", sample.texts.len()));
+    }
+    let Some(vectors) = &sample.vectors else {
+        if sample.texts.iter().all(String::is_empty) {
+            return refuse("has neither texts nor vectors".to_string());
+        }
+        return Ok(());
+    };
+    let dimension = vectors.dimension as usize;
+    if dimension == 0 || dimension > limits::DIMENSION || vectors.data.len() != count * dimension {
+        return refuse(format!(
+            "has {count} queries and {} numbers of vectors of dimension {dimension}",
+            vectors.data.len()
+        ));
+    }
+    if vectors.data.iter().any(|value| !value.is_finite()) {
+        return refuse("has a vector that is not finite".to_string());
+    }
+    // What the catalog may decode again later; ids and texts take their part of it.
+    let texts: usize = sample.ids.iter().chain(&sample.texts).map(|text| text.len() + 9).sum();
+    if vectors.data.len() * 4 + texts + 1_024 > limits::VALUE_BYTES {
+        let most = limits::VALUE_BYTES >> 20;
+        let message = format!("sample {} is larger than {most} MiB: a thousand queries are plenty", sample.name);
+        return Err(Error::new(ErrorKind::Limit, message));
+    }
+    Ok(())
+}
