@@ -94,14 +94,19 @@ pub(crate) fn run(
     let bound = plan.find.output.bound.as_ref().map(|bound| match bound.node {
         Bound::Above(bound) | Bound::Within(bound) => bound,
     });
+    let scan_bound = bound.and_then(|bound| plan.lens.scan_bound(bound));
     let mut notes = plan.notes.clone();
-    let found = plan.snapshot.install(|| match prepared(&plan, view)? {
-        Some(prepared) => scan_pairs(view, &prepared, &scanned, skip + top, bound, control),
+    let mut found = plan.snapshot.install(|| match prepared(&plan, view)? {
+        Some(prepared) => scan_pairs(view, &prepared, &scanned, skip + top, scan_bound, control),
         None => {
             notes.push(format!("view `{}` has no vectors yet", view.def().name));
             Ok(PairScan { symmetric: true, ..PairScan::default() })
         }
     })?;
+    let metric = plan.lens.shown_metric();
+    found.hits.iter_mut().for_each(|pair| pair.value = plan.lens.shown(pair.value));
+    let reaches = |value: f64, bound: f64| if metric.is_distance() { value <= bound } else { value >= bound };
+    found.hits.retain(|pair| bound.is_none_or(|bound| reaches(pair.value, bound)));
     if !found.symmetric {
         let note = "the lens treats queries and records differently: `a` is on the query side, and of the two directions \
                     of a pair the more similar one counts";
@@ -161,9 +166,8 @@ fn settle(snapshot: &Snapshot, pairs: &ast::Pairs, text: &str) -> Result<Plan> {
         }
         settled => settled?,
     };
-    let metric = plan.lens.def.metric;
-    if matches!(metric, Metric::Levenshtein | Metric::Probability) {
-        return Err(not_vectors(metric).into());
+    if plan.compares_texts() {
+        return Err(not_vectors(Metric::Levenshtein).into());
     }
     pairs.lens = plan.find.lens.clone();
     plan.statement = print(&Statement::Pairs(pairs));
@@ -183,7 +187,7 @@ fn records(plan: &Plan, found: &PairScan, skip: usize, top: usize) -> Result<Vec
         let missing = || Error::invalid(format!("row {row} was read and is not there"));
         records.get(&row).cloned().ok_or_else(missing)
     };
-    let metric = plan.lens.def.metric;
+    let metric = plan.lens.shown_metric();
     hits.into_iter()
         .map(|(place, pair)| {
             Ok(Pair { rank: place as u64 + 1, a: record(pair.a)?, b: record(pair.b)?, metric, value: pair.value })

@@ -16,6 +16,7 @@ use super::run::{Rows, rows_of};
 use super::scan::{Scored, count_before};
 use crate::error::{Error, Result};
 use crate::lens::trace;
+use crate::linalg::rows::RowRef;
 use crate::linalg::{scalar, stats};
 use crate::query::ast::{Find, LensBase, LensExpr, Name, Output, Spanned, Statement};
 use crate::query::{print, print_id, print_step};
@@ -40,8 +41,10 @@ pub struct Why {
     pub header: LensHeader,
     /// Whether the search ranks the record, or why not.
     pub standing: Standing,
-    /// Its score, or its distance where the metric is one; `None` without a vector or a direction.
+    /// Its score, or its distance where the lens's metric is one; `None` without a vector or a direction.
     pub value: Option<f64>,
+    /// Under `score probability`, what the lens's calibration reads the value as.
+    pub probability: Option<f64>,
     /// Its exact place among all that the search ranks, from 1, listed or not.
     pub rank: Option<u64>,
     /// Whether the answer lists it: ranked, within `above`, `within`, `skip` and `top`.
@@ -118,6 +121,8 @@ pub struct WhyPart {
     pub weight: f64,
     /// The lens.
     pub lens: LensHeader,
+    /// The metric that its value is of.
+    pub metric: Metric,
     /// Its own score or distance.
     pub value: Option<f64>,
     /// Length of the query's raw vector.
@@ -176,7 +181,7 @@ pub(crate) fn why(
     let site = Site::new(text);
     let plan = resolve(snapshot, find, text)?;
     let metric = plan.lens.def.metric;
-    if plan.blend.is_empty() && matches!(metric, Metric::Levenshtein | Metric::Probability) {
+    if plan.compares_texts() {
         let message = format!("`why` follows vectors through a lens; `score {}` is not one of them", metric.as_str());
         let span = find.lens.metric.as_ref().map_or(id.span.clone(), |metric| metric.span.clone());
         return Err(site.error("resolve::why_metric", message, &span).into());
@@ -228,6 +233,7 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
         header: plan.header(),
         standing,
         value,
+        probability: value.filter(|_| plan.lens.calibration.is_some()).map(|value| plan.lens.shown(value)),
         rank,
         listed: is_listed(plan, value, rank),
         ranked: allowed.and_not(&ready.undirected(&allowed)).len(),
@@ -257,6 +263,7 @@ fn is_listed(plan: &Plan, value: Option<f64>, rank: Option<u64>) -> bool {
     use crate::query::ast::Bound;
     let (Some(value), Some(rank)) = (value, rank) else { return false };
     let (skip, top) = plan.window();
+    let value = plan.lens.shown(value);
     let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
         Some(Bound::Above(bound)) => value >= bound,
         Some(Bound::Within(bound)) => value <= bound,
@@ -302,6 +309,7 @@ fn part(lens: &super::blend::ReadyLens<'_>, row: u32) -> Result<WhyPart> {
     let mut part = WhyPart {
         weight: lens.weight,
         lens: lens.plan.header(),
+        metric: lens.plan.lens.def.metric,
         value: None,
         query_norm: stats::norm(query),
         record_norm: raw.as_deref().map(stats::norm),
@@ -335,6 +343,12 @@ fn part(lens: &super::blend::ReadyLens<'_>, row: u32) -> Result<WhyPart> {
             WhyTerm { name, scalar: term.scalar, product: term.product, value: term.value }
         })
         .collect();
+    if let Some(row) = lens.view.vector(row)?
+        && let Some(hubness) = lens.prepared.hubness(RowRef::F32(&row))
+    {
+        let value = -0.5 * hubness;
+        part.terms.push(WhyTerm { name: "csls".to_string(), scalar: hubness, product: -0.5, value });
+    }
     finish_terms(&mut part, def.metric, lens, &raw);
     Ok(part)
 }

@@ -7,6 +7,7 @@ use super::json::{LensShape, lens_shape};
 use super::text::{cut, one_line, pad, thousands, width};
 use crate::cli::console::Style;
 use crate::exec::{Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
+use crate::types::Metric;
 use serde::{Serialize, Serializer};
 
 /// Most columns of a step's name.
@@ -29,7 +30,7 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
         out.extend(part_lines(part));
     }
     if let Some(background) = &why.background {
-        let what = if why.header.metric.is_distance() { "nearer than" } else { "above" };
+        let what = if metric_of(why).is_distance() { "nearer than" } else { "above" };
         let share = background.above * 100.0;
         let text = format!("{what} {share:.1} % of {} random pairs under this lens", thousands(background.pairs));
         out.push(row("background", &text, "background".len()));
@@ -38,10 +39,20 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
     out
 }
 
+/// The metric of the value; of a blend, whose score is a sum, `dot`.
+fn metric_of(why: &Why) -> Metric {
+    match why.parts.as_slice() {
+        [part] if why.header.blend.is_empty() => part.metric,
+        _ => why.header.metric,
+    }
+}
+
 fn headline(why: &Why) -> String {
-    let metric = why.header.metric;
+    let metric = metric_of(why);
     let word = if metric.is_distance() { "distance" } else { "score" };
-    let value = why.value.map(|value| format!("{word} {} = {}", number(value, metric), why.header.metric_name()));
+    let metric_name = why.parts.first().filter(|_| why.header.blend.is_empty());
+    let metric_name = metric_name.map_or(why.header.metric_name(), |part| part.metric.as_str());
+    let value = why.value.map(|value| format!("{word} {} = {metric_name}", number(value, metric)));
     let place = match (why.standing, why.rank) {
         (Standing::Ranked, Some(rank)) => {
             let listed = if why.listed { "" } else { ", not listed" };
@@ -53,7 +64,8 @@ fn headline(why: &Why) -> String {
         (Standing::Absent, _) => "not ranked: it has no vector in the view".to_string(),
         _ => String::new(),
     };
-    value.into_iter().chain([place]).collect::<Vec<_>>().join(" · ")
+    let probability = why.probability.map(|probability| format!("probability {probability:.3}"));
+    value.into_iter().chain(probability).chain([place]).collect::<Vec<_>>().join(" · ")
 }
 
 fn plain_line(why: &Why) -> Option<String> {
@@ -67,8 +79,8 @@ fn plain_line(why: &Why) -> Option<String> {
 
 fn part_line(part: &WhyPart) -> String {
     let name = one_line(part.lens.name.as_deref().unwrap_or(&part.lens.view));
-    let value = part.value.map_or("-".to_string(), |value| number(value, part.lens.metric));
-    format!("{} * {name}: {} {value}", crate::query::print_number(part.weight), part.lens.metric.as_str())
+    let value = part.value.map_or("-".to_string(), |value| number(value, part.metric));
+    format!("{} * {name}: {} {value}", crate::query::print_number(part.weight), part.metric.as_str())
 }
 
 fn part_lines(part: &WhyPart) -> Vec<String> {
@@ -80,7 +92,7 @@ fn part_lines(part: &WhyPart) -> Vec<String> {
     if let Some(sum) = part.sum {
         out.push(row("terms", &terms_title(part), columns));
         out.extend(part.terms.iter().map(|term| row(&format!("  {}", term.name), &term_text(term), columns)));
-        out.push(row("sum", &number(sum, part.lens.metric), columns));
+        out.push(row("sum", &number(sum, part.metric), columns));
     }
     out
 }
@@ -126,7 +138,7 @@ fn kept(change: &Change) -> String {
 }
 
 fn terms_title(part: &WhyPart) -> String {
-    if part.lens.metric.is_distance() { "of the squared distance".to_string() } else { "of the score".to_string() }
+    if part.metric.is_distance() { "of the squared distance".to_string() } else { "of the score".to_string() }
 }
 
 fn term_text(term: &WhyTerm) -> String {
@@ -147,6 +159,8 @@ struct Shape<'a> {
     score: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
     rank: Option<u64>,
     listed: bool,
     ranked: u64,
@@ -239,7 +253,7 @@ fn part_shape(part: &WhyPart) -> PartShape<'_> {
 impl Serialize for WhyDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let why = self.0;
-        let is_distance = why.header.metric.is_distance();
+        let is_distance = metric_of(why).is_distance();
         let shape = Shape {
             query: &why.statement,
             id: &why.id,
@@ -248,6 +262,7 @@ impl Serialize for WhyDocument<'_> {
             standing: why.standing.as_str(),
             score: why.value.filter(|_| !is_distance),
             distance: why.value.filter(|_| is_distance),
+            probability: why.probability,
             rank: why.rank,
             listed: why.listed,
             ranked: why.ranked,

@@ -9,7 +9,7 @@
 //! The bound: for unit vectors rounded to `f32` the product errs by at most `k(d)` (`linalg::simd`) and twice `2^-24`.
 //! With lengths `|u|`, `|y|` the key of a pair is `m |u| |y| p + o(u) + o(y)` (a score: `m = 1`, `o = 0`; minus a squared
 //! distance: `m = 2`, `o = -|.|^2`), and all that is `f64` errs by a part of `m |u| |y| <= m (|u|^2 + |y|^2)` and of the
-//! offsets, which each row carries as its slack.
+//! offsets, which each row carries as its slack. Under `csls` the record's offset is minus half of its `r`.
 
 use super::finish;
 use crate::error::Result;
@@ -260,10 +260,12 @@ impl<'a> Pass<'a> {
                     continue;
                 }
                 self.prepared.record_program().run(&mut record, Undirected::GoOn);
-                differs |= query.vector != record.vector;
+                // What corrects for hubs belongs to the record alone, so the sides differ.
+                let hubness = self.prepared.hubness(self.row(row)?);
+                differs |= hubness.is_some() || query.vector != record.vector;
                 part.rows.push(row);
-                self.push(&mut part.records, &record.vector);
-                self.push(&mut queries, &query.vector);
+                self.push(&mut part.records, &record.vector, -0.5 * hubness.unwrap_or(0.0));
+                self.push(&mut queries, &query.vector, 0.0);
             }
             Ok((part, queries, differs))
         };
@@ -284,10 +286,10 @@ impl<'a> Pass<'a> {
         Ok(all)
     }
 
-    fn push(&self, side: &mut Side, vector: &[f64]) {
+    fn push(&self, side: &mut Side, vector: &[f64], bonus: f64) {
         let norm = stats::norm(vector);
         let square = norm * norm;
-        let offset = if self.distance { -square } else { 0.0 };
+        let offset = if self.distance { -square } else { bonus };
         let part = 8.0 * (self.dimension + 32) as f64 * f64::EPSILON;
         side.push(vector, offset, part * (self.factor * square + offset.abs()) + f64::MIN_POSITIVE);
     }

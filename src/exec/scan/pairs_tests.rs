@@ -4,6 +4,7 @@ use super::pairs::{Limits, PairScan, ScoredPair, Wanted, scan_in_parts, scan_pai
 use crate::error::ErrorKind;
 use crate::lens::memory::MemoryRows;
 use crate::lens::program::Traveller;
+use crate::lens::step::SampleRows;
 use crate::lens::{Chain, Prepared, Projection, ResolvedStep, VectorMetric, oracle};
 use crate::types::control::{CancelToken, Control};
 use crate::types::{ElementType, ProjectionDef, RowSet};
@@ -48,6 +49,7 @@ struct Case {
     profile: Profile,
     seed: u64,
     steps: u8,
+    csls: bool,
     metric: VectorMetric,
     k: usize,
     filter: u64,
@@ -66,15 +68,29 @@ fn case() -> impl Strategy<Value = Case> {
     let profile = prop::sample::select(vec![Profile::Plain, Profile::Ties, Profile::FarMean, Profile::Mixed]);
     let rows = prop_oneof![1 => 0usize..4, 8 => 4usize..70];
     let shape = (rows, 2usize..20, any::<bool>(), profile, any::<u64>());
-    let lens = (0u8..8, metric);
+    let lens = (0u8..9, any::<bool>(), metric);
     let ask = (0usize..40, prop::bool::weighted(0.1), prop::sample::select(vec![1u64, 1, 2, 8]), any::<bool>());
     let limits = (prop::sample::select(vec![5usize, 20, 1000]), prop::sample::select(vec![10usize, 1 << 20]));
     (shape, lens, ask, limits).prop_map(
-        |((rows, dimension, half, profile, seed), (steps, metric), (k, all, filter, with_bound), limits)| {
+        |((rows, dimension, half, profile, seed), (steps, csls, metric), (k, all, filter, with_bound), limits)| {
             let half = half && !matches!(profile, Profile::Mixed);
             let k = if all { 10_000 } else { k };
             let (part_rows, unscored) = limits;
-            Case { rows, dimension, half, profile, seed, steps, metric, k, filter, with_bound, part_rows, unscored }
+            Case {
+                rows,
+                dimension,
+                half,
+                profile,
+                seed,
+                steps,
+                csls: csls && !metric.is_distance(),
+                metric,
+                k,
+                filter,
+                with_bound,
+                part_rows,
+                unscored,
+            }
         },
     )
 }
@@ -115,6 +131,7 @@ fn steps(case: &Case, random: &mut Random) -> Vec<ResolvedStep> {
         3 => vec![ResolvedStep::Normalize, ResolvedStep::CenterCorpus],
         4 => vec![project(false)],
         5 => vec![ResolvedStep::CenterCorpus, project(true)],
+        8 => vec![ResolvedStep::Standardize],
         6 => vec![project(true)],
         _ => vec![ResolvedStep::Center, ResolvedStep::Truncate(1 + case.dimension / 2)],
     }
@@ -161,9 +178,18 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let live: RowSet = (0..case.rows as u32).filter(|_| random.below(12) > 0).collect();
     let allowed = live.and(&(0..case.rows as u32).filter(|_| random.below(case.filter) == 0).collect());
     let chain = Chain::new(steps(case, &mut random), case.metric, case.dimension).unwrap();
-    let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+    let sample: Vec<f32> = (0..5 * case.dimension).map(|_| random.number() + 0.01).collect();
+    let chain = if case.csls {
+        let sample = SampleRows { name: "asked".into(), dimension: case.dimension, rows: sample.into() };
+        chain.with_csls(2, sample).unwrap()
+    } else {
+        chain
+    };
+    let Ok(prepared) = Prepared::compute(&chain, &source, &live) else {
+        return Err(TestCaseError::reject("no query of the sample has a direction"));
+    };
     let (full, undirected) = in_full(&source, &prepared, &allowed);
-    agrees_with_the_oracle(case, &source, &chain, &live, &full)?;
+    agrees_with_the_oracle(case, &source, &prepared, &live, &full)?;
     let bound = (case.with_bound && !full.is_empty()).then(|| full[case.seed as usize % full.len()].value);
     let reaches = |pair: &&ScoredPair| match bound {
         Some(bound) if case.metric.is_distance() => pair.value <= bound,
@@ -187,11 +213,10 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
 fn agrees_with_the_oracle(
     case: &Case,
     source: &MemoryRows,
-    chain: &Chain,
+    prepared: &Prepared,
     live: &RowSet,
     full: &[ScoredPair],
 ) -> Result<(), TestCaseError> {
-    let prepared = Prepared::compute(chain, source, live).unwrap();
     let mut row = Vec::new();
     let mut raw = |i: u32| {
         source.rows().row_f64(i as usize, &mut row);
@@ -199,7 +224,16 @@ fn agrees_with_the_oracle(
     };
     let records: Vec<Option<Vec<f64>>> = (0..case.rows as u32).map(|i| live.contains(i).then(|| raw(i))).collect();
     for pair in full.iter().step_by(1 + full.len() / 8) {
-        let verdict = oracle::evaluate(chain.steps(), case.metric, &records, &raw(pair.a), prepared.statistics());
+        let (chain, statistics) = (prepared.chain(), prepared.statistics());
+        let verdict = match chain.csls() {
+            None => oracle::evaluate(chain.steps(), case.metric, &records, &raw(pair.a), statistics),
+            Some(csls) => {
+                let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect();
+                let sample: Vec<Vec<f64>> = csls.sample.rows.chunks(csls.sample.dimension).map(wide).collect();
+                let asked = (csls.k, sample.as_slice());
+                oracle::evaluate_csls(chain.steps(), case.metric, &records, &raw(pair.a), statistics, asked)
+            }
+        };
         if verdict.on_the_line {
             return Err(TestCaseError::reject("rounding decides what has a direction"));
         }
