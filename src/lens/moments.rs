@@ -10,7 +10,7 @@ use super::tile::{self, Tile};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
 use crate::linalg::stats::{self, VectorSum};
-use crate::linalg::{matrix, simd};
+use crate::linalg::{matrix, scalar};
 use crate::types::RowSet;
 
 /// Rows that go into one product of a covariance.
@@ -54,7 +54,7 @@ fn raw_sum(source: &dyn RowSource, live: &RowSet) -> Result<VectorSum> {
                 if let (Some(RowRef::F32(a)), Some(RowRef::F32(b)), Some(RowRef::F32(c)), Some(RowRef::F32(d))) =
                     (row(0), row(1), row(2), row(3))
                 {
-                    simd::add_four(&mut sum.sum, [a, b, c, d]);
+                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
                 } else {
                     wide.fill(0.0);
                     for (i, out) in wide.chunks_exact_mut(dimension).enumerate() {
@@ -63,7 +63,7 @@ fn raw_sum(source: &dyn RowSource, live: &RowSet) -> Result<VectorSum> {
                     let (a, rest) = wide.split_at(dimension);
                     let (b, rest) = rest.split_at(dimension);
                     let (c, d) = rest.split_at(dimension);
-                    simd::add_four(&mut sum.sum, [a, b, c, d]);
+                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
                 }
                 sum.count += four.len() as u64;
             }

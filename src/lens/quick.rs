@@ -19,7 +19,7 @@ use super::fold;
 use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
-use crate::linalg::{RowsRef, matrix, simd, stats};
+use crate::linalg::{RowsRef, matrix, scalar, simd, stats};
 use std::ops::Range;
 
 /// Rows that are looked at together: enough that preparing the matrix for them costs little.
@@ -108,7 +108,7 @@ impl Factor {
                         panel[1].products(&right, &mut second);
                         first.iter_mut().zip(&second).for_each(|(sum, x)| *sum += x);
                         for (square, products) in squares.iter_mut().zip(first.chunks_exact(LANES)) {
-                            *square += simd::squared_sum(&products[..constant.len()], constant);
+                            *square += scalar::squared_sum(&products[..constant.len()], constant);
                         }
                     }
                 }
