@@ -70,21 +70,18 @@ pub fn dot_rows(w: &[f32], rows: RowsRef<'_>, out: &mut [f32]) {
     }
 }
 
-/// `out[i] = <w, row list[i]>` in `f32`, as [`dot_rows`] computes it; `list` ascends.
+/// `out[i] = <w, rows[i]>` in `f32`, as [`dot_rows`] computes it, for rows that lie anywhere.
 ///
 /// # Panics
-/// When `w` or `out` has the wrong length, or there is no such row.
-pub fn dot_listed(w: &[f32], rows: RowsRef<'_>, list: &[u32], out: &mut [f32]) {
-    assert!(w.len() == rows.dimension() && out.len() == list.len(), "shapes of a scan");
+/// When `out` or a row has the wrong length.
+pub fn dot_listed(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
+    assert!(out.len() == rows.len(), "shapes of a scan");
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
-        return match rows {
-            RowsRef::F32 { data, stride, .. } => x86::dot_listed_f32(w, data, stride, list, out),
-            RowsRef::F16 { data, stride, .. } => x86::dot_listed_f16(w, data, stride, list, out),
-        };
+        return x86::dot_listed(w, rows, out);
     }
-    for (out, &row) in out.iter_mut().zip(list) {
-        *out = dot_row(w, rows.row(row as usize));
+    for (out, &row) in out.iter_mut().zip(rows) {
+        *out = dot_row(w, row);
     }
 }
 
@@ -127,6 +124,24 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
         return x86::squared_distance_f64(a, b);
     }
     scalar::squared_distance_f64(a, b)
+}
+
+/// Sum of the squares of `a + b` in `f64`; the bits of [`scalar::squared_sum`].
+pub fn squared_sum(a: &[f32], b: &[f64]) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::squared_sum(a, b);
+    }
+    scalar::squared_sum(a, b)
+}
+
+/// Adds four `f32` vectors to a sum in `f64`; the bits of [`scalar::add_four`].
+pub fn add_four(sum: &mut [f64], rows: [&[f32]; 4]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::add_four(sum, rows);
+    }
+    scalar::add_four(sum, rows);
 }
 
 /// `out[i]` = row elements widened to `f32`; lengths are equal.
@@ -360,7 +375,7 @@ fn fallback_f16(w: &[f32], row: &[f16]) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "intrinsics and run-time dispatch; each site says why it is sound")]
 mod x86 {
-    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowTerms, scalar};
+    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, scalar};
     use half::f16;
     use std::arch::x86_64::{
         __m128i, __m256, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps,
@@ -399,11 +414,12 @@ mod x86 {
     dispatched! {
         dot_rows_f32 = dot_rows_f32_avx2(w: &[f32], data: &[f32], stride: usize, out: &mut [f32]);
         dot_rows_f16 = dot_rows_f16_avx2(w: &[f32], data: &[f16], stride: usize, out: &mut [f32]);
-        dot_listed_f32 = dot_listed_f32_avx2(w: &[f32], data: &[f32], stride: usize, list: &[u32], out: &mut [f32]);
-        dot_listed_f16 = dot_listed_f16_avx2(w: &[f32], data: &[f16], stride: usize, list: &[u32], out: &mut [f32]);
+        dot_listed = dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]);
         dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
+        squared_sum = squared_sum_avx2(a: &[f32], b: &[f64]) -> f64;
+        add_four = add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]);
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
         reaching = reaching_avx2(
             line: &Line, threshold: f32, products: &[f32], terms: RowTerms<'_>, out: &mut Vec<u32>
@@ -429,6 +445,16 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     fn squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
         scalar::squared_distance_f64(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn squared_sum_avx2(a: &[f32], b: &[f64]) -> f64 {
+        scalar::squared_sum(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]) {
+        scalar::add_four(sum, rows);
     }
 
     #[target_feature(enable = "avx2")]
@@ -514,25 +540,18 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    fn dot_listed_f32_avx2(w: &[f32], data: &[f32], stride: usize, list: &[u32], out: &mut [f32]) {
-        let row = |row: u32| &data[row as usize * stride..][..w.len()];
-        for (idx, (out, &this)) in out.iter_mut().zip(list).enumerate() {
-            if let Some(&later) = list.get(idx + ROWS_AHEAD) {
-                prefetch(row(later));
-            }
-            *out = dot_f32_avx2(w, row(this));
-        }
-    }
-
     #[target_feature(enable = "avx2,fma,f16c")]
-    fn dot_listed_f16_avx2(w: &[f32], data: &[f16], stride: usize, list: &[u32], out: &mut [f32]) {
-        let row = |row: u32| &data[row as usize * stride..][..w.len()];
-        for (idx, (out, &this)) in out.iter_mut().zip(list).enumerate() {
-            if let Some(&later) = list.get(idx + ROWS_AHEAD) {
-                prefetch(row(later));
+    fn dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
+        for (idx, (out, row)) in out.iter_mut().zip(rows).enumerate() {
+            match rows.get(idx + ROWS_AHEAD) {
+                Some(RowRef::F32(later)) => prefetch(later),
+                Some(RowRef::F16(later)) => prefetch(later),
+                None => {}
             }
-            *out = dot_f16_avx2(w, row(this));
+            *out = match row {
+                RowRef::F32(row) => dot_f32_avx2(w, &row[..w.len()]),
+                RowRef::F16(row) => dot_f16_avx2(w, &row[..w.len()]),
+            };
         }
     }
 
@@ -648,7 +667,7 @@ mod tests {
                 assert_eq!(dot, dot_row(&w, rows.row(i)), "one row or many are the same");
             }
             let mut listed = [0.0; 2];
-            dot_listed(&w, rows, &[0, 2], &mut listed);
+            dot_listed(&w, &[rows.row(0), rows.row(2)], &mut listed);
             assert_eq!(listed, [out[0], out[2]], "listed rows are the same");
         }
     }
@@ -739,6 +758,11 @@ mod tests {
             let b: Vec<f64> = values(d, 90 + d as u32).iter().map(|&x| f64::from(x) / 3.0).collect();
             assert_eq!(dot_f64(&a, &b).to_bits(), scalar::dot_f64(&a, &b).to_bits());
             assert_eq!(dot_mixed(&narrow, &b).to_bits(), scalar::dot_mixed(&narrow, &b).to_bits());
+            assert_eq!(squared_sum(&narrow, &b).to_bits(), scalar::squared_sum(&narrow, &b).to_bits());
+            let (mut fast, mut plain) = (a.clone(), a.clone());
+            add_four(&mut fast, [&narrow; 4]);
+            scalar::add_four(&mut plain, [&narrow; 4]);
+            assert!(fast.iter().zip(&plain).all(|(a, b)| a.to_bits() == b.to_bits()));
             let (fast, plain) = (squared_distance_f64(&a, &b), scalar::squared_distance_f64(&a, &b));
             assert_eq!(fast.to_bits(), plain.to_bits());
         }

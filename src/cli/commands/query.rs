@@ -8,6 +8,7 @@ use crate::cli::render::error::error_json;
 use crate::cli::render::explanation::render_reply;
 use crate::cli::render::format::{Format, csv, jsonl, markdown};
 use crate::cli::render::json::ReplyDocument;
+use crate::cli::render::pairs::{pairs_csv, pairs_jsonl, pairs_markdown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Param, Reply, Session, is_write};
 use crate::interchange::input::{LineReader, open};
@@ -100,6 +101,7 @@ fn is_empty(reply: &Reply) -> bool {
     match reply {
         Reply::Answer(answer) => answer.hits().is_empty(),
         Reply::Comparison(comparison) => comparison.columns.iter().all(|answer| answer.hits().is_empty()),
+        Reply::Pairs(pairs) => pairs.pairs.is_empty(),
         _ => false,
     }
 }
@@ -170,6 +172,9 @@ impl Runner {
             (Format::Csv, Reply::Answer(answer)) => csv(answer),
             (Format::Markdown, Reply::Answer(answer)) => markdown(answer),
             (Format::Jsonl, Reply::Comparison(comparison)) => comparison_jsonl(comparison),
+            (Format::Jsonl, Reply::Pairs(pairs)) => pairs_jsonl(pairs),
+            (Format::Csv, Reply::Pairs(pairs)) => pairs_csv(pairs),
+            (Format::Markdown, Reply::Pairs(pairs)) => pairs_markdown(pairs),
             (Format::Csv, Reply::Comparison(comparison)) => comparison_csv(comparison),
             (Format::Markdown, Reply::Comparison(comparison)) => comparison_markdown(comparison),
             (Format::Jsonl, reply) => return console.document(&ReplyDocument(reply)),

@@ -107,18 +107,14 @@ impl View {
 
 /// The first `{word}` of a template that looks like a placeholder and is none.
 fn other_placeholder(template: &str) -> Option<&str> {
-    let mut rest = template;
-    while let Some(start) = rest.find('{') {
-        rest = rest.get(start..)?;
-        let end = rest.find('}')? + 1;
-        let piece = rest.get(..end)?;
-        let piece = piece.get(piece.rfind('{')?..)?;
-        let word = piece.trim_matches(['{', '}']);
+    for (end, _) in template.match_indices('}') {
+        let before = template.get(..end)?;
+        let Some(start) = before.rfind('{') else { continue };
+        let word = before.get(start + 1..)?;
         let is_name = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
         if is_name && word != "text" {
-            return Some(piece);
+            return template.get(start..=end);
         }
-        rest = rest.get(end..)?;
     }
     None
 }
