@@ -49,6 +49,7 @@ pub use materialize::{Materialized, materialize};
 pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub(crate) use probability::map_text;
 pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};
 pub use why::{Background, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};
