@@ -33,7 +33,7 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
         let what = if metric_of(why).is_distance() { "nearer than" } else { "above" };
         let share = background.above * 100.0;
         let text = format!("{what} {share:.1} % of {} random pairs under this lens", thousands(background.pairs));
-        out.push(row("background", &text, "background".len()));
+        out.push(row("background", &text, why.parts.last().map_or(0, name_columns)));
     }
     out.push(format!(" {}", style.dim(milliseconds(why.elapsed.as_secs_f64() * 1e3))));
     out
@@ -84,9 +84,7 @@ fn part_line(part: &WhyPart) -> String {
 }
 
 fn part_lines(part: &WhyPart) -> Vec<String> {
-    let names = part.steps.iter().map(|step| width(&one_line(&step.step)));
-    let names = names.chain(part.terms.iter().map(|term| width(&one_line(&term.name)) + 2));
-    let columns = names.chain(["background".len()]).max().unwrap_or(0).min(NAME);
+    let columns = name_columns(part);
     let mut out = vec![row("before", &before(part), columns)];
     out.extend(part.steps.iter().map(|step| row(&step.step, &step_text(step), columns)));
     if let Some(sum) = part.sum {
@@ -95,6 +93,13 @@ fn part_lines(part: &WhyPart) -> Vec<String> {
         out.push(row("sum", &number(sum, part.metric), columns));
     }
     out
+}
+
+/// Columns that the names of a part's lines take.
+fn name_columns(part: &WhyPart) -> usize {
+    let names = part.steps.iter().map(|step| width(&one_line(&step.step)));
+    let names = names.chain(part.terms.iter().map(|term| width(&one_line(&term.name)) + 2));
+    names.chain(["background".len()]).max().unwrap_or(0).min(NAME)
 }
 
 fn row(name: &str, text: &str, columns: usize) -> String {

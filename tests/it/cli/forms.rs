@@ -9,7 +9,7 @@ const KEYS: &str = "find \"Where are my keys?\" in notes";
 fn lenses() -> Place {
     let place = notes();
     place.run(["query", "s", "let centered = center corpus"]).exits(0);
-    place.run(["query", "s", "let topic = normalize | truncate 20 | score dot"]).exits(0);
+    place.run(["query", "s", "let topic = truncate 20 | normalize | score dot"]).exits(0);
     place
 }
 
