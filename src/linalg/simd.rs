@@ -126,6 +126,24 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
     scalar::squared_distance_f64(a, b)
 }
 
+/// Sum of the squares of `a + b` in `f64`; the bits of [`scalar::squared_sum`].
+pub fn squared_sum(a: &[f32], b: &[f64]) -> f64 {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::squared_sum(a, b);
+    }
+    scalar::squared_sum(a, b)
+}
+
+/// Adds four `f32` vectors to a sum in `f64`; the bits of [`scalar::add_four`].
+pub fn add_four(sum: &mut [f64], rows: [&[f32]; 4]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::add_four(sum, rows);
+    }
+    scalar::add_four(sum, rows);
+}
+
 /// `out[i]` = row elements widened to `f32`; lengths are equal.
 pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
@@ -400,6 +418,8 @@ mod x86 {
         dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
+        squared_sum = squared_sum_avx2(a: &[f32], b: &[f64]) -> f64;
+        add_four = add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]);
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
         reaching = reaching_avx2(
             line: &Line, threshold: f32, products: &[f32], terms: RowTerms<'_>, out: &mut Vec<u32>
@@ -425,6 +445,16 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     fn squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
         scalar::squared_distance_f64(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn squared_sum_avx2(a: &[f32], b: &[f64]) -> f64 {
+        scalar::squared_sum(a, b)
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn add_four_avx2(sum: &mut [f64], rows: [&[f32]; 4]) {
+        scalar::add_four(sum, rows);
     }
 
     #[target_feature(enable = "avx2")]
@@ -728,6 +758,11 @@ mod tests {
             let b: Vec<f64> = values(d, 90 + d as u32).iter().map(|&x| f64::from(x) / 3.0).collect();
             assert_eq!(dot_f64(&a, &b).to_bits(), scalar::dot_f64(&a, &b).to_bits());
             assert_eq!(dot_mixed(&narrow, &b).to_bits(), scalar::dot_mixed(&narrow, &b).to_bits());
+            assert_eq!(squared_sum(&narrow, &b).to_bits(), scalar::squared_sum(&narrow, &b).to_bits());
+            let (mut fast, mut plain) = (a.clone(), a.clone());
+            add_four(&mut fast, [&narrow; 4]);
+            scalar::add_four(&mut plain, [&narrow; 4]);
+            assert!(fast.iter().zip(&plain).all(|(a, b)| a.to_bits() == b.to_bits()));
             let (fast, plain) = (squared_distance_f64(&a, &b), scalar::squared_distance_f64(&a, &b));
             assert_eq!(fast.to_bits(), plain.to_bits());
         }

@@ -1,6 +1,8 @@
 //! The program as people and programs use it: typical work and typical mistakes, exit codes, JSON shapes.
 
+mod forms;
 mod import;
+mod lenses;
 mod mistakes;
 mod processes;
 mod search;

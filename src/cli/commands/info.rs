@@ -94,8 +94,8 @@ fn lens_json(lens: &LensInfo) -> Json {
         "commit": lens.record.commit.0,
         "pinned_at": lens.pinned_at.map(|commit| commit.0),
         "stale_commits": lens.stale_commits,
-        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
         "calibration": lens.calibration,
+        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
     })
 }
 

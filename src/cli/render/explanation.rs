@@ -4,8 +4,10 @@
 
 use super::answer::{header_lines, milliseconds, notes, render_answer};
 use super::comparison::render_comparison;
+use super::pairs::render_pairs;
 use super::table::{Column, lines};
 use super::text::{count, pad, safe, width};
+use super::why::render_why;
 use crate::cli::console::Style;
 use crate::exec::{Explanation, Listing, Reply, Saved};
 use crate::types::Value;
@@ -15,6 +17,8 @@ pub(crate) fn render_reply(reply: &Reply, style: Style) -> Vec<String> {
     match reply {
         Reply::Answer(answer) => render_answer(answer, style),
         Reply::Comparison(comparison) => render_comparison(comparison, style),
+        Reply::Pairs(pairs) => render_pairs(pairs, style),
+        Reply::Why(why) => render_why(why, style),
         Reply::Explanation(explanation) => render_explanation(explanation, style),
         Reply::Saved(saved) => render_saved(saved, style),
         Reply::Dropped { name, commit } => vec![format!("dropped lens {} (commit {commit})", safe(name))],

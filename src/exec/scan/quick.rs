@@ -27,6 +27,8 @@ pub(super) struct Terms<'a> {
     /// Scalars of later groups that have shifts.
     extras: Vec<(usize, &'a [f32])>,
     last: Last<'a>,
+    /// Relative error of `S_0`, see `fold`.
+    alpha_error: f64,
 }
 
 /// The last term, which only some lenses have.
@@ -91,7 +93,7 @@ impl<'a> Terms<'a> {
             (_, (hubness, _)) if hubness.is_empty() => Last::None,
             (_, (hubness, errors)) => Last::Hub(Hub { hubness, errors, slack: up(slack) }),
         };
-        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last }
+        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last, alpha_error: scalars.alpha_error }
     }
 
     /// How many terms a row has beyond `S_0` and its reach.
@@ -117,6 +119,7 @@ impl<'a> Terms<'a> {
         if last > 0 {
             line.offset = query.shifts[last].product + tolerance * query.shifts[last].size;
         }
+        line.offset += self.alpha_error * query.norm * 1.01;
         if !matches!(self.last, Last::None) {
             factors.push(-1.0 / query.scale);
         }

@@ -119,15 +119,6 @@ fn lists_what_there_is() {
 }
 
 #[test]
-fn later_statements_are_refused_by_name() {
-    let (fixture, _) = words();
-    let mut session = Session::new(&fixture.store);
-    for statement in ["pairs in words | above 0.9", "why #w1: find #w9 in words"] {
-        assert_eq!(session.run(statement).unwrap_err().query().unwrap().code, "resolve::not_yet", "{statement}");
-    }
-}
-
-#[test]
 fn explain_says_what_is_done_and_analyze_measures_it() {
     let (fixture, _) = words();
     let mut session = Session::new(&fixture.store);
