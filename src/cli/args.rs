@@ -42,7 +42,8 @@ pub(super) fn command() -> Command {
         .infer_long_args(false)
         .args([json, progress, wait]);
     for entry in COMMANDS {
-        command = command.subcommand((entry.augment)(Command::new(entry.name).about(entry.help)));
+        // Last, because the arguments' own documentation would take its place.
+        command = command.subcommand((entry.augment)(Command::new(entry.name)).about(entry.help));
     }
     command
 }
@@ -87,6 +88,9 @@ mod tests {
     fn every_command_has_a_help_and_a_unique_name() {
         for (idx, entry) in COMMANDS.iter().enumerate() {
             assert!(!entry.help.is_empty() && !entry.help.ends_with('.'), "{}", entry.name);
+            let found =
+                command().find_subcommand(entry.name).and_then(|found| found.get_about().map(ToString::to_string));
+            assert_eq!(found.as_deref(), Some(entry.help));
             assert!(COMMANDS.iter().skip(idx + 1).all(|other| other.name != entry.name), "{} twice", entry.name);
         }
     }

@@ -147,17 +147,19 @@ pub(crate) fn parts(plan: &Plan) -> Vec<(f64, &Plan)> {
 /// A search readied for rows: each lens's records and query.
 pub(crate) struct Ready<'a> {
     views: Vec<&'a ViewSnapshot>,
-    lenses: Vec<ReadyLens>,
+    lenses: Vec<ReadyLens<'a>>,
 }
 
 /// One lens of it.
-pub(crate) struct ReadyLens {
-    weight: f64,
+pub(crate) struct ReadyLens<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) weight: f64,
+    pub(crate) view: &'a ViewSnapshot,
     view_idx: usize,
     /// The raw vector of the source in the view.
-    sum: source::Sum,
-    prepared: Arc<Prepared>,
-    query: ProcessedQuery,
+    pub(crate) sum: source::Sum,
+    pub(crate) prepared: Arc<Prepared>,
+    pub(crate) query: ProcessedQuery,
 }
 
 impl<'a> Ready<'a> {
@@ -182,9 +184,14 @@ impl<'a> Ready<'a> {
             };
             let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
             let query = process(plan, &prepared, &sum)?;
-            ready.lenses.push(ReadyLens { weight, view_idx, sum, prepared, query });
+            ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query });
         }
         Ok(Some(ready))
+    }
+
+    /// The lenses in the order written.
+    pub(crate) fn lenses(&self) -> &[ReadyLens<'a>] {
+        &self.lenses
     }
 
     /// As the scans take it.

@@ -7,6 +7,7 @@ use super::answer::Answer;
 use super::compare::{Comparison, compare_tree};
 use super::params::{Param, Params};
 use super::prepared::Query;
+use super::why::{Why, why_tree};
 use crate::error::Result;
 use crate::query::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Term};
 use crate::query::ast::{Name, Source as SourceTree, Spanned};
@@ -251,7 +252,7 @@ impl Lens {
     }
 
     /// Corrects the metric for hubs: takes off half the mean of the record's `neighbours` highest scores with the
-    /// queries of a stored sample (Conneau et al. 2018). It goes with the cosine where no metric was chosen before.
+    /// queries of a stored sample (Conneau et al. 2018). Choose the metric first; where none was, it is the cosine.
     ///
     /// ```
     /// use simile::Lens;
@@ -292,6 +293,10 @@ macro_rules! comparison {
 }
 
 impl Filter {
+    pub(crate) fn into_expr(self) -> Expr {
+        self.expr
+    }
+
     comparison! {
         /// `field = value`
         eq => Eq;
@@ -476,6 +481,32 @@ impl FindBuilder {
     pub fn compare<N: Into<String>>(self, lenses: impl IntoIterator<Item = N>) -> Result<Comparison> {
         let lenses = lenses.into_iter().map(|name| name.into().into()).collect();
         compare_tree(&self.snapshot, lenses, self.find, &self.params)
+    }
+
+    /// Says where the score of the record `id` comes from.
+    ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-why-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// # use simile::{Lens, Record, Source, Store};
+    /// # let store = Store::create(dir.join("notes.simile"))?;
+    /// # let mut batch = store.begin()?;
+    /// # batch.collection("notes")?.insert(Record::new("n1", "I left them in my pocket"))?;
+    /// # batch.collection("notes")?.insert(Record::new("n2", "The locksmith opens at nine"))?;
+    /// # batch.commit()?;
+    /// let find = store.snapshot()?.find(Source::text("pockets")).in_collection("notes");
+    /// let why = find.lens(Lens::view("raw").center_corpus().cosine()).why("n2")?;
+    /// assert_eq!(why.rank, Some(2));
+    /// assert!((why.parts[0].sum.unwrap() - why.value.unwrap()).abs() < 1e-12);
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::run`]; an id that the collection does not have.
+    pub fn why(self, id: impl Into<String>) -> Result<Why> {
+        why_tree(&self.snapshot, id.into(), self.find, &self.params)
     }
 
     /// The prepared search, to be run more than once.

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::lens::RowSource;
 use crate::query::ast::Bound;
 use crate::query::print_expr;
+use crate::storage::resident::resident;
 use crate::types::control::Control;
 use crate::types::{Metric, ViewKind};
 use std::time::Duration;
@@ -34,6 +35,26 @@ pub struct Explanation {
     pub plan: Option<PlanInfo>,
     /// Time from binding to answer; only `analyze` measures.
     pub elapsed: Option<Duration>,
+    /// Memory of the process after the search; only `analyze` measures, and only where the system says.
+    pub memory: Option<Memory>,
+}
+
+/// Memory of this process as the operating system counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Bytes in memory, mapped files included.
+    pub resident_bytes: u64,
+    /// Those of them that are pages of mapped files: the system takes them back when it needs room.
+    pub mapped_bytes: u64,
+}
+
+impl Memory {
+    /// Of this process, now.
+    fn now() -> Option<Memory> {
+        let resident = resident()?;
+        Some(Memory { resident_bytes: resident.bytes, mapped_bytes: resident.mapped_bytes })
+    }
 }
 
 /// One stage of a search.
@@ -102,6 +123,7 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
         notes,
         plan: answer.map(|answer| answer.plan),
         elapsed: answer.map(|answer| answer.elapsed),
+        memory: if analyze { Memory::now() } else { None },
     })
 }
 

@@ -8,6 +8,7 @@ pub mod scan;
 
 mod analyze;
 mod answer;
+mod background;
 mod blend;
 mod builder;
 mod compare;
@@ -17,6 +18,7 @@ mod filter;
 mod matching;
 mod materialize;
 mod names;
+mod pairs;
 mod params;
 mod path;
 mod pinned;
@@ -31,6 +33,7 @@ mod session;
 mod source;
 mod steps;
 mod texts;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -41,9 +44,12 @@ pub use answer::{
 };
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
-pub use explain::{Explanation, Stage};
+pub use explain::{Explanation, Memory, Stage};
 pub use materialize::{Materialized, materialize};
+pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};
 pub use prepared::Query;
+pub(crate) use probability::map_text;
 pub use sample::SampleHeader;
 pub use session::{Listing, Reply, Saved, Session, is_write};
+pub use why::{Background, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};

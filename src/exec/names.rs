@@ -64,11 +64,6 @@ impl<'a> Site<'a> {
         ))
     }
 
-    /// An error for what the language knows and this version does not do yet.
-    pub(crate) fn not_yet(&self, what: &str, span: &Range<usize>) -> QueryError {
-        self.error("resolve::not_yet", format!("{what} is not available in this version of simile"), span)
-    }
-
     /// Adds the statement with `changes` made to it; they are ascending, disjoint and inside the text. A tree
     /// that was not parsed has no places to change and gets no correction.
     pub(crate) fn respell(&self, error: QueryError, changes: &[(Range<usize>, String)]) -> QueryError {

@@ -5,11 +5,12 @@
 //! scored from the raw rows.
 
 use super::plan::Plan;
-use super::scan::{ScanResult, StandIn, scan, scan_batch, scan_stand_in};
+use super::scan::{ScanResult, StandIn, Watched, scan, scan_batch, scan_stand_in};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource};
 use crate::store::ViewSnapshot;
 use crate::types::RowSet;
+use crate::types::control::Control;
 use std::sync::Arc;
 
 /// Rows that are scored in full for want of a kept one: at most one in so many, and a few always.
@@ -67,12 +68,15 @@ pub(crate) fn scan_by_path(
     queries: &[ProcessedQuery],
     allowed: &RowSet,
     wanted: (usize, Option<f64>),
+    control: &Control,
 ) -> Result<(Vec<ScanResult>, &'static str)> {
     let (k, bound) = wanted;
     let path = choose(plan, view)?;
+    let view = &Watched::new(view, control);
     if let Path::Materialized(kept) = path {
         let found = over_kept(plan, kept, prepared).and_then(|over| {
-            let rows = StandIn { source: kept, prepared: &over, element: kept.def().element };
+            let source = &Watched::new(kept, control);
+            let rows = StandIn { source, prepared: &over, element: kept.def().element };
             let unkept = prepared.directed().len() - rows.speaks_for(prepared.directed()).len();
             if unkept > UNKEPT_ROWS.max(prepared.directed().len() / UNKEPT_SHARE) {
                 return Ok(None);

@@ -128,10 +128,13 @@ pub(crate) fn reach(map: &CalibrationMap, least: f64) -> Reach {
     }
 }
 
-/// The map in words, over the metric below it.
+/// The map in words, over the score below it.
 pub(crate) fn map_text(calibration: &Calibration, lens: &LensDef) -> String {
-    let sign = if lens.metric.is_distance() { "-" } else { "" };
-    let metric = format!("{sign}{}", lens.metric.as_str());
+    let metric = match (&lens.csls, lens.metric.is_distance()) {
+        (Some(_), _) => "csls".to_string(),
+        (None, true) => format!("-{}", lens.metric.as_str()),
+        (None, false) => lens.metric.as_str().to_string(),
+    };
     match &calibration.map {
         CalibrationMap::Logistic { scale, bias } => {
             let operator = if bias.is_sign_negative() { "-" } else { "+" };

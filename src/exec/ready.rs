@@ -1,14 +1,16 @@
 //! What a lens needs to know about the records before it can be searched, wherever it comes from.
 //!
-//! Owns how a settled lens becomes a [`Prepared`]: kept from an earlier search, or computed. Keys name everything the
-//! scalars depend on, so that nothing stale is ever found.
+//! Owns how a settled lens becomes a [`Prepared`]: kept from an earlier search, extended from one at an earlier commit,
+//! read from what writers keep, or computed. Keys name everything the scalars depend on, so that nothing stale is ever
+//! found.
 
 use super::pinned;
 use super::plan::PlannedLens;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::{Chain, Prepared, RowSource, StoredScalars, VectorMetric};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
-use std::sync::Arc;
+use crate::types::SegmentEntry;
+use std::sync::{Arc, Weak};
 
 /// The chain of `lens` over `view`; `None` where the view has no vectors yet.
 ///
@@ -27,10 +29,7 @@ pub(crate) fn chain(view: &ViewSnapshot, lens: &PlannedLens) -> Result<Option<Ch
 /// Everything the scalars depend on: rows (view and commit), chain, and whose pinned statistics.
 fn cache_key(view: &ViewSnapshot, lens: &PlannedLens, chain: &Chain) -> Vec<u8> {
     let (view_id, commit) = view.identity();
-    let pinned = match (&lens.saved_name, &lens.pinning) {
-        (Some(name), Some(pinning)) if !pinning.statistics.is_empty() => name.as_str(),
-        _ => "",
-    };
+    let pinned = pinning_name(lens);
     format!("prepared {view_id} {commit} {:032x} {pinned}", chain.fingerprint()).into_bytes()
 }
 
@@ -44,8 +43,18 @@ pub(crate) fn prepared(
     lens: &PlannedLens,
     chain: &Chain,
 ) -> Result<Arc<Prepared>> {
-    let make = || {
+    let segments: Vec<SegmentEntry> = view.segments().cloned().collect();
+    let latest_key = latest_key(view, lens, chain);
+    let make = || -> Result<(Prepared, usize)> {
         let pinned = pinned::statistics(snapshot, lens)?;
+        let latest = snapshot.cache().get::<Latest>(&latest_key);
+        if let Some(earlier) =
+            latest.filter(|latest| latest.rows_stand_in(&segments)).and_then(|it| it.prepared.upgrade())
+        {
+            let prepared = earlier.extend(view, view.present(), &pinned)?;
+            let bytes = prepared.bytes();
+            return Ok((prepared, bytes));
+        }
         let collection = collection_of(snapshot, view)?;
         let kept = match &collection {
             Some(collection) => scalars(snapshot, collection, lens)?,
@@ -57,7 +66,46 @@ pub(crate) fn prepared(
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     };
-    snapshot.cache().get_or_insert_with(&cache_key(view, lens, chain), make)
+    let key = cache_key(view, lens, chain);
+    if let Some(known) = snapshot.cache().get(&key) {
+        return Ok(known);
+    }
+    let prepared = snapshot.cache().get_or_insert_with(&key, make)?;
+    let bytes = segments.len() * size_of::<SegmentEntry>() + size_of::<Latest>();
+    let latest = Latest { prepared: Arc::downgrade(&prepared), segments };
+    snapshot.cache().insert(&latest_key, Arc::new(latest), bytes);
+    Ok(prepared)
+}
+
+/// What was prepared last of a lens, and the files its rows were in. It does not keep the other from being forgotten.
+struct Latest {
+    prepared: Weak<Prepared>,
+    segments: Vec<SegmentEntry>,
+}
+
+impl Latest {
+    /// Whether its rows are what they were, and under the same numbers: rows that are written anew come in new files.
+    fn rows_stand_in(&self, segments: &[SegmentEntry]) -> bool {
+        self.segments.len() <= segments.len()
+            && self
+                .segments
+                .iter()
+                .zip(segments)
+                .all(|(old, new)| (old.id, old.first_row) == (new.id, new.first_row) && old.rows <= new.rows)
+    }
+}
+
+/// What [`Latest`] is kept under: all that is in [`cache_key`] but the commit.
+fn latest_key(view: &ViewSnapshot, lens: &PlannedLens, chain: &Chain) -> Vec<u8> {
+    format!("latest {} {:032x} {}", view.identity().0, chain.fingerprint(), pinning_name(lens)).into_bytes()
+}
+
+/// The saved lens whose statistics are used; nothing where they are this commit's.
+fn pinning_name(lens: &PlannedLens) -> &str {
+    match (&lens.saved_name, &lens.pinning) {
+        (Some(name), Some(pinning)) if !pinning.statistics.is_empty() => name,
+        _ => "",
+    }
 }
 
 /// Whether [`prepared`] has nothing left to compute.

@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 /// Searches of a batch that one task processes or answers, at least.
 const TASK_ANSWERS: usize = 8;
 
+/// Records that one task reads, at least.
+const TASK_RECORDS: usize = 24;
+
 /// What one search came to.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -176,7 +179,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
                 sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
             timings.fold = clock.lap();
             control.checkpoint()?;
-            let found = scan_rows(plan, view, &prepared, &rows, &queries)?;
+            let found = scan_rows(plan, view, &prepared, &rows, &queries, control)?;
             let queries = queries.into_iter().map(|query| query.map(|_| ())).collect();
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
@@ -223,12 +226,13 @@ fn scan_rows(
     prepared: &Prepared,
     rows: &Rows,
     queries: &[Result<ProcessedQuery>],
+    control: &Control,
 ) -> Result<(Vec<Vec<Scored>>, &'static str)> {
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
     let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));
-    let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound))?;
+    let (found, path) = scan_by_path(plan, view, prepared, &directed, &allowed, (skip + top, bound), control)?;
     Ok((found.into_iter().map(|found| found.hits).collect(), path))
 }
 
@@ -265,15 +269,15 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 /// The records of what was found, best first, within the plan's window.
 pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
-    let mut hits = Vec::new();
     let metric = plan.lens.shown_metric();
     let shown = found.into_iter().map(|hit| Scored { value: plan.lens.shown(hit.value), ..hit });
     // A bound on a probability was only an estimate for the score below it.
     let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
     let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
-    for (place, hit) in kept.enumerate().skip(skip).take(top) {
+    let listed: Vec<(usize, Scored)> = kept.enumerate().skip(skip).take(top).collect();
+    let hit = |(place, hit): (usize, Scored)| {
         let record = plan.collection.record(RowId(hit.row))?;
-        hits.push(Hit {
+        Ok(Hit {
             rank: place as u64 + 1,
             metric,
             value: hit.value,
@@ -282,9 +286,9 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
             id: record.id,
             text: record.text,
             fields: record.fields,
-        });
-    }
-    Ok(hits)
+        })
+    };
+    listed.into_par_iter().with_min_len(TASK_RECORDS).map(hit).collect()
 }
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.

@@ -7,16 +7,18 @@ use super::answer::Answer;
 use super::compare::{Comparison, compare};
 use super::explain::Explanation;
 use super::names::Site;
+use super::pairs::{self, Pairs};
 use super::params::{Param, Params};
 use super::pinned::pin;
 use super::prepared::Query;
 use super::resolve::{can_be_saved, flatten, no_such_lens};
+use super::why::{Why, why};
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
 use crate::query::{parse, print, print_lens};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, LensDef, LensRecord, RowId, RowSet, Step, Value};
+use crate::types::{CommitNumber, DerivedKind, LensDef, LensRecord, RowId, RowSet, Step, Value};
 use std::ops::Range;
 
 /// What a statement answers.
@@ -27,6 +29,10 @@ pub enum Reply {
     Answer(Box<Answer>),
     /// `compare`
     Comparison(Box<Comparison>),
+    /// `pairs`
+    Pairs(Box<Pairs>),
+    /// `why`
+    Why(Box<Why>),
     /// `explain`
     Explanation(Box<Explanation>),
     /// `let`
@@ -182,12 +188,17 @@ impl Session {
             Statement::Let { name, lens } => self.save(&snapshot, &name, &lens, &site),
             Statement::Drop { name } => self.remove(&snapshot, &name, &site),
             Statement::Show(what) => Ok(Reply::Listing(self.show(&snapshot, &what, &site)?)),
-            Statement::Pairs(pairs) => Err(later("`pairs`", &site, &pairs.collection.span)),
+            Statement::Pairs(pairs) => {
+                let pairs = pairs::run(&snapshot, &pairs, text, &self.params, &self.control)?;
+                Ok(Reply::Pairs(Box::new(pairs)))
+            }
             Statement::Compare { lenses, find } => {
                 let comparison = compare(&snapshot, &lenses, &find, text, &self.params, &self.control)?;
                 Ok(Reply::Comparison(Box::new(comparison)))
             }
-            Statement::Why { id, .. } => Err(later("`why`", &site, &id.span)),
+            Statement::Why { id, find } => {
+                Ok(Reply::Why(Box::new(why(&snapshot, &id, &find, text, &self.params, &self.control)?)))
+            }
         }
     }
 
@@ -272,10 +283,6 @@ impl Session {
     }
 }
 
-fn later(what: &str, site: &Site<'_>, span: &Range<usize>) -> Error {
-    site.not_yet(what, span).into()
-}
-
 fn count(number: u64) -> Value {
     // Counts of rows and bytes stay far below 2^63.
     Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
@@ -334,6 +341,7 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
             let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
             let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
             let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
+            let materialized = materialized(snapshot, &lens)?;
             Ok(vec![
                 lens.name.into(),
                 print_lens(&lens.lens).into(),
@@ -341,11 +349,27 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
                 pinned.map_or(Value::Null, count),
                 behind,
                 calibration,
+                materialized,
             ])
         })
         .collect::<Result<_>>()?;
-    let columns = vec!["lens", "stages", "version", "statistics of commit", "commits behind", "calibration"];
+    let columns =
+        vec!["lens", "stages", "version", "statistics of commit", "commits behind", "calibration", "materialized"];
     Ok(Listing { what: "lenses", columns, rows })
+}
+
+/// The processed rows that are kept of a lens, in words: `packages: 64 f32, 3.8 MB`.
+fn materialized(snapshot: &Snapshot, lens: &LensRecord) -> Result<Value> {
+    let mut kept = Vec::new();
+    for def in snapshot.collections() {
+        for info in snapshot.collection(&def.name)?.derived_info(lens)? {
+            if info.kind == DerivedKind::Rows {
+                let (element, megabytes) = (info.element.as_str(), info.bytes as f64 / 1e6);
+                kept.push(format!("{}: {} {element}, {megabytes:.1} MB", info.collection, info.dimension));
+            }
+        }
+    }
+    Ok(if kept.is_empty() { Value::Null } else { kept.join("; ").into() })
 }
 
 fn show_samples(snapshot: &Snapshot) -> Result<Listing> {

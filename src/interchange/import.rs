@@ -11,7 +11,7 @@ use super::npy_header::Element;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, CollectionWriter, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
-use crate::types::{ElementType, Record, ViewKind};
+use crate::types::{ElementType, Record, Value, ViewKind};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -140,6 +140,8 @@ struct Run<'o> {
     /// Lines whose id was taken, to be told by whom at the end: (position in `skipped`, id).
     taken: Vec<(usize, String)>,
     any_text: bool,
+    /// The first whole number that no integer holds: its line and field.
+    large: Option<(u64, String)>,
     at_end: bool,
 }
 
@@ -160,6 +162,7 @@ impl<'o> Run<'o> {
             committed: 0,
             taken: Vec::new(),
             any_text: false,
+            large: None,
             at_end: false,
         }
     }
@@ -306,6 +309,9 @@ impl<'o> Run<'o> {
                 record.vectors.insert(self.spec.vector_view.clone(), row);
             }
             self.any_text |= !record.text.is_empty();
+            if let Some(field) = beyond_integers(&record, line.bytes) {
+                self.large.get_or_insert_with(|| (number, field.to_string()));
+            }
             record
         });
         Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, ErrorKind::Invalid, None)))))
@@ -407,8 +413,23 @@ impl<'o> Run<'o> {
             let field = &self.spec.text;
             self.report.notes.push(format!("no record has a text in `{field}` (is it in another field? --text FIELD)"));
         }
+        if let Some((line, field)) = &self.large {
+            self.report.notes.push(format!(
+                "line {line} `{field}`: a whole number beyond 64 bits was kept as the nearest float; as text it keeps its digits"
+            ));
+        }
         self.report
     }
+}
+
+/// The field of a record that came as a whole number too large for an integer, and so became a float.
+fn beyond_integers<'r>(record: &'r Record, line: &[u8]) -> Option<&'r str> {
+    let is_large = |value: &Value| matches!(value, Value::Float(value) if value.abs() >= 9.2e18);
+    let (field, _) = record.fields.iter().find(|(_, value)| is_large(value))?;
+    // Written with a point or an exponent it was meant as a float.
+    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E');
+    let is_whole = |piece: &[u8]| piece.len() >= 19 && piece.iter().all(u8::is_ascii_digit);
+    line.split(|byte| !is_number(byte)).any(is_whole).then_some(field.as_str())
 }
 
 /// The first line of `input` on which each of the `wanted` ids stands.

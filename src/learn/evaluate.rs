@@ -143,7 +143,8 @@ fn discounted(gains: impl Iterator<Item = i64>) -> f64 {
 /// One line of a TREC run, without the line break: `qid Q0 id rank score tag`.
 ///
 /// Runs are ordered by falling score, so a distance is written with its sign turned. Fields of a run are
-/// separated by blanks: white space inside an id would shift the columns and is written as `_`.
+/// separated by blanks: white space inside an id would shift the columns, so its bytes are written as `%20` and the
+/// like, and a `%` as `%25` where it could be taken for one of these; two ids never become one.
 ///
 /// ```
 /// use simile::learn::evaluate::run_line;
@@ -156,8 +157,20 @@ pub fn run_line(query_id: &str, id: &str, rank: usize, value: f64, is_distance: 
     format!("{} Q0 {} {rank} {score} {}", column(query_id), column(id), column(tag))
 }
 
+/// `text` without white space; decoding every `%XX` gives it back.
 fn column(text: &str) -> String {
-    text.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect()
+    let mut out = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        let follows = text.as_bytes().get(at + 1..at + 3);
+        let is_escape = c == '%' && follows.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        if c.is_whitespace() || is_escape {
+            let mut bytes = [0; 4];
+            out.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -220,8 +233,37 @@ mod tests {
     }
 
     #[test]
+    fn two_ids_never_become_one_column() {
+        let decoded = |text: &str| {
+            let mut bytes = Vec::new();
+            let mut rest = text.as_bytes();
+            while let [first, tail @ ..] = rest {
+                let hex = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+                match (first, hex(0), hex(1)) {
+                    (b'%', Some(high), Some(low)) => {
+                        bytes.push((high * 16 + low) as u8);
+                        rest = &tail[2..];
+                    }
+                    _ => {
+                        bytes.push(*first);
+                        rest = tail;
+                    }
+                }
+            }
+            String::from_utf8(bytes).unwrap()
+        };
+        for id in ["a b", "a_b", "a%20b", "50%", "%", "% 2", "%2 0", "%%20", "a\u{2003}b", "\u{a0}", "%é", "é\t"] {
+            let written = column(id);
+            assert!(!written.contains(char::is_whitespace), "{written:?}");
+            assert_eq!(decoded(&written), id, "{written}");
+        }
+        // Ids without white space that could not be misread stay as they are.
+        assert_eq!((column("50%"), column("a_b")), ("50%".to_string(), "a_b".to_string()));
+    }
+
+    #[test]
     fn run_lines_turn_distances_and_keep_their_columns() {
-        assert_eq!(run_line("q 1", "a\tb", 3, 0.0, true, "t"), "q_1 Q0 a_b 3 0 t");
+        assert_eq!(run_line("q 1", "a\tb", 3, 0.0, true, "t"), "q%201 Q0 a%09b 3 0 t");
         let line = run_line("q", "id", 1, 0.1 + 0.2, false, "t");
         assert_eq!(line.split(' ').nth(4).unwrap().parse::<f64>().unwrap(), 0.1 + 0.2);
     }

@@ -36,6 +36,9 @@
 //!
 //! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
 //!
+//! Where `S_0` comes from `f32` products (`quick`: chains that end with their one normalization), its relative error `a`
+//! adds `a |u|`, since then `|S_0 (<w, x> + h_0)| <= |u|`.
+//!
 //! With `csls` the score is lowered by half of `r(x)`, the mean of the `k` highest scores of the record with a sample's
 //! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by at
 //! most the bound above for the worst of these queries (and what rounding `r` itself costs); half of that is added.
@@ -94,44 +97,65 @@ pub(crate) struct RecordScalars<'a> {
     /// `r(x)` where the chain corrects for hubs, and how far it may be off.
     pub hub: f64,
     pub hub_error: f64,
+    /// Relative error of `alpha` beyond its rounding, where the chain ends with its one normalization.
+    pub alpha_error: f64,
+}
+
+/// What a vector on the processed side becomes on the side of the raw rows.
+#[derive(Debug)]
+pub(super) struct Adjoint {
+    /// `L'u`.
+    pub vector: Vec<f64>,
+    /// `h_g` and `s_g`.
+    pub shifts: Vec<Shift>,
+    /// `F`.
+    pub growth: f64,
+    /// `t`.
+    pub tolerance: f64,
+}
+
+/// Carries `v` backward through the record side's operations on rows of dimension `dimension`.
+pub(super) fn adjoint(mut v: Vec<f64>, record: &Program, dimension: usize) -> Adjoint {
+    let mut shifts = vec![Shift::default(); record.normalizations() + 1];
+    let (mut group, mut growth) = (shifts.len() - 1, 1.0);
+    let mut scratch = Vec::new();
+    let (mut widest, mut roundings) = (dimension.max(v.len()), 2.0);
+    for op in record.ops.iter().rev() {
+        match op {
+            Op::OwnMean => subtract_own_mean(&mut v),
+            Op::Shift(mean) => {
+                shifts[group].product -= simd::dot_f64(&v, mean);
+                shifts[group].size += growth * stats::norm(mean);
+            }
+            Op::Normalize => group -= 1,
+            Op::Truncate { from, .. } => v.resize(*from, 0.0),
+            Op::Matrix { matrix, .. } => {
+                matrix.apply_transposed(&v, &mut scratch);
+                std::mem::swap(&mut v, &mut scratch);
+            }
+            Op::Coordinates(basis) => {
+                basis.combine(&v, &mut scratch);
+                std::mem::swap(&mut v, &mut scratch);
+            }
+            Op::Remove(basis) => basis.remove(&mut v),
+            Op::Divide { divisor, .. } => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
+        }
+        growth *= op.growth();
+        roundings += op.roundings();
+        widest = widest.max(v.len());
+    }
+    let tolerance = 4.0 * roundings * (widest + 16) as f64 * (f64::EPSILON / 2.0);
+    Adjoint { vector: v, shifts, growth, tolerance }
 }
 
 impl ProcessedQuery {
     /// Folds the processed query `u` over the record side's operations on rows of dimension `dimension`.
     pub(crate) fn new(processed: Vec<f64>, record: &Program, dimension: usize, metric: VectorMetric) -> Self {
         let norm = stats::norm(&processed);
-        let mut shifts = vec![Shift::default(); record.normalizations() + 1];
-        let (mut group, mut growth) = (shifts.len() - 1, 1.0);
-        let (mut v, mut scratch) = (processed.clone(), Vec::new());
-        let (mut widest, mut roundings) = (dimension.max(v.len()), 2.0);
-        for op in record.ops.iter().rev() {
-            match op {
-                Op::OwnMean => subtract_own_mean(&mut v),
-                Op::Shift(mean) => {
-                    shifts[group].product -= simd::dot_f64(&v, mean);
-                    shifts[group].size += growth * stats::norm(mean);
-                }
-                Op::Normalize => group -= 1,
-                Op::Truncate { from, .. } => v.resize(*from, 0.0),
-                Op::Matrix { matrix, .. } => {
-                    matrix.apply_transposed(&v, &mut scratch);
-                    std::mem::swap(&mut v, &mut scratch);
-                }
-                Op::Coordinates(basis) => {
-                    basis.combine(&v, &mut scratch);
-                    std::mem::swap(&mut v, &mut scratch);
-                }
-                Op::Remove(basis) => basis.remove(&mut v),
-                Op::Divide { divisor, .. } => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
-            }
-            growth *= op.growth();
-            roundings += op.roundings();
-            widest = widest.max(v.len());
-        }
+        let Adjoint { vector: v, shifts, growth, tolerance } = adjoint(processed.clone(), record, dimension);
         let folded_norm = stats::norm(&v);
         let scale = stats::power_of_two_above(folded_norm);
         let folded = v.iter().map(|x| (x / scale) as f32).collect();
-        let tolerance = 4.0 * roundings * (widest + 16) as f64 * (f64::EPSILON / 2.0);
         let row_error = 0.0;
         ProcessedQuery { processed, norm, folded, scale, folded_norm, shifts, growth, tolerance, row_error, metric }
     }
@@ -183,7 +207,8 @@ impl ProcessedQuery {
             let sizes = self.norm + size;
             return 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
         }
-        error + 0.5 * record.hub_error
+        // Behind a normalization nothing is longer than 1, so `S_0 (<w, x> + h_0)` is at most `|u|`.
+        error + record.alpha_error * self.norm * 1.01 + 0.5 * record.hub_error
     }
 
     /// Bounds the size of all terms that the processed record is made of.

@@ -97,7 +97,7 @@ impl Hubs {
             self.tile(&worst, &folded, scalars, &mut numbers, &mut elements, &mut found);
             Ok(found)
         };
-        let found: Vec<Vec<Stored>> = tile::tasks(source).par_iter().map(task).collect::<Result<_>>()?;
+        let found: Vec<Vec<Stored>> = tile::tasks(source, tile::ROWS).par_iter().map(task).collect::<Result<_>>()?;
         let (mut means, mut errors) = (vec![0.0; source.row_count() as usize], vec![0.0; source.row_count() as usize]);
         for stored in found.iter().flatten() {
             means[stored.row as usize] = stored.mean;

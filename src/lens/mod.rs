@@ -18,12 +18,14 @@ mod passes;
 pub mod prepared;
 pub mod program;
 pub mod projection;
+mod quick;
 mod statistics;
 pub mod step;
 pub mod stored;
 #[cfg(test)]
 mod tests;
 mod tile;
+pub mod trace;
 
 pub use chain::Chain;
 pub use derive::RowProcessor;

@@ -8,8 +8,9 @@ use super::RowSource;
 use super::program::Program;
 use super::tile::{self, Tile};
 use crate::error::Result;
-use crate::linalg::matrix;
+use crate::linalg::rows::RowRef;
 use crate::linalg::stats::{self, VectorSum};
+use crate::linalg::{matrix, scalar};
 use crate::types::RowSet;
 
 /// Rows that go into one product of a covariance.
@@ -22,6 +23,9 @@ const TOGETHER: usize = 256;
 /// The element-wise sum of the live rows behind `program`, and how many they are; rows that a normalization of the
 /// program leaves out are in neither.
 pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> Result<VectorSum> {
+    if program.ops.is_empty() {
+        return raw_sum(source, live);
+    }
     let wide = tile::widened(&program.ops);
     let empty = || VectorSum::new(program.output_dimension(source.dimension()));
     let add = |sum: &mut VectorSum, task: &tile::Task| {
@@ -31,6 +35,42 @@ pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> R
         })
     };
     tile::fold(source, TOGETHER, empty, add, VectorSum::merge)
+}
+
+/// The sum of the live rows as they are, four rows at a time.
+fn raw_sum(source: &dyn RowSource, live: &RowSet) -> Result<VectorSum> {
+    let dimension = source.dimension();
+    let add = |sum: &mut VectorSum, task: &tile::Task| {
+        let mut wide = vec![0.0; 4 * dimension];
+        for block in task.blocks.clone() {
+            let range = source.block_range(block);
+            if live.count_range(range.clone()) == 0 {
+                continue;
+            }
+            let rows = source.block(block)?;
+            let numbers: Vec<u32> = live.iter_range(range.clone()).collect();
+            for four in numbers.chunks(4) {
+                let row = |i: usize| four.get(i).map(|number| rows.row((number - range.start) as usize));
+                if let (Some(RowRef::F32(a)), Some(RowRef::F32(b)), Some(RowRef::F32(c)), Some(RowRef::F32(d))) =
+                    (row(0), row(1), row(2), row(3))
+                {
+                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
+                } else {
+                    wide.fill(0.0);
+                    for (i, out) in wide.chunks_exact_mut(dimension).enumerate() {
+                        row(i).iter().for_each(|row| row.widen_f32(out));
+                    }
+                    let (a, rest) = wide.split_at(dimension);
+                    let (b, rest) = rest.split_at(dimension);
+                    let (c, d) = rest.split_at(dimension);
+                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
+                }
+                sum.count += four.len() as u64;
+            }
+        }
+        Ok(())
+    };
+    tile::fold(source, TOGETHER, || VectorSum::new(dimension), add, VectorSum::merge)
 }
 
 /// Second moments of each dimension by itself.

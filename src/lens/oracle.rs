@@ -266,13 +266,12 @@ fn jacobi(mut a: Vec<Vec<f64>>) -> Vec<f64> {
                 let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
                 let c = 1.0 / (t * t + 1.0).sqrt();
                 let s = t * c;
-                for k in 0..n {
-                    let (x, y) = (a[k][p], a[k][q]);
-                    (a[k][p], a[k][q]) = (c * x - s * y, s * x + c * y);
+                for row in &mut a {
+                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for k in 0..n {
-                    let (x, y) = (a[p][k], a[q][k]);
-                    (a[p][k], a[q][k]) = (c * x - s * y, s * x + c * y);
+                let (upper, lower) = a.split_at_mut(q);
+                for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
+                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
             }
         }
@@ -292,23 +291,23 @@ fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_th
                 *y -= own;
             }
         }
-        ResolvedStep::CenterCorpus => subtract(&mut s, &taken.mean, taken.usual),
+        ResolvedStep::CenterCorpus => subtract(&mut s, &taken.mean, taken.usual, on_the_line),
         ResolvedStep::CenterSides(_) => {
             let sample = taken.sample_mean.as_ref().filter(|_| is_query);
             let mean = sample.unwrap_or(&taken.mean);
-            subtract(&mut s, mean, taken.usual + length(mean));
+            subtract(&mut s, mean, taken.usual + length(mean), on_the_line);
         }
         ResolvedStep::Standardize => {
-            subtract(&mut s, &taken.mean, taken.usual);
+            subtract(&mut s, &taken.mean, taken.usual, on_the_line);
             divide(&mut s, &taken.divisor);
         }
         ResolvedStep::Whiten(_) => {
-            subtract(&mut s, &taken.mean, taken.usual);
+            subtract(&mut s, &taken.mean, taken.usual, on_the_line);
             s.y = taken.directions.iter().map(|v| v.iter().zip(&s.y).map(|(v, y)| v * y).sum()).collect();
             divide(&mut s, &taken.divisor);
         }
         ResolvedStep::Drop(_) => {
-            subtract(&mut s, &taken.mean, taken.usual);
+            subtract(&mut s, &taken.mean, taken.usual, on_the_line);
             s.reference = s.reference.max(length(&s.y));
             for v in &taken.directions {
                 let along: f64 = v.iter().zip(&s.y).map(|(v, y)| v * y).sum();
@@ -342,7 +341,9 @@ fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_th
 }
 
 /// Subtracts `mean`, a sum of which errs by the size `usual` of what went into it, even where that cancels.
-fn subtract(s: &mut State, mean: &[f64], usual: f64) {
+fn subtract(s: &mut State, mean: &[f64], usual: f64, on_the_line: &mut bool) {
+    // Nothing minus what rounding left of a mean.
+    *on_the_line |= length(mean) > 0.0 && length(mean).max(length(&s.y)) < 1e-9 * usual;
     s.reference = s.reference.max(length(&s.y)).max(length(mean));
     for (y, m) in s.y.iter_mut().zip(mean) {
         *y -= m;

@@ -6,6 +6,7 @@
 use super::RowSource;
 use super::prepared::Scalars;
 use super::program::{Op, Program};
+use super::quick::{Quick, QuickScalars, Scratch};
 use super::tile::{self, Task, Tile};
 use crate::error::Result;
 use crate::linalg::simd;
@@ -40,6 +41,27 @@ pub(super) fn scalars(
     program: &Program,
     with_squares: bool,
 ) -> Result<FinalPass> {
+    let quick = if with_squares { None } else { Quick::of(program, source.dimension()) };
+    scalars_with(source, live, program, with_squares, quick.as_ref())
+}
+
+/// [`scalars`] in `f64` throughout, for scalars that are written down.
+pub(super) fn scalars_in_full(
+    source: &dyn RowSource,
+    live: &RowSet,
+    program: &Program,
+    with_squares: bool,
+) -> Result<FinalPass> {
+    scalars_with(source, live, program, with_squares, None)
+}
+
+fn scalars_with(
+    source: &dyn RowSource,
+    live: &RowSet,
+    program: &Program,
+    with_squares: bool,
+    quick: Option<&Quick>,
+) -> Result<FinalPass> {
     let layout = Layout::of(program, with_squares);
     // What follows the last normalization changes no scalar, unless the length of the result is one.
     let last = program.ops.iter().rposition(|op| matches!(op, Op::Normalize)).map_or(0, |idx| idx + 1);
@@ -51,14 +73,23 @@ pub(super) fn scalars(
     };
     let wide = tile::widened(ops);
     let mut scalars = layout.allocate(source.row_count() as usize);
-    let tasks = tile::tasks(source);
+    let tasks = tile::tasks(source, tile::ROWS);
     let slots = layout.split(&mut scalars, &tasks);
-    let found: Vec<(Vec<u32>, Vec<u32>)> = slots
+    let found: Vec<(Vec<u32>, Vec<u32>, f64)> = slots
         .into_par_iter()
         .map(|mut slot| {
-            let (mut undirected, mut extreme) = (Vec::new(), Vec::new());
+            let (mut undirected, mut extreme, mut error) = (Vec::new(), Vec::new(), 0.0);
             let task = slot.task.clone();
-            tile::for_each(source, live, &task, tile::rows(source), |tile| {
+            let mut rest = None;
+            if let Some(quick) = quick {
+                let (left, largest) = slot.run(quick, source, live)?;
+                error = largest;
+                if left.is_empty() {
+                    return Ok((undirected, extreme, error));
+                }
+                rest = Some(left);
+            }
+            tile::for_each(source, rest.as_ref().unwrap_or(live), &task, tile::rows(source), |tile| {
                 tile.run(ops, &wide);
                 if norms_only {
                     tile.take_norms();
@@ -71,11 +102,12 @@ pub(super) fn scalars(
                     }
                 }
             })?;
-            Ok((undirected, extreme))
+            Ok((undirected, extreme, error))
         })
         .collect::<Result<_>>()?;
-    let undirected = RowSet::from_rows(found.iter().flat_map(|(rows, _)| rows.iter().copied()));
-    let extreme = RowSet::from_rows(found.iter().flat_map(|(_, rows)| rows.iter().copied()));
+    let undirected = RowSet::from_rows(found.iter().flat_map(|(rows, ..)| rows.iter().copied()));
+    let extreme = RowSet::from_rows(found.iter().flat_map(|(_, rows, _)| rows.iter().copied()));
+    scalars.alpha_error = found.iter().map(|found| found.2).fold(0.0, f64::max);
     Ok(FinalPass { undirected, extreme, scalars })
 }
 
@@ -110,6 +142,7 @@ impl Layout {
             reach: vec![0.0; rows],
             extras: self.groups.iter().map(|&group| (group, vec![0.0; rows])).collect(),
             squares: vec![0.0; if self.squares { rows } else { 0 }],
+            alpha_error: 0.0,
             hubs: Default::default(),
         }
     }
@@ -151,6 +184,37 @@ struct Slot<'a> {
 }
 
 impl Slot<'_> {
+    /// Stores what single precision finds: the live rows that are left, and the largest relative error of a scalar.
+    fn run(&mut self, quick: &Quick, source: &dyn RowSource, live: &RowSet) -> Result<(RowSet, f64)> {
+        let (mut left, mut largest, mut scratch) = (Vec::new(), 0.0f64, Scratch::default());
+        for block in self.task.blocks.clone() {
+            let range = source.block_range(block);
+            let (count, whole) = (live.count_range(range.clone()), u64::from(range.end - range.start));
+            if count * 4 < whole {
+                left.extend(live.iter_range(range));
+                continue;
+            }
+            quick.block(source.block(block)?, &mut scratch, |idx, found| {
+                let row = range.start + idx as u32;
+                if count < whole && !live.contains(row) {
+                    return;
+                }
+                let at = (row - self.task.rows.start) as usize;
+                let fits = |found: &QuickScalars| {
+                    ORDINARY_SCALAR.contains(&found.alpha) && ORDINARY_SCALAR.contains(&found.reach)
+                };
+                if let Some(found) = found.filter(fits) {
+                    self.alpha[at] = found.alpha as f32;
+                    self.reach[at] = (found.reach as f32).next_up().next_up();
+                    largest = largest.max(found.error);
+                } else {
+                    left.push(row);
+                }
+            });
+        }
+        Ok((RowSet::from_rows(left), largest))
+    }
+
     /// Stores the scalars of row `i` of a tile; false when `f32` cannot hold them.
     fn store(&mut self, tile: &Tile, i: usize, layout: &Layout) -> bool {
         let at = (tile.rows[i] - self.task.rows.start) as usize;

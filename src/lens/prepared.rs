@@ -58,6 +58,8 @@ pub(crate) struct Scalars {
     pub extras: Vec<(usize, Vec<f32>)>,
     /// `|y|^2`, for distances.
     pub squares: Vec<f32>,
+    /// Largest relative error of `S_0` beyond its rounding.
+    pub alpha_error: f64,
     /// `r(x)` and its error, for `csls`.
     pub hubs: (Vec<f32>, Vec<f32>),
 }
@@ -86,6 +88,25 @@ impl Prepared {
         Prepared::compute_stored(chain, source, live, pinned, None)
     }
 
+    /// The same lens at a later commit of the same view, with what it takes from the records given anew (`pinned`) or
+    /// computed anew: what is shown is the same, bit for bit, as from [`Prepared::compute_pinned`]. Where the statistics
+    /// have not changed (there are none, or they are pinned), only rows that are new in `live` are looked at; where they
+    /// have, everything is computed again. `source` must give every row that is live in both the elements it had:
+    /// rows keep their numbers within a generation of files.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_pinned`]; a source with fewer rows than before.
+    pub fn extend(&self, source: &dyn RowSource, live: &RowSet, pinned: &[PlacedStatistic]) -> Result<Self> {
+        if (source.row_count() as usize) < self.scalars.reach.len() {
+            return Err(Error::invalid(format!(
+                "the view has {} rows, but the lens was prepared for {}; prepare it anew",
+                source.row_count(),
+                self.scalars.reach.len()
+            )));
+        }
+        Prepared::build(&self.chain, source, live, pinned, None, Some(self))
+    }
+
     /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
     ///
     /// # Errors
@@ -96,6 +117,17 @@ impl Prepared {
         live: &RowSet,
         pinned: &[PlacedStatistic],
         stored: Option<StoredScalars<'_>>,
+    ) -> Result<Self> {
+        Prepared::build(chain, source, live, pinned, stored, None)
+    }
+
+    fn build(
+        chain: &Chain,
+        source: &dyn RowSource,
+        live: &RowSet,
+        pinned: &[PlacedStatistic],
+        stored: Option<StoredScalars<'_>>,
+        earlier: Option<&Prepared>,
     ) -> Result<Self> {
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
@@ -109,14 +141,26 @@ impl Prepared {
             builder.push(step, pinned.iter().find(|placed| placed.step_idx == step_idx))?;
         }
         builder.push_metric(chain.metric());
-        let rest = stored.map(|stored| live.and_not(stored.known));
+        let same = |earlier: &&Prepared| {
+            let values = |all: &[PlacedStatistic]| all.iter().map(|s| Arc::clone(&s.statistic)).collect::<Vec<_>>();
+            values(&earlier.statistics) == values(&builder.statistics)
+        };
+        let earlier = earlier.filter(same);
+        let kept = earlier.map(|earlier| live.and(&earlier.directed.or(&earlier.undirected))).unwrap_or_default();
+        let fresh = live.and_not(&kept);
         let squares = chain.metric() == VectorMetric::Euclidean;
-        let mut found = passes::scalars(source, rest.as_ref().unwrap_or(live), &builder.record, squares)?;
+        let wanted = stored.map_or_else(|| fresh.clone(), |stored| fresh.and_not(stored.known));
+        let mut found = passes::scalars(source, &wanted, &builder.record, squares)?;
         if let Some(stored) = stored {
             stored.fill(&mut found)?;
         }
-        let FinalPass { undirected, extreme, scalars } = found;
-        let mut prepared = Prepared {
+        let FinalPass { mut undirected, mut extreme, mut scalars } = found;
+        if let Some(earlier) = earlier {
+            undirected = undirected.or(&earlier.undirected.and(live));
+            extreme = extreme.or(&earlier.extreme.and(live));
+            scalars.keep(&earlier.scalars, &fresh);
+        }
+        let prepared = Prepared {
             chain: chain.clone(),
             statistics: builder.statistics,
             query_ends: builder.query_ends,
@@ -129,12 +173,21 @@ impl Prepared {
             hubs: None,
             identity: source.identity(),
         };
-        if let Some(hubs) = Hubs::new(&prepared)? {
-            let ordinary = prepared.directed.and_not(&prepared.extreme);
-            prepared.scalars.hubs = hubs.of_rows(source, &ordinary, &prepared.scalars)?;
-            prepared.hubs = Some(hubs);
+        prepared.with_hubs(source, &fresh, earlier)
+    }
+
+    /// Adds what `csls` needs, where the chain has it: for the rows of `fresh` anew, for the others from `earlier`.
+    fn with_hubs(mut self, source: &dyn RowSource, fresh: &RowSet, earlier: Option<&Prepared>) -> Result<Self> {
+        let Some(hubs) = Hubs::new(&self)? else { return Ok(self) };
+        let ordinary = self.directed.and_not(&self.extreme).and(fresh);
+        let mut found = hubs.of_rows(source, &ordinary, &self.scalars)?;
+        if let Some(earlier) = earlier {
+            keep(&mut found.0, &earlier.scalars.hubs.0, fresh);
+            keep(&mut found.1, &earlier.scalars.hubs.1, fresh);
         }
-        Ok(prepared)
+        self.scalars.hubs = found;
+        self.hubs = Some(hubs);
+        Ok(self)
     }
 
     /// The chain.
@@ -151,6 +204,11 @@ impl Prepared {
     /// one.
     pub(crate) fn record_program(&self) -> &Program {
         &self.record
+    }
+
+    /// Number of operations up to the end of each step, the same on both sides; what follows the last is the metric's.
+    pub(crate) fn step_ends(&self) -> &[usize] {
+        &self.query_ends
     }
 
     /// The query side with its statistics, the metric's own steps included.
@@ -175,7 +233,7 @@ impl Prepared {
 
     /// Memory held, in bytes; matrices are shared with the chain and not counted.
     pub fn bytes(&self) -> usize {
-        let Scalars { alpha, reach, extras, squares, hubs } = &self.scalars;
+        let Scalars { alpha, reach, extras, squares, hubs, .. } = &self.scalars;
         let floats = alpha.len()
             + reach.len()
             + squares.len()
@@ -272,6 +330,17 @@ impl Prepared {
 }
 
 impl Scalars {
+    /// Takes what `earlier` has for all rows but those of `fresh`.
+    fn keep(&mut self, earlier: &Scalars, fresh: &RowSet) {
+        keep(&mut self.alpha, &earlier.alpha, fresh);
+        keep(&mut self.reach, &earlier.reach, fresh);
+        for ((_, values), (_, earlier)) in self.extras.iter_mut().zip(&earlier.extras) {
+            keep(values, earlier, fresh);
+        }
+        keep(&mut self.squares, &earlier.squares, fresh);
+        self.alpha_error = self.alpha_error.max(earlier.alpha_error);
+    }
+
     /// The scalars of `row`; `extras` is room for the later groups'.
     #[inline]
     pub fn of<'a>(&self, row: usize, extras: &'a mut Vec<(usize, f64)>) -> RecordScalars<'a> {
@@ -282,8 +351,20 @@ impl Scalars {
             reach: f64::from(self.reach[row]),
             extras,
             square: self.squares.get(row).map_or(0.0, |&s| f64::from(s)),
+            alpha_error: self.alpha_error,
             hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
             hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
         }
     }
+}
+
+/// Copies the start of `values` from `earlier`, but for the rows of `fresh`.
+fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet) {
+    let mut start = 0;
+    for row in fresh.iter_range(0..earlier.len() as u32) {
+        let row = row as usize;
+        values[start..row].copy_from_slice(&earlier[start..row]);
+        start = row + 1;
+    }
+    values[start..earlier.len()].copy_from_slice(&earlier[start..]);
 }

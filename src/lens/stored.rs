@@ -1,8 +1,9 @@
 //! Per-record scalars as rows: how they are written down, and taken back in place of being computed.
 //!
 //! Owns the layout of such a row: what is known of the record (0: its scalars, 1: it has no direction, 2: `f32` cannot
-//! hold its magnitudes), then its reach, and, where the program has them, `S_0`, the scalars of the later groups, and
-//! the squared norm. It knows neither files nor when a row is out of date.
+//! hold its magnitudes), the largest relative error of `S_0` beyond its rounding, the reach, and, where the program has
+//! them, `S_0`, the scalars of the later groups, and the squared norm. It knows neither files nor when a row is out of
+//! date.
 
 use super::RowSource;
 use super::derive::over_no_rows;
@@ -14,6 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::RowsRef;
 use crate::types::{CommitNumber, RowSet, ViewId};
 use std::ops::Range;
+
+/// Numbers that every row has: what is known, the error, the reach.
+const FIXED: usize = 3;
 
 /// Scalars that were written down.
 #[derive(Clone, Copy)]
@@ -48,7 +52,7 @@ impl ScalarProcessor {
 
     /// Numbers for one record.
     pub fn width(&self) -> usize {
-        2 + passes::scalar_count(&self.record, self.squares)
+        FIXED + passes::scalar_count(&self.record, self.squares)
     }
 
     /// What is known of the rows of `present`, which are numbered from 0, one after the other.
@@ -57,7 +61,8 @@ impl ScalarProcessor {
     /// None that rows in memory could cause.
     pub fn process(&self, rows: RowsRef<'_>, present: &RowSet) -> Result<Vec<f32>> {
         let FinalPass { undirected, extreme, scalars } =
-            passes::scalars(&OneBlock(rows), present, &self.record, self.squares)?;
+            passes::scalars_in_full(&OneBlock(rows), present, &self.record, self.squares)?;
+        let error = if scalars.alpha_error > 0.0 { (scalars.alpha_error as f32).next_up() } else { 0.0 };
         let mut out = Vec::with_capacity(present.len() as usize * self.width());
         for row in present.iter() {
             if undirected.contains(row) || extreme.contains(row) {
@@ -66,7 +71,7 @@ impl ScalarProcessor {
                 continue;
             }
             let row = row as usize;
-            out.extend([0.0, scalars.reach[row]]);
+            out.extend([0.0, error, scalars.reach[row]]);
             out.extend(scalars.alpha.get(row));
             out.extend(scalars.extras.iter().map(|(_, values)| values[row]));
             out.extend(scalars.squares.get(row));
@@ -82,7 +87,7 @@ impl StoredScalars<'_> {
     /// Rows that cannot be read, or are not scalars of this program.
     pub(super) fn fill(&self, found: &mut FinalPass) -> Result<()> {
         let scalars = &mut found.scalars;
-        let width = 2
+        let width = FIXED
             + usize::from(!scalars.alpha.is_empty())
             + scalars.extras.len()
             + usize::from(!scalars.squares.is_empty());
@@ -109,8 +114,9 @@ impl StoredScalars<'_> {
                     }
                 }
                 let at = row as usize;
-                scalars.reach[at] = values[1];
-                let mut rest = values[2..].iter().copied();
+                scalars.alpha_error = scalars.alpha_error.max(f64::from(values[1]));
+                scalars.reach[at] = values[2];
+                let mut rest = values[FIXED..].iter().copied();
                 let mut put = |slot: Option<&mut f32>| {
                     if let Some(slot) = slot {
                         *slot = rest.next().unwrap_or(0.0);
@@ -125,6 +131,18 @@ impl StoredScalars<'_> {
         found.extreme = found.extreme.or(&RowSet::from_rows(extreme));
         Ok(())
     }
+}
+
+/// Whether two rows that were made for one record agree: what is known is the same, and no number is further from the
+/// other than their errors, their rounding, and the rounding up of the reach allow.
+pub fn agree(a: &[f32], b: &[f32]) -> bool {
+    let (Some((a_known, a)), Some((b_known, b))) = (a.split_first(), b.split_first()) else { return false };
+    let (Some((a_error, a)), Some((b_error, b))) = (a.split_first(), b.split_first()) else { return false };
+    let allowed = 1e-6 + 3.0 * (a_error + b_error);
+    a_known == b_known
+        && allowed < 0.1
+        && a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= a.abs().max(b.abs()) * allowed)
 }
 
 /// Some rows as a source of their own.

@@ -1,11 +1,11 @@
-//! What each statistic is, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
+//! What each statistic is, and each scalar, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
 
 use super::memory::MemoryRows;
 use super::prepared::PlacedStatistic;
 use super::program::Traveller;
 use super::step::SampleRows;
-use super::{Chain, Prepared, ResolvedStep, VectorMetric};
-use crate::types::{ElementType, RowSet, Statistic};
+use super::{Chain, Prepared, Projection, ResolvedStep, VectorMetric};
+use crate::types::{ElementType, ProjectionDef, RowSet, Statistic};
 use std::sync::Arc;
 
 /// Rows of a few dimensions with unlike spreads, correlated, around a mean that is not zero.
@@ -205,4 +205,67 @@ fn hubs_lose_half_of_what_they_are_close_to_on_average() {
     let nobody = SampleRows { rows: vec![0.0; 4].into(), ..sample.clone() };
     let error = Prepared::compute(&chain.clone().with_csls(1, nobody).unwrap(), &source, &live).unwrap_err();
     assert!(error.message().starts_with("csls: no query of sample asked has a direction under this lens"), "{error}");
+}
+
+/// The scalars of chains with one normalization, at the end, come from `f32` products where that is safe.
+#[test]
+fn quick_scalars_are_within_their_stated_error() {
+    let d = 200;
+    let projection = |k: usize| {
+        let query: Vec<f32> = rows(k, d, 0.1).iter().map(|x| x - 0.3).collect();
+        let (rows, columns) = (k as u32, d as u32);
+        let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+        ResolvedStep::Project(Projection::from_def(&def).unwrap())
+    };
+    let project = projection(8);
+    let center = || ResolvedStep::CenterCorpus;
+    for element in [ElementType::F32, ElementType::F16] {
+        for (metric, steps) in [
+            (VectorMetric::Cosine, vec![]),
+            (VectorMetric::Pearson, vec![]),
+            (VectorMetric::Cosine, vec![center()]),
+            (VectorMetric::Pearson, vec![center()]),
+            (VectorMetric::Cosine, vec![ResolvedStep::Center, center()]),
+            (VectorMetric::Cosine, vec![center(), project.clone()]),
+            (VectorMetric::Cosine, vec![project.clone(), ResolvedStep::Center]),
+            (VectorMetric::Cosine, vec![center(), projection(64)]),
+            (VectorMetric::Cosine, vec![projection(119), center()]),
+            (VectorMetric::Cosine, vec![ResolvedStep::Whiten(Some(20))]),
+            (VectorMetric::Cosine, vec![ResolvedStep::Drop(3)]),
+            (VectorMetric::Cosine, vec![ResolvedStep::Standardize, ResolvedStep::Truncate(50)]),
+        ] {
+            let mut data = rows(300, d, 0.01);
+            // A zero row, one that squares out of the range of `f32`, a constant one.
+            data[..d].fill(0.0);
+            data[d..2 * d].iter_mut().for_each(|x| *x *= 1e-5);
+            data[2 * d..3 * d].fill(0.5);
+            let source = MemoryRows::new(&data, d, element, 70);
+            let live = RowSet::from_range(0..300).and_not(&RowSet::from_rows([7, 100]));
+            let chain = Chain::new(steps, metric, d).unwrap();
+            let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+            let scalars = prepared.scalars();
+            assert!(
+                scalars.alpha_error > 0.0 && scalars.alpha_error <= 1.0 / 512.0,
+                "{chain:?} {}",
+                scalars.alpha_error
+            );
+            let (last, ops) = prepared.record_program().ops.split_last().unwrap();
+            assert!(matches!(last, super::program::Op::Normalize));
+            let program = super::program::Program { ops: ops.to_vec() };
+            let mut row = Vec::new();
+            for number in prepared.directed().and_not(prepared.extreme()).iter() {
+                source.rows().row_f64(number as usize, &mut row);
+                let raw = crate::linalg::stats::norm(&row);
+                let mut traveller = Traveller::new(row.clone(), 0.0);
+                program.run(&mut traveller, super::program::Undirected::Stop);
+                let alpha = 1.0 / crate::linalg::stats::norm(&traveller.vector);
+                let (found, reach) = (scalars.alpha[number as usize], scalars.reach[number as usize]);
+                let error = (f64::from(found) / alpha - 1.0).abs();
+                assert!(error <= scalars.alpha_error + 1e-7, "{chain:?} {number}: {error} {}", scalars.alpha_error);
+                assert!(f64::from(reach) >= alpha * raw, "{chain:?} {number}");
+                assert!(f64::from(reach) <= 1.01 * alpha * raw, "{chain:?} {number}");
+            }
+            assert!(prepared.undirected().contains(0) || !chain.steps().is_empty());
+        }
+    }
 }

@@ -12,8 +12,9 @@ use crate::types::RowSet;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of one task, at least, unless the source ends.
-const TASK_ROWS: u32 = 4096;
+/// Rows of one task, at least, unless the source ends: where tasks have sums to be added up, and where not.
+pub(super) const SUM_ROWS: u32 = 2048;
+pub(super) const ROWS: u32 = 1024;
 /// Bytes of the `f64` tile that a task works on: with its product it stays in the second-level cache.
 const TILE_BYTES: usize = 256 << 10;
 
@@ -31,7 +32,7 @@ pub(super) fn fold<P: Send>(
     merge: impl Fn(&mut P, &P),
 ) -> Result<P> {
     let mut total = empty();
-    for tasks in tasks(source).chunks(together) {
+    for tasks in tasks(source, SUM_ROWS).chunks(together) {
         let find = |task| {
             let mut part = empty();
             add(&mut part, task)?;
@@ -50,13 +51,13 @@ pub(super) struct Task {
     pub rows: Range<u32>,
 }
 
-/// Cuts the source into runs of whole blocks.
-pub(super) fn tasks(source: &dyn RowSource) -> Vec<Task> {
+/// Cuts the source into runs of whole blocks of at least `least` rows.
+pub(super) fn tasks(source: &dyn RowSource, least: u32) -> Vec<Task> {
     let mut tasks: Vec<Task> = Vec::new();
     for block in 0..source.block_count() {
         let rows = source.block_range(block);
         match tasks.last_mut() {
-            Some(task) if task.rows.end - task.rows.start < TASK_ROWS => {
+            Some(task) if task.rows.end - task.rows.start < least => {
                 task.blocks.end = block + 1;
                 task.rows.end = rows.end;
             }

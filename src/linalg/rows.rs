@@ -3,6 +3,7 @@
 //! Owns [`RowsRef`], the one shape in which vectors travel from segments to kernels. Rows start `stride` elements
 //! apart so that files can align them; widening to `f32` and `f64` is exact.
 
+use super::simd;
 use half::f16;
 use std::ops::Range;
 
@@ -41,6 +42,14 @@ pub enum RowRef<'a> {
 }
 
 impl<'a> RowRef<'a> {
+    /// The row in `f32`, over what `out` holds; lengths are equal. Widening is exact.
+    pub fn widen_f32(&self, out: &mut [f32]) {
+        match self {
+            RowRef::F32(row) => out.copy_from_slice(row),
+            RowRef::F16(row) => simd::widen_f16(row, out),
+        }
+    }
+
     /// The row in `f64`, in place of what `out` held. Widening is exact.
     pub fn widen_f64(&self, out: &mut Vec<f64>) {
         out.clear();

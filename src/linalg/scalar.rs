@@ -56,6 +56,15 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
     lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
+/// Sum of the squares of `a + b`, `a` widened.
+#[inline(always)]
+pub fn squared_sum(a: &[f32], b: &[f64]) -> f64 {
+    lanes(a, b, |x, y| {
+        let sum = f64::from(x) + y;
+        sum * sum
+    })
+}
+
 /// Sum of the elements.
 #[inline(always)]
 pub fn sum_f64(a: &[f64]) -> f64 {
@@ -68,6 +77,15 @@ pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
     debug_assert_eq!(y.len(), x.len());
     for (y, &x) in y.iter_mut().zip(x) {
         *y += factor * f64::from(x);
+    }
+}
+
+/// `sum += (a + c) + (b + d)`, for four `f32` vectors, widened.
+#[inline(always)]
+pub fn add_four(sum: &mut [f64], [a, b, c, d]: [&[f32]; 4]) {
+    let rows = a.iter().zip(b).zip(c.iter().zip(d));
+    for (sum, ((&a, &b), (&c, &d))) in sum.iter_mut().zip(rows) {
+        *sum += (f64::from(a) + f64::from(c)) + (f64::from(b) + f64::from(d));
     }
 }
 
@@ -97,6 +115,7 @@ mod tests {
             assert_eq!(dot_f64(&a, &b), expected);
             let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
             assert_eq!(dot_mixed(&narrow, &b), expected);
+            assert_eq!(squared_sum(&narrow, &b), a.iter().zip(&b).map(|(x, y)| (x + y) * (x + y)).sum::<f64>());
             assert_eq!(sum_f64(&b), b.iter().sum::<f64>());
             assert_eq!(squared_distance_f64(&a, &b), a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>());
         }

@@ -70,21 +70,18 @@ pub fn dot_rows(w: &[f32], rows: RowsRef<'_>, out: &mut [f32]) {
     }
 }
 
-/// `out[i] = <w, row list[i]>` in `f32`, as [`dot_rows`] computes it; `list` ascends.
+/// `out[i] = <w, rows[i]>` in `f32`, as [`dot_rows`] computes it, for rows that lie anywhere.
 ///
 /// # Panics
-/// When `w` or `out` has the wrong length, or there is no such row.
-pub fn dot_listed(w: &[f32], rows: RowsRef<'_>, list: &[u32], out: &mut [f32]) {
-    assert!(w.len() == rows.dimension() && out.len() == list.len(), "shapes of a scan");
+/// When `out` or a row has the wrong length.
+pub fn dot_listed(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
+    assert!(out.len() == rows.len(), "shapes of a scan");
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
-        return match rows {
-            RowsRef::F32 { data, stride, .. } => x86::dot_listed_f32(w, data, stride, list, out),
-            RowsRef::F16 { data, stride, .. } => x86::dot_listed_f16(w, data, stride, list, out),
-        };
+        return x86::dot_listed(w, rows, out);
     }
-    for (out, &row) in out.iter_mut().zip(list) {
-        *out = dot_row(w, rows.row(row as usize));
+    for (out, &row) in out.iter_mut().zip(rows) {
+        *out = dot_row(w, row);
     }
 }
 
@@ -135,9 +132,7 @@ pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     if x86::available() {
         return x86::widen_f16(row, out);
     }
-    for (out, x) in out.iter_mut().zip(row) {
-        *out = x.to_f32();
-    }
+    out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_f32());
 }
 
 /// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see [`reaching`].
@@ -360,7 +355,7 @@ fn fallback_f16(w: &[f32], row: &[f16]) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "intrinsics and run-time dispatch; each site says why it is sound")]
 mod x86 {
-    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowTerms, scalar};
+    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, scalar};
     use half::f16;
     use std::arch::x86_64::{
         __m128i, __m256, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps,
@@ -399,8 +394,7 @@ mod x86 {
     dispatched! {
         dot_rows_f32 = dot_rows_f32_avx2(w: &[f32], data: &[f32], stride: usize, out: &mut [f32]);
         dot_rows_f16 = dot_rows_f16_avx2(w: &[f32], data: &[f16], stride: usize, out: &mut [f32]);
-        dot_listed_f32 = dot_listed_f32_avx2(w: &[f32], data: &[f32], stride: usize, list: &[u32], out: &mut [f32]);
-        dot_listed_f16 = dot_listed_f16_avx2(w: &[f32], data: &[f16], stride: usize, list: &[u32], out: &mut [f32]);
+        dot_listed = dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]);
         dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
@@ -514,25 +508,18 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx2,fma")]
-    fn dot_listed_f32_avx2(w: &[f32], data: &[f32], stride: usize, list: &[u32], out: &mut [f32]) {
-        let row = |row: u32| &data[row as usize * stride..][..w.len()];
-        for (idx, (out, &this)) in out.iter_mut().zip(list).enumerate() {
-            if let Some(&later) = list.get(idx + ROWS_AHEAD) {
-                prefetch(row(later));
-            }
-            *out = dot_f32_avx2(w, row(this));
-        }
-    }
-
     #[target_feature(enable = "avx2,fma,f16c")]
-    fn dot_listed_f16_avx2(w: &[f32], data: &[f16], stride: usize, list: &[u32], out: &mut [f32]) {
-        let row = |row: u32| &data[row as usize * stride..][..w.len()];
-        for (idx, (out, &this)) in out.iter_mut().zip(list).enumerate() {
-            if let Some(&later) = list.get(idx + ROWS_AHEAD) {
-                prefetch(row(later));
+    fn dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
+        for (idx, (out, row)) in out.iter_mut().zip(rows).enumerate() {
+            match rows.get(idx + ROWS_AHEAD) {
+                Some(RowRef::F32(later)) => prefetch(later),
+                Some(RowRef::F16(later)) => prefetch(later),
+                None => {}
             }
-            *out = dot_f16_avx2(w, row(this));
+            *out = match row {
+                RowRef::F32(row) => dot_f32_avx2(w, &row[..w.len()]),
+                RowRef::F16(row) => dot_f16_avx2(w, &row[..w.len()]),
+            };
         }
     }
 
@@ -605,9 +592,7 @@ mod x86 {
             // SAFETY: `out` is a chunk of exactly eight elements, and an unaligned store asks for no alignment.
             unsafe { _mm256_storeu_ps(out.as_mut_ptr(), load_f16(x)) }
         }
-        for (x, out) in row[whole..length].iter().zip(&mut out[whole..length]) {
-            *out = x.to_f32();
-        }
+        row[whole..length].iter().zip(&mut out[whole..length]).for_each(|(x, out)| *out = x.to_f32());
     }
 }
 
@@ -648,7 +633,7 @@ mod tests {
                 assert_eq!(dot, dot_row(&w, rows.row(i)), "one row or many are the same");
             }
             let mut listed = [0.0; 2];
-            dot_listed(&w, rows, &[0, 2], &mut listed);
+            dot_listed(&w, &[rows.row(0), rows.row(2)], &mut listed);
             assert_eq!(listed, [out[0], out[2]], "listed rows are the same");
         }
     }

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod mmap;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod range_lock;
+pub mod resident;
 #[cfg(test)]
 mod tests;
 

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::program::Traveller;
 use crate::lens::step::{SampleRows, VectorMetric};
+use crate::lens::stored;
 use crate::lens::{Projection, ResolvedStep, RowProcessor, ScalarProcessor};
 use crate::linalg::RowsRef;
 use crate::segment;
@@ -27,7 +28,7 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Rows that one task processes.
-const TASK_ROWS: usize = 256;
+const TASK_ROWS: usize = 1_024;
 /// Rows for which scalars are worth a commit's write and sync: so many, and one in so many of those that have them. For
 /// fewer a search computes them itself, in less time than the sync takes.
 const SCALAR_ROWS: u32 = if cfg!(test) { 256 } else { 4_096 };
@@ -221,14 +222,14 @@ impl Maker {
     }
 
     /// Whether `found` is what `made` was to be. Scalars come from products of matrices, whose last bits depend on how many
-    /// rows are multiplied at once; searches take them for rounded numbers.
+    /// rows are multiplied at once; searches know them with an error.
     pub(super) fn agree(&self, made: &[f32], found: &[f32]) -> bool {
-        let close = |a: f32, b: f32| (a - b).abs() <= a.abs() * 1e-6;
-        made.len() == found.len()
-            && made.iter().zip(found).all(|(&a, &b)| match self {
-                Maker::Rows(_) => a.to_bits() == b.to_bits(),
-                Maker::Scalars(_) => close(a, b),
-            })
+        match self {
+            Maker::Rows(_) => {
+                made.len() == found.len() && made.iter().zip(found).all(|(a, b)| a.to_bits() == b.to_bits())
+            }
+            Maker::Scalars(_) => stored::agree(made, found),
+        }
     }
 
     /// Appends what `rows`, the first of which is row `first`, give to `kept` and `vectors`; rows outside `present` give

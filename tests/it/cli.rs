@@ -1,7 +1,9 @@
 //! The program as people and programs use it: typical work and typical mistakes, exit codes, JSON shapes.
 
 mod durability;
+mod forms;
 mod import;
+mod lenses;
 mod mistakes;
 mod processes;
 mod search;

@@ -123,8 +123,8 @@ fn errors_say_where_and_what_would_have_worked() {
     assert_eq!(query.corrected.as_deref(), Some("find \"keys\" in notes | where year > 2020"));
     let error = snapshot.query("let a = view raw").unwrap_err();
     assert_eq!(error.query().unwrap().code, "resolve::not_a_search");
-    let error = snapshot.query("find \"keys\" in notes | whiten").unwrap_err();
-    assert_eq!(error.query().unwrap().code, "resolve::not_yet");
+    let error = snapshot.query("find \"keys\" in notes | whiten 500").unwrap_err();
+    assert_eq!(error.query().unwrap().code, "resolve::dimension");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::one_line;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::map_text;
 use crate::query::print_name;
 use crate::types::Calibration;
 use clap::{ArgGroup, Args};
@@ -45,25 +46,18 @@ impl Run for Calibrate {
         let mut batch = store.begin()?;
         let calibration = batch.put_calibration(&self.lens, Calibration::supplied(scale, bias))?;
         let commit = batch.commit()?;
-        let metric = store.snapshot()?.lens(&self.lens)?.map(|lens| lens.lens.metric);
+        let lens = store.snapshot()?.lens(&self.lens)?.map(|saved| saved.lens).unwrap_or_default();
         if console.json {
             console.document(&json!({
-                "lens": self.lens, "version": calibration.lens_version, "metric": metric.map(|metric| metric.as_str()),
+                "lens": self.lens, "version": calibration.lens_version, "metric": lens.metric.as_str(),
                 "scale": scale, "bias": bias, "origin": calibration.origin, "replaced": old.is_some(),
                 "commit": commit.0,
             }))?;
             return Ok(Outcome::Done);
         }
-        let score = metric.map_or("score".to_string(), |metric| {
-            let sign = if metric.is_distance() { "-" } else { "" };
-            format!("{sign}{}", metric.as_str())
-        });
-        let sign = if bias.is_sign_negative() { "-" } else { "+" };
         let (name, version) = (one_line(&self.lens), calibration.lens_version);
-        console.line(format!(
-            "lens {name}, version {version}: probability = 1 / (1 + exp(-({scale} * {score} {sign} {}))) (commit {commit})",
-            bias.abs()
-        ))?;
+        let map = map_text(&calibration, &lens);
+        console.line(format!("lens {name}, version {version}: probability = {map} (commit {commit})"))?;
         if let Some(old) = old {
             console.line(format!("in place of: {} of commit {}", one_line(&old.origin), old.commit))?;
         }

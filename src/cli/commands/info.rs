@@ -97,8 +97,8 @@ fn lens_json(lens: &LensInfo) -> Json {
         "commit": lens.record.commit.0,
         "pinned_at": lens.pinned_at.map(|commit| commit.0),
         "stale_commits": lens.stale_commits,
-        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
         "calibration": lens.calibration,
+        "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
     })
 }
 
@@ -149,9 +149,10 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
                 (Some(commit), 0) => format!(" (statistics of commit {commit}, up to date)"),
                 (Some(commit), stale) => format!(" (statistics of commit {commit}, {} old)", count(stale, "commit")),
             };
-            let calibrated = lens.calibration.as_ref().map_or(String::new(), |from| format!(" (calibrated: {from})"));
+            let calibrated =
+                lens.calibration.as_ref().map_or(String::new(), |from| format!(" (calibrated: {})", one_line(from)));
             let text = print_lens(&lens.record.lens);
-            out.push(format!("  {}: {}{age}{}", one_line(&lens.record.name), one_line(&text), one_line(&calibrated)));
+            out.push(format!("  {}: {}{age}{}", one_line(&lens.record.name), one_line(&text), calibrated));
             for info in lens.derived.iter().filter(|info| info.kind == DerivedKind::Rows) {
                 out.push(format!(
                     "    materialized in {}: {} x {} {}, {}",

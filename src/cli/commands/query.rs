@@ -8,6 +8,7 @@ use crate::cli::render::error::error_json;
 use crate::cli::render::explanation::render_reply;
 use crate::cli::render::format::{Format, csv, jsonl, markdown};
 use crate::cli::render::json::ReplyDocument;
+use crate::cli::render::pairs::{pairs_csv, pairs_jsonl, pairs_markdown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Param, Reply, Session, is_write};
 use crate::interchange::input::{LineReader, open};
@@ -56,11 +57,13 @@ impl Query {
         let mut bindings = Vec::new();
         for param in &self.params {
             let (name, text) = name_and_value(param, "--param NAME=TEXT")?;
+            not_twice(&bindings, name)?;
             bindings.push((name.to_string(), Param::Text(text.to_string())));
         }
         for param in &self.param_vectors {
             const USAGE: &str = "--param-vector NAME=FILE.npy:ROW";
             let (name, place) = name_and_value(param, USAGE)?;
+            not_twice(&bindings, name)?;
             let split = place.rsplit_once(':').and_then(|(file, row)| Some((file, row.parse::<u64>().ok()?)));
             let Some((file, row)) = split else {
                 return Err(Error::invalid(format!("{place:?} names no row: expected {USAGE}")));
@@ -73,6 +76,14 @@ impl Query {
         }
         Ok(bindings)
     }
+}
+
+/// One of two values would be passed over in silence.
+fn not_twice(bindings: &[(String, Param)], name: &str) -> Result<()> {
+    if bindings.iter().any(|(bound, _)| bound == name) {
+        return Err(Error::invalid(format!("${name} is given twice: a parameter has one value")));
+    }
+    Ok(())
 }
 
 fn name_and_value<'a>(param: &'a str, usage: &str) -> Result<(&'a str, &'a str)> {
@@ -90,6 +101,7 @@ fn is_empty(reply: &Reply) -> bool {
     match reply {
         Reply::Answer(answer) => answer.hits().is_empty(),
         Reply::Comparison(comparison) => comparison.columns.iter().all(|answer| answer.hits().is_empty()),
+        Reply::Pairs(pairs) => pairs.pairs.is_empty(),
         _ => false,
     }
 }
@@ -160,6 +172,9 @@ impl Runner {
             (Format::Csv, Reply::Answer(answer)) => csv(answer),
             (Format::Markdown, Reply::Answer(answer)) => markdown(answer),
             (Format::Jsonl, Reply::Comparison(comparison)) => comparison_jsonl(comparison),
+            (Format::Jsonl, Reply::Pairs(pairs)) => pairs_jsonl(pairs),
+            (Format::Csv, Reply::Pairs(pairs)) => pairs_csv(pairs),
+            (Format::Markdown, Reply::Pairs(pairs)) => pairs_markdown(pairs),
             (Format::Csv, Reply::Comparison(comparison)) => comparison_csv(comparison),
             (Format::Markdown, Reply::Comparison(comparison)) => comparison_markdown(comparison),
             (Format::Jsonl, reply) => return console.document(&ReplyDocument(reply)),

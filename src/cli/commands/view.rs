@@ -71,6 +71,9 @@ impl Run for View {
         if let Some(field) = unknown {
             console.note(format!("note: no record has a field {field} yet; the view takes its texts from it"));
         }
+        if let Some(other) = self.template.as_deref().and_then(other_placeholder) {
+            console.note(format!("note: only {{text}} is replaced; {} stays in the text as it is", one_line(other)));
+        }
         if console.json {
             console.document(&json!({
                 "collection": self.collection, "view": self.name, "kind": kind.as_str(), "embedded": embedded,
@@ -102,10 +105,38 @@ impl View {
     }
 }
 
+/// The first `{word}` of a template that looks like a placeholder and is none.
+fn other_placeholder(template: &str) -> Option<&str> {
+    for (end, _) in template.match_indices('}') {
+        let before = template.get(..end)?;
+        let Some(start) = before.rfind('{') else { continue };
+        let word = before.get(start + 1..)?;
+        let is_name = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        if is_name && word != "text" {
+            return template.get(start..=end);
+        }
+    }
+    None
+}
+
 /// The error for a collection that is not there, with the names that are.
 pub(super) fn missing_collection(store: &crate::store::Store, name: &str) -> Error {
     match store.snapshot().and_then(|snapshot| snapshot.collection(name)) {
         Err(error) => error,
         Ok(_) => Error::not_found(format!("there is no collection {name:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_in_braces_that_is_not_text_is_noticed() {
+        assert_eq!(other_placeholder("{title}: {text}"), Some("{title}"));
+        assert_eq!(other_placeholder("{text} {{year}"), Some("{year}"));
+        for fine in ["{text}", "{{text}}", "json {\"a\": 1} {text}", "{} {text} {", "a { b } {text}"] {
+            assert_eq!(other_placeholder(fine), None, "{fine}");
+        }
     }
 }

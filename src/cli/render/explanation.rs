@@ -4,8 +4,10 @@
 
 use super::answer::{header_lines, milliseconds, notes, render_answer};
 use super::comparison::render_comparison;
+use super::pairs::render_pairs;
 use super::table::{Column, lines};
 use super::text::{count, pad, safe, width};
+use super::why::render_why;
 use crate::cli::console::Style;
 use crate::exec::{Explanation, Listing, Reply, Saved};
 use crate::types::Value;
@@ -15,6 +17,8 @@ pub(crate) fn render_reply(reply: &Reply, style: Style) -> Vec<String> {
     match reply {
         Reply::Answer(answer) => render_answer(answer, style),
         Reply::Comparison(comparison) => render_comparison(comparison, style),
+        Reply::Pairs(pairs) => render_pairs(pairs, style),
+        Reply::Why(why) => render_why(why, style),
         Reply::Explanation(explanation) => render_explanation(explanation, style),
         Reply::Saved(saved) => render_saved(saved, style),
         Reply::Dropped { name, commit } => vec![format!("dropped lens {} (commit {commit})", safe(name))],
@@ -30,6 +34,11 @@ fn render_explanation(explanation: &Explanation, style: Style) -> Vec<String> {
             text.push_str(&format!(" · {}", milliseconds(elapsed.as_secs_f64() * 1e3)));
         }
         out.extend(wrapped(&format!("  {}", pad(stage.name, 8)), &text, style.width));
+    }
+    if let Some(memory) = explanation.memory {
+        let [resident, mapped] = [memory.resident_bytes, memory.mapped_bytes].map(|bytes| bytes as f64 / 1e6);
+        let text = format!("{resident:.1} MB resident, of which {mapped:.1} MB are pages of mapped files");
+        out.extend(wrapped(&format!("  {}", pad("memory", 8)), &text, style.width));
     }
     out.extend(notes(&explanation.notes, style));
     if let Some(elapsed) = explanation.elapsed {

@@ -4,6 +4,8 @@
 //! milliseconds have three decimals.
 
 use super::comparison::ComparisonDocument;
+use super::pairs::PairsDocument;
+use super::why::WhyDocument;
 use crate::error::Damage;
 use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
 use crate::interchange::jsonl::json_of;
@@ -42,7 +44,7 @@ struct AnswerShape<'a> {
 }
 
 #[derive(Serialize)]
-struct LensShape<'a> {
+pub(super) struct LensShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     /// Null for a blend over several views.
@@ -100,7 +102,7 @@ struct PinnedShape {
 }
 
 #[derive(Serialize)]
-struct PlanShape {
+pub(super) struct PlanShape {
     path: &'static str,
     exact: bool,
     rows: u64,
@@ -153,7 +155,7 @@ impl Serialize for AnswerDocument<'_> {
     }
 }
 
-fn lens_shape(header: &LensHeader) -> LensShape<'_> {
+pub(super) fn lens_shape(header: &LensHeader) -> LensShape<'_> {
     LensShape {
         name: header.name.as_deref(),
         view: (!header.view.is_empty()).then_some(&header.view),
@@ -188,7 +190,7 @@ fn lens_shape(header: &LensHeader) -> LensShape<'_> {
     }
 }
 
-fn plan_shape(plan: &PlanInfo) -> PlanShape {
+pub(super) fn plan_shape(plan: &PlanInfo) -> PlanShape {
     PlanShape {
         path: plan.path,
         exact: plan.exact,
@@ -215,6 +217,8 @@ impl Serialize for ReplyDocument<'_> {
         match self.0 {
             Reply::Answer(answer) => AnswerDocument(answer).serialize(serializer),
             Reply::Comparison(comparison) => ComparisonDocument(comparison).serialize(serializer),
+            Reply::Pairs(pairs) => PairsDocument(pairs).serialize(serializer),
+            Reply::Why(why) => WhyDocument(why).serialize(serializer),
             Reply::Explanation(explanation) => explanation_json(explanation).serialize(serializer),
             Reply::Saved(saved) => saved_json(saved).serialize(serializer),
             Reply::Dropped { name, commit } => json!({"dropped": name, "commit": commit.0}).serialize(serializer),
@@ -249,6 +253,9 @@ fn explanation_json(explanation: &Explanation) -> Json {
         "plan": explanation.plan.as_ref().map(|plan| to_json(&plan_shape(plan))),
         "notes": explanation.notes,
         "elapsed_ms": explanation.elapsed.map(milliseconds),
+        "memory": explanation.memory.map(|memory| {
+            json!({"resident_bytes": memory.resident_bytes, "mapped_bytes": memory.mapped_bytes})
+        }),
     })
 }
 

@@ -9,5 +9,7 @@ pub(crate) mod error;
 pub(crate) mod explanation;
 pub(crate) mod format;
 pub(crate) mod json;
+pub(crate) mod pairs;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod why;

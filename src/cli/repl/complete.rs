@@ -45,7 +45,8 @@ const AFTER: &[(&str, &[&str])] = &[
 ];
 /// What can begin a line, or stand anywhere.
 const WORDS: &[&str] = &[
-    "and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "quit", "show",
+    "and", "compare", "drop", "explain", "find", "has", "help", "in", "is", "let", "not", "null", "or", "pairs",
+    "quit", "show", "why",
 ];
 
 /// All names that can be completed.

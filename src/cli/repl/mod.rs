@@ -29,9 +29,12 @@ does an open string or bracket; an empty line ends them all the same.
   find #king - #man + #woman in words
   find ... | blend 0.7 * a + 0.3 * b     a weighted sum of saved lenses
   compare a, b: find ...                 the answers of lenses side by side
+  why #n17: find ...                     where the score of a record comes from
+  pairs in notes | above 0.9 | top 20    the most similar pairs
   explain find ...                       what is folded, filtered and scanned
   let topic = view raw | center corpus   saves a lens;  ... | using topic;  drop topic
-  show collections | views | fields | lenses | projections | undirected
+  ... | using topic | score probability  what `simile calibrate` says its scores mean
+  show collections | views | fields | lenses | projections | samples | undirected
 
   help              this page               .format FORMAT    table, json, jsonl, csv or markdown
   quit              leave (also Ctrl-D)     .bind NAME TEXT   gives $NAME a text

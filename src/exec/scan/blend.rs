@@ -78,7 +78,6 @@ pub fn scan_blend(blend: &Blend<'_>, allowed: &RowSet, k: usize, bound: Option<f
 ///
 /// # Errors
 /// Rows that cannot be read.
-#[cfg_attr(not(test), expect(dead_code, reason = "`why` counts with it"))]
 pub fn count_before(blend: &Blend<'_>, allowed: &RowSet, reference: Scored) -> Result<u64> {
     let distance = blend.is_distance();
     let rows = Rows::new(blend, allowed);

@@ -9,13 +9,20 @@ mod blend;
 #[cfg(test)]
 mod blend_tests;
 mod finish;
+mod pairs;
+#[cfg(test)]
+mod pairs_tests;
 mod quick;
 mod screen;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod watched;
 
-pub use blend::{Blend, Part, scan_blend};
+pub use watched::Watched;
+
+pub use blend::{Blend, Part, count_before, scan_blend};
+pub use pairs::{PairScan, scan_pairs};
 pub use stand_in::{StandIn, scan_stand_in};
 
 use crate::error::Result;

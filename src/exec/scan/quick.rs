@@ -11,7 +11,7 @@
 //! term passes through at most `6 + 2 terms` of them, each relative to a term's own size. The last part is there for
 //! squared distances, halved: `|y|^2 / 2 - 4 t size(y)^2`, as `4 t (|u| + size)^2 <= 8 t (|u|^2 + size^2)` parts query and
 //! record; and for `csls`: half of `r(x)` less its error. So the test passes whatever reaches the threshold; what it lets
-//! through is looked at again by `interval`.
+//! through is looked at again by `interval`. What `S_0` may be off by lowers the threshold.
 
 use crate::lens::{Prepared, ProcessedQuery, VectorMetric};
 use crate::linalg::simd::{self, Line, RowTerms};
@@ -27,6 +27,8 @@ pub(super) struct Terms<'a> {
     /// Scalars of later groups that have shifts.
     extras: Vec<(usize, &'a [f32])>,
     last: Last<'a>,
+    /// Relative error of `S_0`, see `fold`.
+    alpha_error: f64,
 }
 
 /// The last term, which only some lenses have.
@@ -91,7 +93,7 @@ impl<'a> Terms<'a> {
             (_, (hubness, _)) if hubness.is_empty() => Last::None,
             (_, (hubness, errors)) => Last::Hub(Hub { hubness, errors, slack: up(slack) }),
         };
-        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last }
+        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last, alpha_error: scalars.alpha_error }
     }
 
     /// How many terms a row has beyond `S_0` and its reach.
@@ -117,6 +119,7 @@ impl<'a> Terms<'a> {
         if last > 0 {
             line.offset = query.shifts[last].product + tolerance * query.shifts[last].size;
         }
+        line.offset += self.alpha_error * query.norm * 1.01;
         if !matches!(self.last, Last::None) {
             factors.push(-1.0 / query.scale);
         }

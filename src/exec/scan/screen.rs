@@ -10,6 +10,7 @@ use super::{Wanted, finish};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::linalg::RowsRef;
+use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{self, GROUP_ROWS, GroupProducts, LANES, Lines, Panel, RowTerms};
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
 use crate::types::RowSet;
@@ -40,7 +41,12 @@ pub(super) fn one(
         found.share(&shared);
         screen.block(&terms, rows, first, (!full).then_some(allowed), found, scratch);
     })?;
-    Ok(found.into_iter().map(|(found, _)| found).reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
+    let finish = |(mut found, mut scratch): (Candidates, Scratch<'_>)| {
+        screen.listed(&terms, &mut found, &mut scratch);
+        found
+    };
+    let found: Vec<Candidates> = found.into_par_iter().map(finish).collect();
+    Ok(found.into_iter().reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
 }
 
 /// The candidates of each query among `allowed`.
@@ -93,11 +99,11 @@ fn candidates(prepared: &Prepared, wanted: &Wanted) -> Candidates {
 
 /// Runs `each(state, rows, first row, all allowed)` over the blocks that hold allowed rows, in parallel; the states
 /// that were made on the way.
-pub(super) fn each_block<S: Send>(
-    source: &dyn RowSource,
+pub(super) fn each_block<'s, S: Send>(
+    source: &'s dyn RowSource,
     allowed: &RowSet,
     empty: impl Fn() -> S + Sync,
-    each: impl Fn(&mut S, RowsRef<'_>, u32, bool) + Sync,
+    each: impl Fn(&mut S, RowsRef<'s>, u32, bool) + Sync,
 ) -> Result<Vec<S>> {
     let blocks = touched(source, allowed);
     // A few tasks for each thread: enough to even out, few enough to share a threshold among many blocks.
@@ -139,7 +145,7 @@ fn touched(source: &dyn RowSource, allowed: &RowSet) -> Vec<(usize, bool)> {
 
 /// Room to work in, kept from block to block.
 #[derive(Debug, Default)]
-struct Scratch {
+struct Scratch<'s> {
     products: Vec<f32>,
     reaching: Vec<u32>,
     extras: Vec<(usize, f64)>,
@@ -151,9 +157,12 @@ struct Scratch {
     reach: Vec<f32>,
     bonus: Vec<f32>,
     terms: Vec<f32>,
+    /// Rows that are read one by one, from as many blocks as it takes to have a good number of them.
+    listed: Vec<u32>,
+    listed_rows: Vec<RowRef<'s>>,
 }
 
-impl Scratch {
+impl Scratch<'_> {
     /// Lists the allowed rows of a block of `count` rows from `first` on; all without a set.
     fn list(&mut self, allowed: Option<&RowSet>, first: u32, count: usize) {
         self.rows.clear();
@@ -191,20 +200,27 @@ impl<'a> Screen<'a> {
     }
 
     /// One query over one block. `allowed` is given where it does not hold the whole block.
-    fn block(
+    fn block<'s>(
         &self,
         terms: &Terms<'_>,
-        rows: RowsRef<'_>,
+        rows: RowsRef<'s>,
         first: u32,
         allowed: Option<&RowSet>,
         found: &mut Candidates,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<'s>,
     ) {
-        if let Some(allowed) = allowed {
-            scratch.list(Some(allowed), first, rows.len());
-            if scratch.rows.len() as f64 <= LISTED * rows.len() as f64 {
-                return self.listed(terms, rows, first, found, scratch);
+        let run = first..first + rows.len() as u32;
+        if let Some(allowed) = allowed
+            && allowed.count_range(run.clone()) as f64 <= LISTED * rows.len() as f64
+        {
+            let before = scratch.listed.len();
+            scratch.listed.extend(allowed.iter_range(run));
+            let data = scratch.listed[before..].iter().map(|row| rows.row((row - first) as usize));
+            scratch.listed_rows.extend(data);
+            if scratch.listed.len() >= TILE_ROWS {
+                self.listed(terms, found, scratch);
             }
+            return;
         }
         let Scratch { products, reaching, extras, bonus, .. } = scratch;
         for start in (0..rows.len()).step_by(TILE_ROWS) {
@@ -229,17 +245,18 @@ impl<'a> Screen<'a> {
         }
     }
 
-    /// One query over the listed rows of one block.
-    fn listed(&self, terms: &Terms<'_>, rows: RowsRef<'_>, first: u32, found: &mut Candidates, scratch: &mut Scratch) {
-        let Scratch { products, reaching, extras, rows: list, alpha, reach, bonus, terms: further, .. } = scratch;
-        products.resize(list.len(), 0.0);
-        simd::dot_listed(&self.query.folded, rows, list, products);
+    /// One query over the rows that were listed, which are none afterwards.
+    fn listed(&self, terms: &Terms<'_>, found: &mut Candidates, scratch: &mut Scratch<'_>) {
+        let Scratch { products, reaching, extras, alpha, reach, bonus, terms: further, listed, listed_rows, .. } =
+            scratch;
+        products.resize(listed.len(), 0.0);
+        simd::dot_listed(&self.query.folded, listed_rows, products);
         reaching.clear();
         match &self.test {
             Some(test) => {
                 (alpha.clear(), reach.clear(), bonus.clear());
-                for &row in list.iter() {
-                    let (a, r) = terms.of_row((first + row) as usize, further);
+                for &row in listed.iter() {
+                    let (a, r) = terms.of_row(row as usize, further);
                     (alpha.push(a), reach.push(r));
                     if terms.further() > 0 {
                         bonus.push(further.iter().zip(&test.factors).map(|(term, factor)| term * factor).sum());
@@ -247,11 +264,12 @@ impl<'a> Screen<'a> {
                 }
                 simd::reaching(&test.line, found.threshold(), products, RowTerms { alpha, reach, bonus }, reaching);
             }
-            None => reaching.extend(0..list.len() as u32),
+            None => reaching.extend(0..listed.len() as u32),
         }
         for &idx in reaching.iter() {
-            self.offer(first + list[idx as usize], products[idx as usize], extras, found);
+            self.offer(listed[idx as usize], products[idx as usize], extras, found);
         }
+        (listed.clear(), listed_rows.clear());
     }
 }
 
@@ -328,7 +346,7 @@ fn multiply_block(
     first: u32,
     lines: &mut [Lines],
     found: &mut [Candidates],
-    scratch: &mut Scratch,
+    scratch: &mut Scratch<'_>,
 ) {
     for ((panel, lines), found) in panels.iter().zip(lines.iter_mut()).zip(found.chunks(LANES)) {
         found.iter().enumerate().for_each(|(lane, found)| panel.raise(lines, lane, found));

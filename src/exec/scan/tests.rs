@@ -396,11 +396,49 @@ fn cases() -> u32 {
     std::env::var("SIMILE_SCAN_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300)
 }
 
+/// What was prepared for some of the rows and extended to all of them answers like what was prepared for all.
+fn check_extended(case: &Case) -> Result<(), TestCaseError> {
+    let world = world(case);
+    let mut random = Random(case.seed ^ 1);
+    let cut = random.below(case.rows as u64 + 1) as usize;
+    let data: Vec<f32> = (0..case.rows)
+        .flat_map(|row| {
+            let mut out = Vec::new();
+            world.source.rows().row_f32(row, &mut out);
+            out
+        })
+        .collect();
+    let before = MemoryRows::new(&data[..cut * case.dimension], case.dimension, case.element, case.block_rows);
+    // Some of the rows went since, some had no vector yet.
+    let earlier: RowSet = (0..cut as u32).filter(|_| random.below(4) > 0).collect();
+    let Ok(full) = Prepared::compute(&world.chain, &world.source, &world.live) else { return Ok(()) };
+    let pinned = if random.below(2) == 0 { full.statistics().to_vec() } else { Vec::new() };
+    let Ok(early) = Prepared::compute_pinned(&world.chain, &before, &earlier, &pinned) else { return Ok(()) };
+    let extended = early.extend(&world.source, &world.live, &pinned).unwrap();
+    prop_assert_eq!(extended.statistics(), full.statistics());
+    prop_assert_eq!(extended.undirected(), full.undirected());
+    prop_assert_eq!(extended.directed(), full.directed());
+    prop_assert_eq!(extended.extreme(), full.extreme());
+    for query in &world.queries {
+        let (Ok(one), Ok(other)) = (full.process(query), extended.process(query)) else { continue };
+        let expected = scan(&world.source, &full, &one, &world.allowed, case.k, None).unwrap();
+        let found = scan(&world.source, &extended, &other, &world.allowed, case.k, None).unwrap();
+        prop_assert_eq!(bits(&found), bits(&expected));
+        prop_assert_eq!(in_full(&world, &full, &one, case.k, None), found.hits);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_global_rejects: 10 * cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn folded_scans_are_the_oracle(case in case()) {
         check(&case)?;
+    }
+
+    #[test]
+    fn what_is_extended_is_what_is_prepared_anew(case in case()) {
+        check_extended(&case)?;
     }
 }

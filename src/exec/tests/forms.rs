@@ -208,3 +208,165 @@ fn what_a_comparison_does_not_take_is_said_where_it_stands() {
     assert_eq!(own.query().unwrap().code, "resolve::compare_lens");
     assert!(find().compare(["plain"]).is_err());
 }
+
+fn pairs(session: &mut Session, statement: &str) -> crate::Pairs {
+    match session.run(statement).unwrap_or_else(|error| panic!("{statement}: {error}")) {
+        Reply::Pairs(pairs) => *pairs,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+#[test]
+fn pairs_are_what_searches_find() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let found = pairs(&mut session, "pairs in words | using centered | where number < 30 | top 1000");
+    assert_eq!(found.statement, "pairs in words | using centered | score cosine | where number < 30 | top 1000");
+    // All of 30 records: centered, none of them is without direction.
+    assert_eq!((found.pairs.len(), found.plan.matched, found.plan.scanned), (435, 30, 30));
+    assert_eq!((found.plan.path, found.plan.undirected, found.plan.absent), ("pairs", 0, 0));
+    for pair in found.pairs.iter().step_by(17) {
+        let answer = fixture.run(&format!("find #{} in words | using centered | top 40", pair.a.id));
+        assert_eq!(value(&answer, &pair.b.id), Some(pair.value), "{} {}", pair.a.id, pair.b.id);
+    }
+    assert!(found.pairs.windows(2).all(|two| two[0].value >= two[1].value));
+    // w2 and w3 are the same vector, w4 and w5 the same direction.
+    let plain = pairs(&mut session, "pairs in words | above 0.999 | top 5");
+    let ids: Vec<_> = plain.pairs.iter().map(|pair| (pair.a.id.as_str(), pair.b.id.as_str())).collect();
+    assert_eq!(ids, [("w2", "w3"), ("w4", "w5")]);
+    assert_eq!((plain.plan.undirected, plain.pairs[1].rank), (1, 2));
+    assert_eq!(pairs(&mut session, "pairs in words | above 0.999 | skip 1").pairs, plain.pairs[1..]);
+    let near = pairs(&mut session, "pairs in words | score euclidean | within 0 | top 5");
+    assert_eq!((near.pairs.len(), near.pairs[0].distance()), (1, Some(0.0)));
+    let small = pairs(&mut session, "pairs in words | using small | top 3");
+    assert_eq!((small.plan.absent, small.plan.scanned), (1, 39));
+    let built = fixture.snapshot().pairs("words").lens(Lens::saved("small")).top(3).run().unwrap();
+    assert_eq!((built.pairs, built.statement), (small.pairs, small.statement));
+}
+
+#[test]
+fn the_better_direction_of_a_pair_counts_under_two_sided_lenses() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let found = pairs(&mut session, "pairs in words | project asks -> answers | top 1000");
+    assert!(found.notes.iter().any(|note| note.contains("query side")), "{:?}", found.notes);
+    assert_eq!(found.pairs.len(), 39 * 38 / 2);
+    for pair in found.pairs.iter().step_by(31) {
+        let from = |id: &str| fixture.run(&format!("find #{id} in words | project asks -> answers | top 40"));
+        let there = value(&from(&pair.a.id), &pair.b.id).unwrap();
+        assert_eq!(pair.value, there);
+        assert!(value(&from(&pair.b.id), &pair.a.id).unwrap() <= there);
+    }
+}
+
+#[test]
+fn what_pairs_do_not_take_is_said_where_it_stands() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let cases = [
+        ("pairs in word", "resolve::no_such_collection", "word"),
+        ("pairs in words | using smal", "resolve::no_such_lens", "smal"),
+        ("pairs in words | score levenshtein", "resolve::pairs_lens", "levenshtein"),
+        ("pairs in words | blend 1 * small", "resolve::pairs_lens", "small"),
+        ("pairs in words | using far | above 1", "resolve::bound_direction", "above 1"),
+        ("pairs in words | including self", "resolve::pairs_self", "words"),
+        ("pairs in words | where nmber > 3", "resolve::no_such_field", "nmber"),
+    ];
+    for (statement, code, piece) in cases {
+        let error = session.run(statement).unwrap_err();
+        let error = error.query().unwrap();
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+}
+
+fn why(session: &mut Session, statement: &str) -> crate::Why {
+    match session.run(statement).unwrap_or_else(|error| panic!("{statement}: {error}")) {
+        Reply::Why(why) => *why,
+        other => panic!("{statement}: {other:?}"),
+    }
+}
+
+#[test]
+fn why_tells_the_place_and_what_it_is_made_of() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    for lens in
+        ["using topical", "using centered", "using far", "normalize | center corpus | project topic", "score pearson"]
+    {
+        let all = fixture.run(&format!("find #w9 in words | {lens} | where number < 30 | top 40"));
+        let plain = fixture.run("find #w9 in words | where number < 30 | top 40");
+        for hit in all.hits().iter().step_by(7) {
+            let id = hit.id();
+            let told = why(&mut session, &format!("why #{id}: find #w9 in words | {lens} | where number < 30 | top 8"));
+            assert_eq!(
+                (told.value, told.rank, told.ranked),
+                (Some(hit.value()), Some(hit.rank()), all.hits().len() as u64)
+            );
+            assert_eq!((told.standing.as_str(), told.listed), ("ranked", hit.rank() <= 8));
+            let place = told.plain.map(|place| (place.cosine, place.rank));
+            let expected = plain.hits().iter().find(|other| other.id() == id);
+            assert_eq!(place, expected.map(|hit| (hit.value(), Some(hit.rank()))), "{id} {lens}");
+            let part = &told.parts[0];
+            assert!((part.sum.unwrap() - hit.value()).abs() < 1e-9, "{lens}: {part:?}");
+            assert_eq!(part.value, told.value);
+            let steps: Vec<&str> = part.steps.iter().map(|step| step.step.as_str()).collect();
+            let mut written = all.header.step_texts();
+            if matches!(all.header.metric_name(), "cosine" | "pearson") {
+                written.push(all.header.metric_name().to_string());
+            }
+            assert_eq!(steps, written);
+        }
+    }
+    let told = why(&mut session, "why #w12: find #w9 in words | using topical");
+    assert_eq!(told.statement, "why #w12: find #w9 in words | using topical | score dot | top 10");
+    // 39 others as queries for 40 records: few enough to take them all.
+    let scores: Vec<f64> = (0..40)
+        .flat_map(|i| fixture.run(&format!("find #w{i} in words | using topical | top 40")).hits().to_vec())
+        .map(|hit| hit.value())
+        .collect();
+    let below = scores.iter().filter(|score| **score < told.value.unwrap()).count();
+    let background = told.background.unwrap();
+    assert_eq!((background.pairs, scores.len()), (40 * 39, 40 * 39));
+    assert_eq!(background.above, (below as f64 / scores.len() as f64 * 1000.0).floor() / 1000.0);
+    let built = fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(Lens::saved("topical"));
+    assert_eq!(built.why("w12").unwrap().parts, told.parts);
+}
+
+#[test]
+fn why_says_when_a_record_is_not_ranked() {
+    let (fixture, _) = lenses();
+    let mut session = Session::new(&fixture.store);
+    let cases = [
+        ("why #w9: find #w9 in words | using centered", "left out", true),
+        ("why #w12: find #w9 in words | using centered | where number > 20", "filtered", true),
+        ("why #w0: find #w9 in words", "undirected", false),
+        ("why #w1: find #w9 in words | score pearson", "undirected", false),
+        ("why #w6: find #w9 in words | view other", "absent", false),
+        ("why #w6: find #w9 in words | blend 1 * plain + 1 * small", "absent", false),
+    ];
+    for (statement, standing, has_value) in cases {
+        let told = why(&mut session, statement);
+        assert_eq!(
+            (told.standing.as_str(), told.value.is_some(), told.rank),
+            (standing, has_value, None),
+            "{statement}"
+        );
+    }
+    let kept = why(&mut session, "why #w9: find #w9 in words | including self");
+    assert_eq!((kept.rank, kept.listed), (Some(1), true));
+    // The trace ends where the direction is lost.
+    let lost = why(&mut session, "why #w1: find #w9 in words | score pearson");
+    assert_eq!(lost.parts[0].steps.last().unwrap().record, None);
+    let blend = why(&mut session, "why #w12: find #w9 in words | blend 0.7 * topical - 0.25 * small");
+    let sum: f64 = 0.7 * blend.parts[0].value.unwrap() + -0.25 * blend.parts[1].value.unwrap();
+    assert_eq!((blend.value, blend.plain), (Some(sum), None));
+    for (statement, code, piece) in [
+        ("why #nobody: find #w9 in words", "resolve::no_such_record", "#nobody"),
+        ("why #w1: find #w9 in words | using nothing", "resolve::no_such_lens", "nothing"),
+        ("why #w1: find #w9 in words | score levenshtein", "resolve::why_metric", "levenshtein"),
+    ] {
+        let error = session.run(statement).unwrap_err();
+        let error = error.query().unwrap();
+        assert_eq!((error.code, &error.text[error.span.clone()]), (code, piece), "{statement}");
+    }
+}

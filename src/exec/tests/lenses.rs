@@ -3,8 +3,9 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::exec::{Reply, Session};
+use crate::lens::{Chain, Prepared, SampleRows};
 use crate::store::Stored;
-use crate::types::{Calibration, CalibrationMap, Control, SampleDef, SampleVectors, Value};
+use crate::types::{Calibration, CalibrationMap, Control, SampleDef, SampleVectors, Statistic, Value};
 
 /// Stores a sample of `count` queries for `words`, with vectors for `view`.
 fn put_sample(fixture: &Fixture, name: &str, view: &str, dimension: usize, count: usize) -> Stored {
@@ -321,4 +322,173 @@ fn samples_are_listed_with_who_uses_them() {
     assert_eq!(listing.rows, [row]);
     let info = fixture.store.info().unwrap();
     assert_eq!((info.samples[0].queries, info.samples[0].dimension), (7, Some(4)));
+}
+
+/// A chain as it is written and as it is resolved, and a metric.
+fn chains(sample: &SampleRows) -> Vec<(&'static str, Vec<ResolvedStep>)> {
+    let sides = || ResolvedStep::CenterSides(sample.clone());
+    vec![
+        ("center sides from asked", vec![sides()]),
+        ("standardize", vec![ResolvedStep::Standardize]),
+        ("whiten", vec![ResolvedStep::Whiten(None)]),
+        ("whiten 5", vec![ResolvedStep::Whiten(Some(5))]),
+        ("drop 2", vec![ResolvedStep::Drop(2)]),
+        (
+            "normalize | drop 1 | normalize",
+            vec![ResolvedStep::Normalize, ResolvedStep::Drop(1), ResolvedStep::Normalize],
+        ),
+        (
+            "truncate 6 | center sides from asked | whiten 3",
+            vec![ResolvedStep::Truncate(6), sides(), ResolvedStep::Whiten(Some(3))],
+        ),
+    ]
+}
+
+#[test]
+fn every_step_and_csls_mean_what_the_oracle_says_ad_hoc_and_saved() {
+    let (fixture, vectors) = words();
+    put_sample(&fixture, "asked", "raw", DIMENSION, 20);
+    let data: Vec<f32> = Numbers(99).vector(20 * DIMENSION);
+    let sample = SampleRows { name: "asked".to_string(), dimension: DIMENSION, rows: data.clone().into() };
+    let queries: Vec<Vec<f64>> =
+        data.chunks(DIMENSION).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
+    let records: Vec<Option<Vec<f64>>> =
+        vectors.iter().map(|v| Some(v.iter().map(|&x| f64::from(x)).collect())).collect();
+    let query = records[9].clone().unwrap();
+    let collection = fixture.snapshot().collection("words").unwrap();
+    let view = collection.view("raw").unwrap();
+    for (stages, steps) in chains(&sample) {
+        for (name, metric, csls) in [
+            ("cosine", VectorMetric::Cosine, false),
+            ("dot", VectorMetric::Dot, true),
+            ("euclidean", VectorMetric::Euclidean, false),
+            ("pearson", VectorMetric::Pearson, true),
+        ] {
+            let chain = Chain::new(steps.clone(), metric, DIMENSION).unwrap();
+            let statistics = Prepared::compute(&chain, view, view.present()).unwrap();
+            let statistics = statistics.statistics();
+            let verdict = if csls {
+                oracle::evaluate_csls(&steps, metric, &records, &query, statistics, (4, &queries))
+            } else {
+                oracle::evaluate(&steps, metric, &records, &query, statistics)
+            };
+            let score = if csls { format!("score {name} csls 4 from asked") } else { format!("score {name}") };
+            let ad_hoc = fixture.run(&format!("find #w9 in words | {stages} | {score} | top 40"));
+            assert!(ad_hoc.hits().len() >= 38, "{stages} | {score}");
+            for hit in ad_hoc.hits() {
+                let expected = verdict.values[hit.row().0 as usize].unwrap();
+                assert!((hit.value() - expected).abs() < 1e-9, "{stages} | {score}: {} {expected}", hit.value());
+            }
+            let_lens(&fixture, &format!("let lens = {stages} | {score}"));
+            let saved = fixture.run("find #w9 in words | using lens | top 40");
+            assert_eq!(saved.hits(), ad_hoc.hits(), "{stages} | {score}");
+            // What is printed back means the same, and a metric of one's own drops the lens's csls.
+            assert_eq!(fixture.run(&saved.statement).hits(), saved.hits(), "{}", saved.statement);
+            let plain = fixture.run(&format!("find #w9 in words | using lens | score {name} | top 40"));
+            assert_eq!(plain.header.csls, None);
+            assert_eq!(plain.hits() == saved.hits(), !csls, "{stages} | {score}");
+        }
+    }
+    assert!(fixture.store.check().unwrap().is_ok());
+}
+
+#[test]
+fn analyze_brings_every_kind_of_statistic_up_to_date() {
+    let (fixture, _) = words();
+    put_sample(&fixture, "asked", "raw", DIMENSION, 20);
+    let stages = "center sides from asked | standardize | drop 1 | whiten 4 | score dot csls 3 from asked";
+    let_lens(&fixture, &format!("let lens = {stages}"));
+    insert(&fixture, "far", (0..DIMENSION).map(|idx| 10.0 * (idx as f32).sin()).collect());
+    let search = |lens: &str| fixture.run(&format!("find #w9 in words | {lens} | top 50"));
+    assert_ne!(search("using lens").hits(), search(stages).hits());
+    let analysis = fixture.store.analyze(None, &Control::new()).unwrap();
+    let what: Vec<&str> = analysis.statistics.iter().map(|statistic| statistic.what.as_str()).collect();
+    let expected = [
+        "mean",
+        "mean and standard deviations",
+        "mean and first principal direction",
+        "mean and first 4 principal directions",
+    ];
+    assert_eq!(what, expected);
+    assert_eq!(search("using lens").hits(), search(stages).hits());
+}
+
+#[test]
+fn texts_of_a_sample_go_through_the_view() {
+    let fixture = notes();
+    let collection = fixture.snapshot().collection("notes").unwrap().def().id;
+    let texts = ["Where are my keys?", "When does the shop open?", "soup"].map(str::to_string).to_vec();
+    let ids = vec!["a".to_string(), "b".to_string(), "c".to_string()];
+    let mut batch = fixture.store.begin().unwrap();
+    batch.put_sample(SampleDef { ids, texts: texts.clone(), ..SampleDef::new("asked", collection) }).unwrap();
+    batch.commit().unwrap();
+    let collection = fixture.snapshot().collection("notes").unwrap();
+    for name in ["raw", "asked"] {
+        let view = collection.view(name).unwrap();
+        let embedder = view.embedder().unwrap().unwrap();
+        let mut rows = Vec::new();
+        let prepared: Vec<String> = texts.iter().map(|text| view.prepare_text(text)).collect();
+        embedder.embed(&prepared.iter().map(String::as_str).collect::<Vec<_>>(), &mut rows).unwrap();
+        let sample = SampleRows { name: "asked".to_string(), dimension: embedder.dimension(), rows: rows.into() };
+        let chain = Chain::new(vec![ResolvedStep::CenterSides(sample)], VectorMetric::Dot, embedder.dimension());
+        let ready = Prepared::compute(&chain.unwrap(), view, view.present()).unwrap();
+        let Statistic::Sides { queries, records } = &*ready.statistics()[0].statistic else { panic!("sides") };
+        let vector = |row| view.vector(row).unwrap().unwrap();
+        let difference = |vector: &[f32], mean: &[f64]| -> Vec<f64> {
+            vector.iter().zip(mean).map(|(v, mean)| f64::from(*v) - mean).collect()
+        };
+        let query = difference(&vector(0), queries);
+        let answer = fixture.run(&format!("find #n1 in notes | view {name} | center sides from asked | score dot"));
+        for hit in answer.hits() {
+            let row = difference(&vector(hit.row().0), records);
+            let expected: f64 = query.iter().zip(&row).map(|(a, b)| a * b).sum();
+            assert!((hit.score() - expected).abs() < 1e-9, "{name}: {} {expected}", hit.score());
+        }
+    }
+}
+
+#[test]
+fn a_sample_of_another_collection_is_used_and_noted() {
+    let (fixture, vectors) = words();
+    put_sample(&fixture, "asked", "raw", DIMENSION, 400);
+    let mut batch = fixture.store.begin().unwrap();
+    batch.create_collection("more", CollectionSpec::new().supplied_vectors()).unwrap();
+    for (idx, vector) in vectors.iter().enumerate().skip(5) {
+        batch
+            .collection("more")
+            .unwrap()
+            .insert(Record::new(format!("m{idx}"), "").vector("raw", vector.clone()))
+            .unwrap();
+    }
+    batch.commit().unwrap();
+    let answer = fixture.run("find #m9 in more | center sides from asked | score cosine csls 4 from asked");
+    assert_eq!(answer.notes, ["sample `asked` was stored for `words`, not for `more`"]);
+    assert_eq!(answer.header.samples.len(), 1);
+    assert_eq!(fixture.run("find #w9 in words | center sides from asked").notes, Vec::<String>::new());
+    let few = fixture.run("find #w9 in words | score cosine csls 5 from asked").notes;
+    assert_eq!(few, ["`csls 5` over 400 queries is rough: it was measured with 100 for each neighbour"]);
+}
+
+#[test]
+fn the_builder_says_what_the_language_says() {
+    use crate::exec::{Lens, Source};
+    let (fixture, _) = words();
+    put_sample(&fixture, "asked", "raw", DIMENSION, 20);
+    let lens =
+        Lens::view("raw").center_sides("asked").standardize().drop_directions(1).whiten(4).dot().csls(3, "asked");
+    let built = fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(lens).top(5).run().unwrap();
+    let stages = "center sides from asked | standardize | drop 1 | whiten 4 | score dot csls 3 from asked | top 5";
+    let written = fixture.run(&format!("find #w9 in words | view raw | {stages}"));
+    assert_eq!((built.hits(), &built.statement), (written.hits(), &written.statement));
+    let search = |lens: Lens| fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(lens).run();
+    let code = |lens: Lens| search(lens).unwrap_err().query().unwrap().code;
+    assert_eq!(code(Lens::view("raw").csls(0, "asked")), "parse::out_of_range");
+    assert_eq!(code(Lens::view("raw").drop_directions(0)), "parse::out_of_range");
+    assert_eq!(code(Lens::view("raw").whiten(0)), "parse::out_of_range");
+    assert_eq!(code(Lens::view("raw").probability()), "resolve::not_calibrated");
+    let_lens(&fixture, "let lens = score dot csls 3 from asked");
+    calibrate(&fixture, "lens", CalibrationMap::Logistic { scale: 2.0, bias: 0.0 });
+    let sure = search(Lens::saved("lens").probability()).unwrap();
+    assert_eq!(sure.header.csls.unwrap().neighbours, 3);
+    assert_eq!(ids(&fixture.run("find #w9 in words | using lens")), ids(&search(Lens::saved("lens")).unwrap()));
 }

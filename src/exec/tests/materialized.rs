@@ -246,6 +246,10 @@ fn kept_scalars_are_read_and_answer_the_same_bits() {
                 };
                 let (kept, computed) = (run(&format!("using {name}")), run(stages));
                 assert_eq!(bits(&kept), bits(&computed), "{name}");
+                // The other handle has what the rounds before left, and takes it further.
+                let warm = fixture.run(&format!("find {source} in c | using {name} | top 30"));
+                assert_eq!(bits(&warm), bits(&computed), "{name}");
+                assert_eq!(warm.plan.undirected, computed.plan.undirected, "{name}");
                 assert_eq!(kept.plan.undirected, computed.plan.undirected, "{name}");
             }
         }

@@ -119,15 +119,6 @@ fn lists_what_there_is() {
 }
 
 #[test]
-fn later_statements_are_refused_by_name() {
-    let (fixture, _) = words();
-    let mut session = Session::new(&fixture.store);
-    for statement in ["pairs in words | above 0.9", "why #w1: find #w9 in words"] {
-        assert_eq!(session.run(statement).unwrap_err().query().unwrap().code, "resolve::not_yet", "{statement}");
-    }
-}
-
-#[test]
 fn explain_says_what_is_done_and_analyze_measures_it() {
     let (fixture, _) = words();
     let mut session = Session::new(&fixture.store);
@@ -139,13 +130,17 @@ fn explain_says_what_is_done_and_analyze_measures_it() {
     assert!(text("fold").contains("computed first") && text("fold").contains("mean of this commit's records"));
     assert!(text("scan").starts_with("20 rows, 0.0 MB, exact"), "{}", text("scan"));
     assert_eq!(text("then"), "above 0.1, top 3");
-    assert_eq!((plain.plan, plain.elapsed), (None, None));
+    assert_eq!((plain.plan, plain.elapsed, plain.memory), (None, None, None));
     assert!(plain.stages.iter().all(|stage| stage.elapsed.is_none()));
     let Reply::Explanation(measured) = session.run(&format!("explain analyze {statement}")).unwrap() else { panic!() };
     assert!(measured.statement.starts_with("explain analyze find #w9"));
     let scan = measured.stages.iter().find(|stage| stage.name == "scan").unwrap();
     assert_eq!((scan.rows, scan.bytes), (Some(20), Some(20 * 8 * 4)));
     assert!(scan.elapsed.is_some() && measured.elapsed.is_some());
+    assert_eq!(
+        measured.memory.is_some_and(|memory| memory.resident_bytes > memory.mapped_bytes),
+        cfg!(target_os = "linux")
+    );
     assert_eq!(measured.plan.unwrap().matched, 20);
     let Reply::Explanation(again) = session.run(&format!("explain {statement}")).unwrap() else { panic!() };
     assert!(again.stages.iter().any(|stage| stage.text.contains("cached")));

@@ -96,8 +96,9 @@ fn names_that_do_not_exist_are_answered_with_those_that_do() {
 #[test]
 fn what_is_not_there_yet_says_so() {
     let place = notes();
-    let ran = place.run(["query", "s", "find \"x\" in notes | whiten 10"]).exits(2);
-    assert!(ran.stderr.contains("whiten"), "{}", ran.stderr);
+    place.run(["query", "s", "let plain = score cosine"]).exits(0);
+    let ran = place.run(["calibrate", "s", "plain", "--label", "20"]).exits(2);
+    assert!(ran.stderr.contains("--scale"), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,0 +1,122 @@
+//! Rows of which no block is handed out once a search is to stop.
+//!
+//! Owns [`Watched`]: every pass over rows goes block by block, so that asking before each block is often enough to
+//! stop soon and too seldom to cost anything.
+
+use crate::error::Result;
+use crate::lens::RowSource;
+use crate::linalg::RowsRef;
+use crate::types::control::Control;
+use crate::types::{CommitNumber, ViewId};
+use std::ops::Range;
+
+/// A source that asks its control before each block.
+pub struct Watched<'a> {
+    source: &'a dyn RowSource,
+    control: &'a Control,
+}
+
+impl<'a> Watched<'a> {
+    /// `source`, until `control` says to stop.
+    pub fn new(source: &'a dyn RowSource, control: &'a Control) -> Self {
+        Watched { source, control }
+    }
+}
+
+impl RowSource for Watched<'_> {
+    fn dimension(&self) -> usize {
+        self.source.dimension()
+    }
+
+    fn row_count(&self) -> u32 {
+        self.source.row_count()
+    }
+
+    fn block_count(&self) -> usize {
+        self.source.block_count()
+    }
+
+    fn block_range(&self, block: usize) -> Range<u32> {
+        self.source.block_range(block)
+    }
+
+    fn block(&self, block: usize) -> Result<RowsRef<'_>> {
+        self.control.checkpoint()?;
+        self.source.block(block)
+    }
+
+    fn identity(&self) -> (ViewId, CommitNumber) {
+        self.source.identity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{scan, scan_batch};
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::lens::memory::MemoryRows;
+    use crate::lens::{Chain, Prepared, VectorMetric};
+    use crate::types::control::CancelToken;
+    use crate::types::{ElementType, RowSet};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Sets the token when a block is read for the third time.
+    struct Cancelling {
+        rows: MemoryRows,
+        token: CancelToken,
+        read: AtomicUsize,
+    }
+
+    impl RowSource for Cancelling {
+        fn dimension(&self) -> usize {
+            self.rows.dimension()
+        }
+
+        fn row_count(&self) -> u32 {
+            self.rows.row_count()
+        }
+
+        fn block_count(&self) -> usize {
+            self.rows.block_count()
+        }
+
+        fn block_range(&self, block: usize) -> Range<u32> {
+            self.rows.block_range(block)
+        }
+
+        fn block(&self, block: usize) -> Result<RowsRef<'_>> {
+            if self.read.fetch_add(1, Ordering::Relaxed) == 2 {
+                self.token.cancel();
+            }
+            self.rows.block(block)
+        }
+
+        fn identity(&self) -> (ViewId, CommitNumber) {
+            self.rows.identity()
+        }
+    }
+
+    #[test]
+    fn a_scan_stops_between_blocks() {
+        let data: Vec<f32> = (0..4000).map(|i| (i % 7) as f32 + 1.0).collect();
+        let rows = MemoryRows::new(&data, 4, ElementType::F32, 10);
+        let live = RowSet::from_range(0..1000);
+        let chain = Chain::new(Vec::new(), VectorMetric::Cosine, 4).unwrap();
+        let prepared = Prepared::compute(&chain, &rows, &live).unwrap();
+        let query = prepared.process(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        for queries in [1, 2] {
+            let token = CancelToken::new();
+            let source = Cancelling { rows: rows.clone(), token: token.clone(), read: AtomicUsize::new(0) };
+            let control = Control::new().cancelled_by(token);
+            let watched = Watched::new(&source, &control);
+            let found = pool.install(|| match queries {
+                1 => scan(&watched, &prepared, &query, &live, 3, None).map(|_| ()),
+                _ => scan_batch(&watched, &prepared, &[query.clone(), query.clone()], &live, 3, None).map(|_| ()),
+            });
+            assert_eq!(found.unwrap_err().kind(), ErrorKind::Cancelled);
+            assert_eq!(source.read.into_inner(), 3, "of 100 blocks");
+        }
+    }
+}

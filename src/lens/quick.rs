@@ -1,0 +1,340 @@
+//! Scalars from single precision: the norms of records whose chain has one normalization, at its end.
+//!
+//! Owns [`Quick`]: for such chains `y = L x + c` and all that is needed is `|y|`. It comes from `f32` products with a
+//! derived error; where that is too large a part of the norm (cancellation), or where a row is near the line between
+//! direction and none, or out of the range of `f32`, the row is left to the `f64` pass. The largest relative error that
+//! was let through becomes part of the candidates' bound (`fold`); what is shown is computed in `f64` anyway.
+//!
+//! # The bounds
+//! With `e = 2^-24`, `k` the error of an `f32` product relative to the norms of its factors, `t`, `F` and `s_0` as in
+//! `fold`, and `|x|` from an `f32` product of the row with itself:
+//!
+//! - with matrices: `| |y'| - |y| | <= |x| ((k + 2 e) |L| + t F) + t s_0`, `|L|` being the Frobenius norm of `L` as it is
+//!   rounded to `f32`: the error vector of `L x` is at most `k |L||x|` element by element, in absolute values;
+//! - without: `|y|^2 = |x|^2 - <x, 1>^2 / d - 2 <x, c> + |c|^2` (the second term where an own-mean is subtracted, `c` then
+//!   without its own mean), each product off by at most `k + 2 e` of its factors' norms, and `|y'| - |y|` is the
+//!   difference of the squares divided by the sum.
+
+use super::fold;
+use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
+use crate::linalg::rows::RowRef;
+use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
+use crate::linalg::{RowsRef, matrix, scalar, simd, stats};
+use std::ops::Range;
+
+/// Rows that are looked at together: enough that preparing the matrix for them costs little.
+const TILE_ROWS: usize = 1024;
+/// The largest relative error of a norm that is let through: candidates would become too many.
+const LARGEST_ERROR: f64 = 1.0 / 512.0;
+/// Squares of norms that `f32` holds without loss.
+const ORDINARY_SQUARE: Range<f32> = 1e-30..1e30;
+
+/// How the norms of one program's records are found.
+#[derive(Debug)]
+pub(super) struct Quick {
+    form: Form,
+    /// Elements of a raw row.
+    dimension: usize,
+    /// `c`, in units of `scale` where there are matrices.
+    constant: Vec<f64>,
+    /// Norm of `c`, not scaled.
+    constant_norm: f64,
+    /// What `f64` may have lost: `t F` and `t s_0`.
+    rounding: Bound,
+    /// The direction rule's reference.
+    reference: Bound,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// `L` is the identity, or takes away the own mean.
+    Rows { own_mean: bool, constant: Vec<f32>, ones: Vec<f32> },
+    /// `L / scale`, and the Frobenius norm of `L`.
+    Product { factor: Factor, scale: f64, frobenius: f64 },
+}
+
+/// A matrix laid out for products with many rows.
+#[derive(Debug)]
+enum Factor {
+    /// `k x d`, row-major.
+    Matrix(Vec<f32>),
+    /// Its rows [`LANES`] at a time, each group cut into two halves of the dimension: half the error.
+    Panels(Vec<[Panel; 2]>),
+}
+
+impl Factor {
+    /// `matrix` is `k x d`. Panels are faster where they are not nearly empty.
+    fn new(matrix: Vec<f32>, dimension: usize) -> Self {
+        if matrix.len() / dimension < LANES / 2 || dimension < 2 {
+            return Factor::Matrix(matrix);
+        }
+        let half = dimension / 2;
+        let cut = |rows: &[f32], columns: Range<usize>| -> Panel {
+            let part: Vec<f32> = rows.chunks_exact(dimension).flat_map(|row| &row[columns.clone()]).copied().collect();
+            Panel::new(&part, columns.len())
+        };
+        let halves = |rows: &[f32]| [cut(rows, 0..half), cut(rows, half..dimension)];
+        Factor::Panels(matrix.chunks(LANES * dimension).map(halves).collect())
+    }
+
+    /// Bound on the error of one product, relative to the norms of its factors.
+    fn error(&self, dimension: usize) -> f64 {
+        match self {
+            Factor::Matrix(_) => matrix::chunks_error(dimension),
+            Factor::Panels(_) => simd::any_order_error(dimension.div_ceil(2) + 1),
+        }
+    }
+
+    /// `squares[i] = |M x_i + c|^2` for the rows of `data`, `stride` apart.
+    fn squares(&self, data: &[f32], stride: usize, constant: &[f64], dimension: usize, room: &mut Scratch) {
+        let Scratch { products, squares, .. } = room;
+        let count = squares.len();
+        match self {
+            Factor::Matrix(matrix) => {
+                products.resize(count * constant.len(), 0.0);
+                matrix::product_f32_in_chunks(data, count, stride, matrix, products, dimension);
+                add_squares(products, constant, squares);
+            }
+            Factor::Panels(panels) => {
+                let half = dimension / 2;
+                let (mut first, mut second) = ([0.0; GROUP_ROWS * LANES], [0.0; GROUP_ROWS * LANES]);
+                for (group, squares) in squares.chunks_mut(GROUP_ROWS).enumerate() {
+                    // A group that is not full ends with copies of its last row.
+                    let row = |i: usize| (group * GROUP_ROWS + i.min(squares.len() - 1)) * stride;
+                    let left: [&[f32]; GROUP_ROWS] = std::array::from_fn(|i| &data[row(i)..row(i) + half]);
+                    let right: [&[f32]; GROUP_ROWS] = std::array::from_fn(|i| &data[row(i) + half..row(i) + dimension]);
+                    for (panel, constant) in panels.iter().zip(constant.chunks(LANES)) {
+                        panel[0].products(&left, &mut first);
+                        panel[1].products(&right, &mut second);
+                        first.iter_mut().zip(&second).for_each(|(sum, x)| *sum += x);
+                        for (square, products) in squares.iter_mut().zip(first.chunks_exact(LANES)) {
+                            *square += scalar::squared_sum(&products[..constant.len()], constant);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `slope |x| + offset`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bound {
+    slope: f64,
+    offset: f64,
+}
+
+impl Bound {
+    fn at(self, norm: f64) -> f64 {
+        self.slope * norm + self.offset
+    }
+
+    fn max(self, other: Bound) -> Bound {
+        Bound { slope: self.slope.max(other.slope), offset: self.offset.max(other.offset) }
+    }
+
+    fn times(self, factor: f64) -> Bound {
+        Bound { slope: self.slope * factor, offset: self.offset * factor }
+    }
+}
+
+/// The scalars of one row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QuickScalars {
+    /// `S_0 = 1 / |y|`.
+    pub alpha: f64,
+    /// At least `S_0 |x|`.
+    pub reach: f64,
+    /// Relative error of `alpha`.
+    pub error: f64,
+}
+
+/// Room to work in.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    elements: Vec<f32>,
+    products: Vec<f32>,
+    squares: Vec<f64>,
+    /// `|x|^2`.
+    own: Vec<f32>,
+}
+
+impl Quick {
+    /// `None` where the program is not of this form, or its numbers leave the range of `f32`.
+    pub fn of(program: &Program, dimension: usize) -> Option<Self> {
+        let (Op::Normalize, ops) = program.ops.split_last()? else { return None };
+        if ops.iter().any(|op| matches!(op, Op::Normalize)) {
+            return None;
+        }
+        let reference = reference(ops);
+        if ops.iter().all(|op| matches!(op, Op::OwnMean | Op::Shift(_))) {
+            return Quick::rows(ops, dimension, reference);
+        }
+        let record = Program { ops: ops.to_vec() };
+        let rows = record.output_dimension(dimension);
+        let mut constant = Vec::with_capacity(rows);
+        let mut wide = Vec::with_capacity(rows * dimension);
+        let mut last = None;
+        for i in 0..rows {
+            let mut unit = vec![0.0; rows];
+            unit[i] = 1.0;
+            let folded = fold::adjoint(unit, &record, dimension);
+            wide.extend_from_slice(&folded.vector);
+            constant.push(folded.shifts[0].product);
+            last = Some(folded);
+        }
+        let last = last?;
+        let frobenius = stats::norm(&wide);
+        let scale = stats::power_of_two_above(frobenius);
+        let constant_norm = stats::norm(&constant);
+        let rounding = Bound { slope: last.tolerance * last.growth, offset: last.tolerance * last.shifts[0].size };
+        let matrix: Vec<f32> = wide.iter().map(|x| (x / scale) as f32).collect();
+        let constant = constant.iter().map(|c| c / scale).collect();
+        let form = Form::Product { factor: Factor::new(matrix, dimension), scale, frobenius };
+        let ordinary = frobenius > 1e-100 && frobenius < 1e100;
+        ordinary.then_some(Quick { form, dimension, constant, constant_norm, rounding, reference })
+    }
+
+    fn rows(ops: &[Op], dimension: usize, reference: Bound) -> Option<Self> {
+        let (mut own_mean, mut constant) = (false, vec![0.0; dimension]);
+        for op in ops {
+            match op {
+                Op::Shift(mean) => constant.iter_mut().zip(mean.iter()).for_each(|(c, m)| *c += m),
+                _ => {
+                    own_mean = true;
+                    subtract_own_mean(&mut constant);
+                }
+            }
+        }
+        let constant_norm = stats::norm(&constant);
+        if constant_norm > 1e15 || (constant_norm < 1e-15 && constant_norm != 0.0) {
+            return None;
+        }
+        let tolerance = 4.0 * (ops.len() + 3) as f64 * (dimension + 16) as f64 * f64::EPSILON;
+        let rounding = Bound { slope: tolerance, offset: tolerance * constant_norm };
+        // `<x - mean x, c> = <x, c - mean c>`.
+        let mut product = constant.clone();
+        if own_mean {
+            subtract_own_mean(&mut product);
+        }
+        let narrow = if constant_norm == 0.0 { Vec::new() } else { product.iter().map(|&c| c as f32).collect() };
+        let one = (1.0 / (dimension as f64).sqrt()) as f32;
+        let form = Form::Rows { own_mean, constant: narrow, ones: vec![one; if own_mean { dimension } else { 0 }] };
+        Some(Quick { form, dimension, constant, constant_norm, rounding, reference })
+    }
+
+    /// Hands the scalars of each row of a block to `each`, by position; `None` where they are left to `f64`.
+    pub fn block(&self, rows: RowsRef<'_>, scratch: &mut Scratch, mut each: impl FnMut(usize, Option<QuickScalars>)) {
+        for start in (0..rows.len()).step_by(TILE_ROWS) {
+            let tile = rows.slice(start..rows.len().min(start + TILE_ROWS));
+            let count = tile.len();
+            let mut elements = std::mem::take(&mut scratch.elements);
+            let (data, stride) = match tile {
+                RowsRef::F32 { data, stride, .. } => (data, stride),
+                RowsRef::F16 { data, stride, dimension } => {
+                    elements.resize(count * dimension, 0.0);
+                    let narrow = data.chunks(stride).zip(elements.chunks_exact_mut(dimension));
+                    narrow.for_each(|(row, out)| simd::widen_f16(&row[..dimension], out));
+                    (&elements[..], dimension)
+                }
+            };
+            // First of all, since this reads the rows in order, and what follows finds them in the cache.
+            let rows = || data.chunks(stride).take(count).map(|row| &row[..self.dimension]);
+            scratch.own.clear();
+            scratch.own.extend(rows().map(|row| simd::dot_row(row, RowRef::F32(row))));
+            if let Form::Product { factor, .. } = &self.form {
+                scratch.squares.clear();
+                scratch.squares.resize(count, 0.0);
+                factor.squares(data, stride, &self.constant, self.dimension, scratch);
+            }
+            for (i, row) in rows().enumerate() {
+                each(start + i, self.row(row, scratch.own[i], scratch.squares.get(i).copied()));
+            }
+            scratch.elements = elements;
+        }
+    }
+
+    /// The scalars of a row, with its own square and, where there are matrices, that of what they make of it.
+    fn row(&self, row: &[f32], own: f32, square: Option<f64>) -> Option<QuickScalars> {
+        let dot = |w: &[f32]| simd::dot_row(w, RowRef::F32(row));
+        if !ORDINARY_SQUARE.contains(&own) {
+            return None;
+        }
+        let part = simd::dot_error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
+        let own = f64::from(own);
+        let raw = own.sqrt() * (1.0 + part);
+        let (norm, error) = match &self.form {
+            Form::Rows { own_mean, constant, ones } => {
+                let mut square = own + self.constant_norm * self.constant_norm;
+                let mut error = part * raw * raw;
+                if *own_mean {
+                    let mean = f64::from(dot(ones));
+                    square -= mean * mean;
+                    error += 3.0 * part * raw * raw;
+                }
+                if !constant.is_empty() {
+                    square -= 2.0 * f64::from(dot(constant));
+                    error += 2.0 * part * raw * self.constant_norm;
+                }
+                let norm = square.max(0.0).sqrt();
+                (norm, error / norm)
+            }
+            Form::Product { factor, scale, frobenius } => {
+                let part = factor.error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
+                (square.unwrap_or_default().sqrt() * scale, part * frobenius * raw)
+            }
+        };
+        let error = error + self.rounding.at(raw);
+        let least = norm - error;
+        let clear = least > 2.0 * ZERO_RATIO * self.reference.at(raw) && error <= LARGEST_ERROR * least;
+        clear.then(|| {
+            let relative = error / least;
+            QuickScalars { alpha: 1.0 / norm, reach: raw / least, error: relative }
+        })
+    }
+}
+
+/// Adds `(p + c)^2` for each element of `constant` and the run of products that belongs to it, four runs at a time.
+fn add_squares(products: &[f32], constant: &[f64], squares: &mut [f64]) {
+    let count = squares.len();
+    let whole = constant.len() / 4 * 4;
+    let (four, rest) = products.split_at(whole * count);
+    let square = |product: f32, constant: f64| {
+        let y = f64::from(product) + constant;
+        y * y
+    };
+    for (products, constant) in four.chunks_exact(4 * count).zip(constant.chunks_exact(4)) {
+        let (a, products) = products.split_at(count);
+        let (b, products) = products.split_at(count);
+        let (c, d) = products.split_at(count);
+        for (sum, ((&a, &b), (&c, &d))) in squares.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+            let left = square(a, constant[0]) + square(b, constant[1]);
+            *sum += left + (square(c, constant[2]) + square(d, constant[3]));
+        }
+    }
+    for (products, &constant) in rest.chunks_exact(count).zip(&constant[whole..]) {
+        squares.iter_mut().zip(products).for_each(|(sum, &product)| *sum += square(product, constant));
+    }
+}
+
+/// Bounds the reference of the direction rule behind `ops`, none of which normalizes.
+fn reference(ops: &[Op]) -> Bound {
+    let (mut reference, mut vector) = (Bound::default(), Bound { slope: 1.0, offset: 0.0 });
+    for op in ops {
+        match op {
+            Op::Shift(mean) => {
+                let mean = stats::norm(mean);
+                reference = reference.max(vector).max(Bound { slope: 0.0, offset: mean });
+                vector.offset += mean;
+            }
+            Op::OwnMean | Op::Remove(_) => reference = reference.max(vector),
+            Op::Matrix { gain, .. } | Op::Divide { gain, .. } => {
+                reference = reference.times(*gain);
+                vector = vector.times(op.growth());
+            }
+            Op::Coordinates(_) => vector = vector.times(op.growth()),
+            Op::Truncate { .. } | Op::Normalize => {}
+        }
+    }
+    reference
+}
