@@ -18,6 +18,9 @@ const OUTPUT: usize = 64;
 const BLOCK_ROWS: u32 = 682;
 
 /// Numbers between -1 and 1 around a common mean.
+/// What is timed, under its name.
+type Run<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+
 fn values(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     (0..count)
@@ -73,7 +76,7 @@ fn main() {
         let first = |steps: &[ResolvedStep], metric| {
             answer(&source, &live, &prepare(&source, &live, steps, metric), &query);
         };
-        let mut runs: Vec<(&str, Box<dyn FnMut()>)> = vec![
+        let mut runs: Vec<Run<'_>> = vec![
             ("one sgemm of the shape", Box::new(|| sgemm(&source, &matrix, black_box(&mut out)))),
             ("one scan of the lens, warm", Box::new(|| answer(&source, &live, &kept, &query))),
             ("first answer: center corpus | project | cosine", Box::new(|| first(&lens, cosine))),

@@ -114,7 +114,7 @@ mod tests {
                 (0..d).for_each(|i| matrix[i * d + i] = values(i));
                 matrix
             };
-            let blocks = |i: usize| if i % 3 == 0 { 2.0 } else { 0.0 };
+            let blocks = |i: usize| if i.is_multiple_of(3) { 2.0 } else { 0.0 };
             for matrix in [
                 diagonal(&|_| 1.0),
                 diagonal(&blocks),

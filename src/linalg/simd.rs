@@ -330,7 +330,9 @@ impl Lines {
         if all {
             return 0;
         }
-        let bit = |(q, (upper, threshold)): (usize, (&f32, &f32))| u64::from(!(upper < threshold)) << q;
+        // What is not a number may be anything, and reaches.
+        let reaches = |upper: &f32, threshold: &f32| upper >= threshold || upper.is_nan() || threshold.is_nan();
+        let bit = |(q, (upper, threshold)): (usize, (&f32, &f32))| u64::from(reaches(upper, threshold)) << q;
         upper.iter().zip(&self.threshold).enumerate().map(bit).sum()
     }
 }

@@ -207,7 +207,7 @@ pub(super) fn is_current(def: &DerivedDef, lens: &LensRecord) -> bool {
 #[derive(Debug)]
 pub(super) enum Maker {
     /// Processed rows.
-    Rows(RowProcessor),
+    Rows(Box<RowProcessor>),
     /// Scalars.
     Scalars(ScalarProcessor),
 }
@@ -283,7 +283,7 @@ pub(super) fn maker(
     }
     let dimension = dimension as usize;
     Ok(match kind {
-        DerivedKind::Rows => Maker::Rows(RowProcessor::new(steps, dimension, &statistics, element)?),
+        DerivedKind::Rows => Maker::Rows(Box::new(RowProcessor::new(steps, dimension, &statistics, element)?)),
         DerivedKind::Scalars => {
             let metric = VectorMetric::try_from(lens.lens.metric)?;
             Maker::Scalars(ScalarProcessor::new(steps, metric, dimension, &statistics)?)

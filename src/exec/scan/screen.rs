@@ -254,10 +254,13 @@ impl<'a> Screen<'a> {
         reaching.clear();
         match &self.test {
             Some(test) => {
-                (alpha.clear(), reach.clear(), bonus.clear());
+                alpha.clear();
+                reach.clear();
+                bonus.clear();
                 for &row in listed.iter() {
                     let (a, r) = terms.of_row(row as usize, further);
-                    (alpha.push(a), reach.push(r));
+                    alpha.push(a);
+                    reach.push(r);
                     if terms.further() > 0 {
                         bonus.push(further.iter().zip(&test.factors).map(|(term, factor)| term * factor).sum());
                     }
@@ -269,7 +272,8 @@ impl<'a> Screen<'a> {
         for &idx in reaching.iter() {
             self.offer(listed[idx as usize], products[idx as usize], extras, found);
         }
-        (listed.clear(), listed_rows.clear());
+        listed.clear();
+        listed_rows.clear();
     }
 }
 

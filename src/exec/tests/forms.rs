@@ -183,7 +183,7 @@ fn a_comparison_is_each_lens_s_own_answer() {
 fn what_a_comparison_does_not_take_is_said_where_it_stands() {
     let (fixture, _) = lenses();
     let mut session = Session::new(&fixture.store);
-    let nine = vec!["plain"; 9].join(", ");
+    let nine = ["plain"; 9].join(", ");
     let cases = [
         ("compare plian, small: find #w9 in words".to_string(), "resolve::no_such_lens", "plian"),
         ("compare plain, small: find #w9 in words | view other".to_string(), "resolve::compare_lens", "other"),

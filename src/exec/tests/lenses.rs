@@ -483,7 +483,7 @@ fn the_builder_says_what_the_language_says() {
     let search = |lens: Lens| fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(lens).run();
     let code = |lens: Lens| search(lens).unwrap_err().query().unwrap().code;
     assert_eq!(code(Lens::view("raw").csls(0, "asked")), "parse::out_of_range");
-    assert_eq!(code(Lens::view("raw").drop_directions(0)), "parse::out_of_range");
+    assert_eq!(code(Lens::view("raw").drop_directions(0)), "resolve::dimension");
     assert_eq!(code(Lens::view("raw").whiten(0)), "parse::out_of_range");
     assert_eq!(code(Lens::view("raw").probability()), "resolve::not_calibrated");
     let_lens(&fixture, "let lens = score dot csls 3 from asked");
