@@ -25,6 +25,7 @@ fn values(count: usize) -> Vec<f32> {
 }
 
 /// The rows of a `.npy` file whose shape ends in 384.
+#[expect(clippy::disallowed_methods, reason = "a bench reads a file of its caller")]
 fn rows() -> Vec<f32> {
     let Ok(path) = std::env::var("SIMILE_BENCH_NPY") else { return values(15_011 * DIMENSION) };
     let bytes = std::fs::read(path).expect("the file can be read");

@@ -31,8 +31,8 @@ fn number(name: &str, default: usize) -> usize {
 /// Something to be timed, under its name.
 type Timed<'a> = (String, Box<dyn FnMut() + 'a>);
 
-fn timed<'a>(name: impl Into<String>, mut run: impl FnMut() + 'a) -> Timed<'a> {
-    (name.into(), Box::new(move || run()))
+fn timed<'a>(name: impl Into<String>, run: impl FnMut() + 'a) -> Timed<'a> {
+    (name.into(), Box::new(run))
 }
 
 /// Times of each run in every round, taken in turn.
@@ -393,7 +393,8 @@ fn main() {
     let mut table = Table { world: &world, rounds: number("SIMILE_BENCH_ROUNDS", 15), large, lines: Vec::new() };
     let only = std::env::var("SIMILE_BENCH_ONLY").unwrap_or_default();
     println!("{} rows in the largest collection, {} rounds", table.large, table.rounds);
-    let sections: [(&str, fn(&mut Table<'_>)); 7] = [
+    type Section = fn(&mut Table<'_>);
+    let sections: [(&str, Section); 7] = [
         ("one thread", one_thread),
         ("single", single),
         ("batch", batch),
