@@ -104,7 +104,7 @@ impl Recording {
     pub(super) fn walk(&self, first: usize, every: usize, mut visit: impl FnMut(usize, &Disk)) {
         let mut disk = self.storage.disk();
         for (done, operation) in self.trace.iter().enumerate() {
-            if done >= first && (done - first) % every == 0 {
+            if done >= first && (done - first).is_multiple_of(every) {
                 visit(done, &disk);
             }
             disk.apply(operation);

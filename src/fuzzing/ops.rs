@@ -237,7 +237,7 @@ impl Change {
                     ids: vec!["q".to_string()],
                     texts: vec![format!("question {number}")],
                     vectors: Some(vectors),
-                    ..SampleDef::new(&format!("s{number}"), CollectionId(1))
+                    ..SampleDef::new(format!("s{number}"), CollectionId(1))
                 };
                 batch.put_sample(sample).map(drop)
             }

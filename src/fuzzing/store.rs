@@ -37,7 +37,7 @@ pub fn open_store(data: &[u8]) {
     }
     let what = || format!("{data:?}");
     let left = crate::storage::MemoryStorage::of_parts(files, sound.folders.clone());
-    damage::judge(&left.copy(), sound, data.len() % 2 == 0, &what);
+    damage::judge(&left.copy(), sound, data.len().is_multiple_of(2), &what);
     damage::salvage(&left, sound, &what);
 }
 

@@ -70,10 +70,10 @@ fn any_operation_that_fails_leaves_the_state_before_or_after() {
     let steps = steps(7, 5);
     let mut failures = 0;
     for (place, plan) in [Plan::Once, Plan::From].into_iter().enumerate() {
-        for operation in (place as u64..).step_by(5) {
-            let fault = FAULTS[(operation / 5) as usize % 2];
+        for operation in (place as u64..).step_by(3) {
+            let fault = FAULTS[(operation / 3) as usize % 2];
             // After a sync that failed nobody knows what is on the medium.
-            let loss = [Loss::Nothing, Loss::Everything, Loss::Some][(operation / 10) as usize % 3];
+            let loss = [Loss::Nothing, Loss::Everything, Loss::Some][(operation / 6) as usize % 3];
             if !fails_at(&start, &steps, plan(operation, fault), loss) {
                 break;
             }

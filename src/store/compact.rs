@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub struct Compacted {
     /// Bytes of the store's files before.
     pub bytes_before: u64,
-    /// Bytes of the store's files after.
+    /// Bytes of the store's files after; closing the store may add a few pages of the catalog.
     pub bytes_after: u64,
     /// Bytes of replaced files that stay until their last reader lets go and somebody writes.
     pub bytes_waiting: u64,

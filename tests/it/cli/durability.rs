@@ -99,7 +99,7 @@ fn files_that_cannot_grow_end_an_import_and_keep_what_was_acknowledged() {
     let ran = limited(&place, blocks as u32, import("more.jsonl")).exits(2);
     let events = ran.stderr.lines().filter(|line| line.contains("\"commit\""));
     let last =
-        events.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["records"].as_u64()).last();
+        events.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["records"].as_u64()).next_back();
     assert!(ran.stderr.contains("cannot"), "{}", ran.stderr);
     let store = Store::open(place.path("s")).unwrap();
     let found = count(&store, "more") as u64;
@@ -128,7 +128,10 @@ fn compact_gives_space_back_and_info_offers_it() {
     let (before, after) = (done["bytes_before"].as_u64().unwrap(), done["bytes_after"].as_u64().unwrap());
     assert!(after < before, "{before} -> {after}");
     let info = place.run(["--json", "info", "s"]).exits(0).json();
-    assert_eq!((info["dead_share"].as_f64(), info["bytes"].as_u64()), (Some(0.0), Some(after)));
+    assert_eq!(info["dead_share"].as_f64(), Some(0.0));
+    // Closing the store writes down which pages of the catalog are free.
+    let closed = info["bytes"].as_u64().unwrap();
+    assert!(closed >= after && closed - after < 64 << 10, "{after} -> {closed}");
     place.run(["check", "s"]).exits(0);
     let found = place.run(["--json", "get", "s", "c", "a-2500", "--vectors"]).exits(0).json();
     assert_eq!(found["views"]["raw"]["vector"], serde_json::json!([2500.0, 1.0, 2.0]));
