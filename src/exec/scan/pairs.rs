@@ -35,6 +35,15 @@ const TOGETHER: usize = 32;
 /// Candidates kept without knowing their scores; where ties or an error bound make more, they are scored on the way.
 const UNSCORED: usize = 1 << 20;
 
+/// Which side of a tile asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The rows of the tile ask those of the run.
+    Forth,
+    /// The other way round.
+    Back,
+}
+
 /// Two rows and the score (or distance) that `a` as a query finds `b` with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoredPair {
@@ -323,9 +332,10 @@ impl<'a> Pass<'a> {
                     self.control.checkpoint()?;
                     let run = row..others.rows.len().min(row + TILE_ROWS);
                     let same = records.is_none();
-                    self.tile(queries, others, tile.clone(), run.clone(), same, &mut products, &mut found)?;
-                    if !symmetric {
-                        self.turned_tile(queries, others, tile.clone(), run, same, &mut products, &mut found)?;
+                    let ways: &[Way] = if symmetric { &[Way::Forth] } else { &[Way::Forth, Way::Back] };
+                    for &way in ways {
+                        let ranges = (tile.clone(), run.clone());
+                        self.tile((queries, others), ranges, (same, way), &mut products, &mut found)?;
                     }
                 }
                 let pairs = if records.is_none() {
@@ -346,49 +356,26 @@ impl<'a> Pass<'a> {
         Ok(all.kept)
     }
 
-    /// Screens `queries[tile]` as queries against `others[run]` as records; of the same rows, each pair once.
-    #[expect(clippy::too_many_arguments, reason = "two sides with a range each, and where the result goes")]
+    /// Screens the pairs of `tile` with `run`; of the same rows, each pair once.
     fn tile(
         &self,
-        queries: &Part,
-        others: &Part,
-        tile: Range<usize>,
-        run: Range<usize>,
-        same: bool,
+        (queries, others): (&Part, &Part),
+        (tile, run): (Range<usize>, Range<usize>),
+        (same, way): (bool, Way),
         products: &mut Vec<f32>,
         found: &mut Found,
     ) -> Result<()> {
-        let (left, right) = (queries.query_side(), &others.records);
+        let (left, right) = match way {
+            Way::Forth => (queries.query_side(), &others.records),
+            Way::Back => (&queries.records, others.query_side()),
+        };
         self.product(left, tile.clone(), right, run.clone(), products);
         for (query, products) in tile.zip(products.chunks_exact(run.len().max(1))) {
             let begin = if same { run.start.max(query + 1).min(run.end) } else { run.start };
             let products = products.get(begin - run.start..).unwrap_or_default();
-            self.screen((left, query), (right, begin..run.end), products, found, |other| {
-                (queries.rows[query], others.rows[other])
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The same pairs the other way round: `others[run]` as queries.
-    #[expect(clippy::too_many_arguments, reason = "as for `tile`")]
-    fn turned_tile(
-        &self,
-        queries: &Part,
-        others: &Part,
-        tile: Range<usize>,
-        run: Range<usize>,
-        same: bool,
-        products: &mut Vec<f32>,
-        found: &mut Found,
-    ) -> Result<()> {
-        let (left, right) = (&queries.records, others.query_side());
-        self.product(left, tile.clone(), right, run.clone(), products);
-        for (query, products) in tile.zip(products.chunks_exact(run.len().max(1))) {
-            let begin = if same { run.start.max(query + 1).min(run.end) } else { run.start };
-            let products = products.get(begin - run.start..).unwrap_or_default();
-            self.screen((left, query), (right, begin..run.end), products, found, |other| {
-                (others.rows[other], queries.rows[query])
+            self.screen((left, query), (right, begin..run.end), products, found, |other| match way {
+                Way::Forth => (queries.rows[query], others.rows[other]),
+                Way::Back => (others.rows[other], queries.rows[query]),
             })?;
         }
         Ok(())
