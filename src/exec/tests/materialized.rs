@@ -274,3 +274,31 @@ fn kept_scalars_are_read_and_answer_the_same_bits() {
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("kept scalars of lens a"), "{error}");
 }
+
+/// The best row is the one whose elements are all rounded down; those that follow it are rounded up.
+#[test]
+fn rounding_does_not_cost_the_best_row_its_place() {
+    const UNIT: f32 = 1.0 / 1024.0;
+    let fixture = Fixture::empty();
+    let mut batch = fixture.store.begin().unwrap();
+    batch.create_collection("c", CollectionSpec::new().supplied_vectors()).unwrap();
+    batch.add_view("c", ViewSpec::vectors_only("v")).unwrap();
+    let mut c = batch.collection("c").unwrap();
+    // Behind so many others that it meets a threshold.
+    for n in 0..2_600 {
+        let element = |i: usize| if i < 14 { 1.0 + 0.51 * UNIT } else { 1.0 };
+        let vector =
+            if n == 2_590 { vec![1.0 + 0.49 * UNIT; DIMENSION] } else { (0..DIMENSION).map(element).collect() };
+        c.insert(Record::new(format!("r{n}"), "t").vector("v", vector)).unwrap();
+    }
+    batch.commit().unwrap();
+    Session::new(&fixture.store).run("let short = view v | truncate 16 | score dot").unwrap();
+    materialize(&fixture.store, "short", ElementType::F16, Control::new()).unwrap();
+    let query = fixture.query("find $q in c | using short | top 1");
+    let asked: Vec<Param> = [1.0, 2.0].map(|x| Param::from(vec![x; DIMENSION])).into();
+    let mut answers = query.run_batch(&asked).unwrap();
+    answers.push(query.bind("q", asked[0].clone()).run().unwrap());
+    for answer in answers {
+        assert_eq!((answer.plan.path, answer.hits()[0].id()), ("materialized", "r2590"));
+    }
+}
