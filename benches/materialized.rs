@@ -60,7 +60,15 @@ fn fill(store: &Store, rows: usize) -> Result<()> {
     }
     let (query, name) = (numbers.vector(TO * DIMENSION), "r".to_string());
     let (rows, columns) = (TO as u32, DIMENSION as u32);
-    batch.put_projection(ProjectionDef { name, rows, columns, query, record: None, origin: String::new() })?;
+    batch.put_projection(ProjectionDef {
+        name,
+        rows,
+        columns,
+        query,
+        record: None,
+        origin: String::new(),
+        fitted_on: None,
+    })?;
     batch.commit()?;
     Ok(())
 }

@@ -34,7 +34,8 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
 fn projection(matrix: &[f32]) -> ResolvedStep {
     let (rows, columns) = (OUTPUT as u32, DIMENSION as u32);
     let query = matrix.to_vec();
-    let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+    let def =
+        ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new(), fitted_on: None };
     ResolvedStep::Project(Projection::from_def(&def).expect("the shape fits"))
 }
 

@@ -72,7 +72,8 @@ fn make(path: &Path, collections: &[Collection]) {
     let mut batch = store.begin().expect("a batch");
     let query = Numbers::new(5).vector(64 * DIMENSION).iter().map(|x| x - 0.1).collect();
     let (rows, columns) = (64, DIMENSION as u32);
-    let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: "bench".into() };
+    let def =
+        ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: "bench".into(), fitted_on: None };
     batch.put_projection(def).expect("a projection");
     batch.commit().expect("a commit");
     for collection in collections {

@@ -186,8 +186,9 @@ mod tests {
                 query: vec![1.0, -2.0],
                 record: None,
                 origin: "o".to_string(),
+                fitted_on: None,
             },
-            "016d0102020000803f000000c000016f",
+            "016d0102020000803f000000c000016f00",
         );
         let pair = ProjectionRef::Pair("a".to_string(), "b".to_string());
         let steps = vec![Step::CenterCorpus, Step::Truncate(5), Step::Project(pair)];

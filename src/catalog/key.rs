@@ -3,7 +3,7 @@
 //! Numbers are big-endian; a text that something follows is ended by two zero bytes, its own zero bytes escaped; a
 //! text that ends a key is its bytes. The encoding is part of the disk format.
 
-use crate::types::{CollectionId, SegmentId, ViewId};
+use crate::types::{CollectionId, RecordKey, SegmentId, ViewId};
 
 /// A key of a catalog table: encoded bytes compare as the keys do.
 pub trait KeyBytes: Sized {
@@ -95,6 +95,16 @@ macro_rules! id_parts {
 }
 
 id_parts!(CollectionId, ViewId, SegmentId);
+
+impl KeyBytes for RecordKey {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        self.0.encode_part(bytes);
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(RecordKey(u64::from_be_bytes(bytes.try_into().ok()?)))
+    }
+}
 
 impl KeyBytes for u32 {
     fn encode(&self, bytes: &mut Vec<u8>) {

@@ -4,8 +4,8 @@
 //! higher levels are named here and typed there: `const RECORDS: Table<_, StoredRecord> = Table::new(RECORDS_NAME)`.
 
 use crate::types::{
-    Calibration, CollectionDef, CollectionId, DerivedDef, LensRecord, ProjectionDef, SampleDef, SegmentEntry,
-    SegmentId, Statistic, StoreMeta, ViewId,
+    BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, LabelQuery, LearnedDef, LensRecord,
+    PairLabels, ProjectionDef, RecordKey, RespectDef, SampleDef, SegmentEntry, SegmentId, Statistic, StoreMeta, ViewId,
 };
 use std::marker::PhantomData;
 
@@ -58,6 +58,18 @@ pub const SAMPLES: Table<String, SampleDef> = Table::new("samples");
 pub const CALIBRATIONS: Table<String, Calibration> = Table::new("calibrations");
 /// Rows and scalars kept ready for lenses, by their own view number.
 pub const DERIVED: Table<ViewId, DerivedDef> = Table::new("derived");
+/// Respects in which a collection is labelled, by name.
+pub const RESPECTS: Table<(CollectionId, String), RespectDef> = Table::new("respects");
+/// Questions of a respect, by its number and theirs.
+pub const LABEL_QUERIES: Table<(u32, u32), LabelQuery> = Table::new("label_queries");
+/// Numbers of questions by their ids.
+pub const LABEL_QUERY_IDS: Table<(u32, String), u32> = Table::new("label_query_ids");
+/// Labels by respect, question and record.
+pub const LABELS: Table<(u32, u32, RecordKey), PairLabels> = Table::new("labels");
+/// Fits of learned lenses by name and number.
+pub const LEARNED: Table<(String, u32), LearnedDef> = Table::new("learned");
+/// Scores of random pairs, by collection and lens.
+pub const BACKGROUNDS: Table<(CollectionId, String), BackgroundDef> = Table::new("backgrounds");
 /// (generation, path) of files that nobody who starts reading now needs.
 pub const GARBAGE: Table<(u64, String), ()> = Table::new("garbage");
 
@@ -67,7 +79,7 @@ pub const RECORDS_NAME: &str = "records";
 pub const COLUMNS_NAME: &str = "columns";
 
 /// All tables; they are made with the catalog, so that a missing one is damage.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 23] = [
     META.name(),
     COLLECTIONS.name(),
     RECORDS_NAME,
@@ -84,5 +96,11 @@ pub const NAMES: [&str; 17] = [
     SAMPLES.name(),
     CALIBRATIONS.name(),
     DERIVED.name(),
+    RESPECTS.name(),
+    LABEL_QUERIES.name(),
+    LABEL_QUERY_IDS.name(),
+    LABELS.name(),
+    LEARNED.name(),
+    BACKGROUNDS.name(),
     GARBAGE.name(),
 ];

@@ -221,6 +221,7 @@ impl Change {
                 query: vec![f32::from(*number); 6],
                 record: None,
                 origin: "made up".to_string(),
+                fitted_on: None,
             }),
             Change::Lens(number) => {
                 let (view, steps) = ("raw".to_string(), vec![LensStep::CenterCorpus]);
@@ -244,7 +245,8 @@ impl Change {
             Change::Calibration(number) => {
                 let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(*number) };
                 let (origin, commit) = ("made up".to_string(), CommitNumber(0));
-                let calibration = Calibration { lens_version: 0, map, origin, labels: 0, commit };
+                let calibration =
+                    Calibration { lens_version: 0, map, origin, labels: 0, judged_on: None, reliability: None, commit };
                 batch.put_calibration(&format!("l{number}"), calibration).map(drop)
             }
             Change::Materialize(number) => batch.materialize(&format!("l{number}"), ElementType::F32).map(drop),

@@ -259,7 +259,7 @@ mod tests {
     fn project(rows: u32, columns: u32, value: f32) -> ResolvedStep {
         let query = vec![value; (rows * columns) as usize];
         let name = "m".to_string();
-        let def = ProjectionDef { name, rows, columns, query, record: None, origin: String::new() };
+        let def = ProjectionDef { name, rows, columns, query, record: None, origin: String::new(), fitted_on: None };
         ResolvedStep::Project(Projection::from_def(&def).unwrap())
     }
 

@@ -93,7 +93,15 @@ mod tests {
 
     fn def(name: &str, rows: u32, columns: u32) -> ProjectionDef {
         let query = vec![1.0; (rows * columns) as usize];
-        ProjectionDef { name: name.to_string(), rows, columns, query, record: None, origin: String::new() }
+        ProjectionDef {
+            name: name.to_string(),
+            rows,
+            columns,
+            query,
+            record: None,
+            origin: String::new(),
+            fitted_on: None,
+        }
     }
 
     #[test]

@@ -214,7 +214,15 @@ fn quick_scalars_are_within_their_stated_error() {
     let projection = |k: usize| {
         let query: Vec<f32> = rows(k, d, 0.1).iter().map(|x| x - 0.3).collect();
         let (rows, columns) = (k as u32, d as u32);
-        let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+        let def = ProjectionDef {
+            name: "m".into(),
+            rows,
+            columns,
+            query,
+            record: None,
+            origin: String::new(),
+            fitted_on: None,
+        };
         ResolvedStep::Project(Projection::from_def(&def).unwrap())
     };
     let project = projection(8);

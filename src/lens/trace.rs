@@ -164,7 +164,15 @@ mod tests {
 
     fn project() -> ResolvedStep {
         let query = (0..8).map(|i| (i % 5) as f32 - 1.5).collect();
-        let def = ProjectionDef { name: "m".into(), rows: 2, columns: 4, query, record: None, origin: String::new() };
+        let def = ProjectionDef {
+            name: "m".into(),
+            rows: 2,
+            columns: 4,
+            query,
+            record: None,
+            origin: String::new(),
+            fitted_on: None,
+        };
         ResolvedStep::Project(Projection::from_def(&def).unwrap())
     }
 

@@ -41,7 +41,8 @@ fn filled(element: ElementType) -> MemoryStorage {
     }
     let (rows, columns) = (6, DIMENSION as u32);
     let query = (0..6).flat_map(|n| vector(10_000 + n)).collect();
-    let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+    let def =
+        ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new(), fitted_on: None };
     batch.put_projection(def).unwrap();
     batch.commit().unwrap();
     let mut batch = store.begin().unwrap();

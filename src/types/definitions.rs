@@ -3,6 +3,7 @@
 //! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
 
 use super::ids::{CollectionId, CommitNumber, SegmentId, ViewId};
+use super::learned::FittedOn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -184,4 +185,6 @@ pub struct ProjectionDef {
     pub record: Option<Vec<f32>>,
     /// Where it came from, in words: `identity`, `random seed 7`, `M.npy`.
     pub origin: String,
+    /// The vectors it was learned from; `None`: it may be used over any of its dimension.
+    pub fitted_on: Option<FittedOn>,
 }

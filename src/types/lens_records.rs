@@ -4,6 +4,7 @@
 
 use super::definitions::{CollectionDef, ElementType};
 use super::ids::{CollectionId, CommitNumber, ViewId};
+use super::learned::{JudgedOn, Reliability};
 use super::lens::LensDef;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +171,10 @@ pub struct Calibration {
     pub origin: String,
     /// Judged pairs it was fitted on; 0 where it was supplied.
     pub labels: u64,
+    /// What it was fitted on; `None` where it was supplied.
+    pub judged_on: Option<JudgedOn>,
+    /// How far it can be believed; `None` where it was supplied.
+    pub reliability: Option<Reliability>,
     /// The commit that stored it.
     pub commit: CommitNumber,
 }
@@ -183,6 +188,8 @@ impl Calibration {
             map: CalibrationMap::Logistic { scale, bias },
             origin: "supplied scale and bias".to_string(),
             labels: 0,
+            judged_on: None,
+            reliability: None,
             commit: CommitNumber(0),
         }
     }

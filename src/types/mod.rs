@@ -6,6 +6,8 @@
 pub mod control;
 pub mod definitions;
 pub mod ids;
+pub mod labels;
+pub mod learned;
 pub mod lens;
 pub mod lens_records;
 pub mod limits;
@@ -18,6 +20,8 @@ pub use definitions::{
     CollectionDef, ElementType, FieldType, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
 };
 pub use ids::{CollectionId, CommitNumber, RecordKey, RowId, SegmentId, ViewId};
+pub use labels::{LabelQuery, LabelledRecord, PairLabels, QueryVector, RespectDef, Verdict};
+pub use learned::{Accept, BackgroundDef, FittedOn, JudgedOn, LearnMethod, LearnMode, LearnedDef, Lift, Reliability};
 pub use lens::{LensDef, Metric, ProjectionRef, Step};
 pub use lens_records::{
     Calibration, CalibrationMap, DerivedDef, DerivedKind, LensRecord, PinnedStatistic, SampleDef, SampleVectors,

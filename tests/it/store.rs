@@ -440,6 +440,7 @@ fn projections_and_lenses_are_kept() {
         query: vec![1.0, -0.5],
         record: None,
         origin: "test".to_string(),
+        fitted_on: None,
     };
     batch.put_projection(good.clone()).unwrap();
     let bad = ProjectionDef { query: vec![1.0], ..good.clone() };

@@ -89,6 +89,7 @@ impl Project {
             query,
             record,
             origin,
+            fitted_on: None,
         };
         if let Some(path) = &self.matrix {
             let (rows, columns, matrix) = read_matrix(path)?;

@@ -122,7 +122,15 @@ fn steps(choice: u8, dimension: usize, random: &mut Random) -> Vec<ResolvedStep>
         let rows = 1 + random.below(6) as u32;
         let columns = dimension as u32;
         let query = (0..rows * columns).map(|_| random.number()).collect();
-        let def = ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: String::new() };
+        let def = ProjectionDef {
+            name: "m".into(),
+            rows,
+            columns,
+            query,
+            record: None,
+            origin: String::new(),
+            fitted_on: None,
+        };
         ResolvedStep::Project(Projection::from_def(&def).unwrap())
     };
     match choice {

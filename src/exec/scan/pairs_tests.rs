@@ -122,7 +122,8 @@ fn steps(case: &Case, random: &mut Random) -> Vec<ResolvedStep> {
         let columns = case.dimension as u32;
         let mut matrix = || -> Vec<f32> { (0..rows * columns).map(|_| random.number()).collect() };
         let (query, record) = (matrix(), pair.then(&mut matrix));
-        let def = ProjectionDef { name: "m".into(), rows, columns, query, record, origin: String::new() };
+        let def =
+            ProjectionDef { name: "m".into(), rows, columns, query, record, origin: String::new(), fitted_on: None };
         ResolvedStep::Project(Projection::from_def(&def).unwrap())
     };
     match case.steps {

@@ -149,7 +149,7 @@ fn projection(k: usize, d: usize, seed: u64, pair: bool, scale: i32) -> Projecti
     };
     let (query, record) = (matrix(), pair.then(&mut matrix));
     let (rows, columns) = (k as u32, d as u32);
-    let def = ProjectionDef { name: "m".into(), rows, columns, query, record, origin: String::new() };
+    let def = ProjectionDef { name: "m".into(), rows, columns, query, record, origin: String::new(), fitted_on: None };
     Projection::from_def(&def).unwrap()
 }
 

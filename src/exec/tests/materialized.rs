@@ -49,7 +49,7 @@ fn store() -> Fixture {
         let (query, record) = (matrix(), pair.then(&mut matrix));
         let (name, origin) = (name.to_string(), String::new());
         let (rows, columns) = (rows as u32, columns as u32);
-        batch.put_projection(ProjectionDef { name, rows, columns, query, record, origin }).unwrap();
+        batch.put_projection(ProjectionDef { name, rows, columns, query, record, origin, fitted_on: None }).unwrap();
     }
     batch.commit().unwrap();
     fixture

@@ -110,6 +110,7 @@ pub(super) fn projection(name: &str, rows: usize, columns: usize, numbers: &mut 
         query: numbers.vector(rows * columns),
         record: None,
         origin: "test".to_string(),
+        fitted_on: None,
     }
 }
 

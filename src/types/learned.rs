@@ -1,0 +1,158 @@
+//! What the catalog stores about learned lenses: what they were fitted on, what the held-out labels said, and how far
+//! their scores can be believed.
+//!
+//! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
+
+use super::ids::{CollectionId, CommitNumber};
+use serde::{Deserialize, Serialize};
+
+/// What vectors a matrix was fitted on. Used over others it means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FittedOn {
+    /// Name of the collection.
+    pub collection: String,
+    /// Name of the view.
+    pub view: String,
+    /// The view's embedder; `None`: vectors were supplied.
+    pub embedder: Option<String>,
+    /// The view's template, where it has one.
+    pub template: Option<String>,
+    /// In words: the method, how many labels of which respect, the seed.
+    pub how: String,
+}
+
+/// Which matrices were fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LearnMode {
+    /// A question side Q and a record side K.
+    Pair,
+    /// One matrix M for both sides.
+    Same,
+}
+
+/// How a matrix was fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LearnMethod {
+    /// Contrastive loss in both directions (van den Oord et al. 2018), from the identity.
+    InfoNce,
+    /// Closed-form ridge regression of records on queries, towards the identity.
+    Ridge,
+    /// Linear discriminant analysis over classes.
+    Lda,
+}
+
+/// Which lift decides whether a learned lens is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Accept {
+    /// On records that were not labelled in training.
+    NewRecords,
+    /// On new queries over records that were labelled in training.
+    KnownRecords,
+}
+
+/// How much better than the plain lens it ranks what was held out: means of differences of reciprocal rank at 10.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Lift {
+    /// Mean difference, -1 to 1.
+    pub mean: f64,
+    /// Lower end of the 95 % interval.
+    pub low: f64,
+    /// Upper end of the 95 % interval.
+    pub high: f64,
+    /// Mean over its standard error.
+    pub z: f64,
+    /// Mean of the plain lens.
+    pub plain: f64,
+    /// Held-out queries.
+    pub queries: u64,
+}
+
+/// One fit of a lens: one line of its history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearnedDef {
+    /// The lens's name as asked for, without `@candidate`.
+    pub lens: String,
+    /// Number of this fit, from 1.
+    pub fit: u32,
+    /// The collection.
+    pub collection: CollectionId,
+    /// The vectors.
+    pub fitted_on: FittedOn,
+    /// The respect.
+    pub respect: String,
+    /// Pair or same.
+    pub mode: LearnMode,
+    /// The method.
+    pub method: LearnMethod,
+    /// The seed.
+    pub seed: u64,
+    /// Labelled pairs used.
+    pub labels: u64,
+    /// Different queries among them.
+    pub queries: u64,
+    /// Different records among them.
+    pub records: u64,
+    /// Groups that were held out together.
+    pub groups: u64,
+    /// Order-free hash of the labels used.
+    pub label_hash: u64,
+    /// Which lift decides.
+    pub accept: Accept,
+    /// New queries over known records; `None`: not measured.
+    pub known_records: Option<Lift>,
+    /// New records; `None`: not measured.
+    pub new_records: Option<Lift>,
+    /// Mean reciprocal rank at 10 of the queries that stopped the training: plain, then learned.
+    pub validation: Option<(f64, f64)>,
+    /// Whether the gate accepted it.
+    pub accepted: bool,
+    /// What became of it, with the commit, in order: `promoted`, `demoted` ...
+    pub events: Vec<(String, CommitNumber)>,
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
+}
+
+/// How far a calibration can be believed, from judged hits of queries it was not fitted on (cross-validated).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Expected calibration error over ten bins of equal width, 0 to 1.
+    pub ece: f64,
+    /// Mean negative log-likelihood in nats.
+    pub log_loss: f64,
+    /// The same of a constant: the base rate.
+    pub base_log_loss: f64,
+    /// Bins that hold anything: (mean probability, share that was relevant, judged hits).
+    pub table: Vec<(f64, f64, u64)>,
+}
+
+/// What a calibration was fitted on, to tell when it is out of date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedOn {
+    /// The collection.
+    pub collection: CollectionId,
+    /// The view's revision.
+    pub revision: u64,
+    /// Judged hits were among the first `k` of each query.
+    pub k: u32,
+    /// Different queries.
+    pub queries: u64,
+    /// Order-free hash of the judgements.
+    pub hash: u64,
+}
+
+/// Scores of random pairs of records under one saved lens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackgroundDef {
+    /// The version of the lens.
+    pub lens_version: u32,
+    /// The view's revision.
+    pub revision: u64,
+    /// Commit of the oldest statistic it was computed with; 0 where the lens pins none.
+    pub statistics: CommitNumber,
+    /// Pairs drawn.
+    pub pairs: u64,
+    /// Their scores (distances) at 0, 0.1, 0.2 ... 100 per cent, ascending: 1,001 numbers.
+    pub quantiles: Vec<f64>,
+}
