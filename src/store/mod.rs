@@ -55,6 +55,7 @@ mod lenses;
 mod options;
 mod place;
 mod readers;
+mod recent;
 mod record;
 mod recover;
 mod rows;
