@@ -6,6 +6,7 @@
 //! bound on its error.
 
 pub mod eigen;
+mod line;
 pub mod matrix;
 pub mod rows;
 pub mod scalar;
