@@ -18,6 +18,8 @@ pub(crate) struct QueryLine {
 /// One line of a qrels file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judgement {
+    /// Its line in the file.
+    pub(crate) line: u64,
     pub(crate) query: String,
     pub(crate) record: String,
     pub(crate) grade: i64,
@@ -51,7 +53,7 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
     each_line(path, |number, bytes| {
         let text = std::str::from_utf8(bytes).map_err(|_| format!("line {number}: is not UTF-8"))?;
         let header = std::mem::take(&mut first);
-        match judgement(text) {
+        match judgement(number, text) {
             Some(judgement) => judgements.push(judgement),
             None if header => {}
             None => {
@@ -63,16 +65,21 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
     Ok(judgements)
 }
 
-fn judgement(line: &str) -> Option<Judgement> {
+fn judgement(number: u64, line: &str) -> Option<Judgement> {
     let mut columns = line.split('\t').map(str::trim);
     let (query, record, score) = (columns.next()?, columns.next()?, columns.next()?);
     if columns.next().is_some() || query.is_empty() || record.is_empty() {
         return None;
     }
-    Some(Judgement { query: query.to_string(), record: record.to_string(), grade: score.parse().ok()? })
+    let grade = score.parse().ok()?;
+    Some(Judgement { line: number, query: query.to_string(), record: record.to_string(), grade })
 }
 
-fn each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), String>) -> Result<()> {
+/// Calls `take` with the number and the bytes of each line that is not blank.
+///
+/// # Errors
+/// When the file cannot be read, a line is too long, or `take` refuses one.
+pub(super) fn each_line(path: &Path, mut take: impl FnMut(u64, &[u8]) -> Result<(), String>) -> Result<()> {
     let refuse = |reason: String| Error::invalid(format!("{}: {reason}", path.display())).with_path(path);
     let mut lines = LineReader::new(open(path)?);
     while let Some(line) = lines.next_line().map_err(|source| Error::io("read", path, source))? {
@@ -101,7 +108,7 @@ mod tests {
         assert_eq!(queries.iter().map(|query| query.id.as_str()).collect::<Vec<_>>(), ["q1", "2"]);
         let qrels = read_qrels(file("query-id\tcorpus-id\tscore\nq1\tn8\t1\r\nq1\tn9\t0\n").path()).unwrap();
         assert_eq!(qrels.len(), 2);
-        assert_eq!(qrels[0], Judgement { query: "q1".to_string(), record: "n8".to_string(), grade: 1 });
+        assert_eq!(qrels[0], Judgement { line: 2, query: "q1".to_string(), record: "n8".to_string(), grade: 1 });
         let headless = read_qrels(file("q1\tn8\t2\n").path()).unwrap();
         assert_eq!(headless[0].grade, 2);
     }

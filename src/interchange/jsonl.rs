@@ -63,7 +63,7 @@ fn shortened(text: &str) -> String {
 }
 
 impl LineError {
-    fn new(field: Option<&str>, reason: impl AsRef<str>) -> Self {
+    pub(super) fn new(field: Option<&str>, reason: impl AsRef<str>) -> Self {
         LineError { line: 0, field: field.map(shortened), reason: shortened(reason.as_ref()) }
     }
 

@@ -1,7 +1,7 @@
 //! Level 4: files and streams of other programs, in and out.
 //!
-//! Owns the reading of JSONL (plain or gzip) and `.npy`, the writing of both, and the import that carries them into a
-//! store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It knows nothing
+//! Owns the reading of JSONL (plain or gzip) and `.npy`, the writing of both, and the imports that carry records and labels
+//! into a store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It knows nothing
 //! of terminals or arguments.
 
 pub(crate) mod beir;
@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod input;
 pub(crate) mod jsonl;
+pub(crate) mod labels;
 pub(crate) mod npy;
 pub(crate) mod npy_header;
 pub(crate) mod output;

@@ -119,6 +119,26 @@ pub fn recall(ranking: &[&str], grades: &HashMap<String, i64>, depth: usize) -> 
     found as f64 / relevant as f64
 }
 
+/// Share of the first `depth` places that hold a relevant record; a ranking that is shorter leaves places empty.
+pub fn precision(ranking: &[&str], grades: &HashMap<String, i64>, depth: usize) -> f64 {
+    let found = ranking.iter().take(depth).filter(|&&id| grade(grades, id) > 0).count();
+    if depth == 0 { 0.0 } else { found as f64 / depth as f64 }
+}
+
+/// Mean of the precisions at the places of the relevant records, those that are not listed counting as 0; 0 when
+/// nothing is relevant (trec_eval's `map`).
+pub fn average_precision(ranking: &[&str], grades: &HashMap<String, i64>) -> f64 {
+    let relevant = grades.values().filter(|&&grade| grade > 0).count();
+    let (mut found, mut sum) = (0_u32, 0.0);
+    for (position, &id) in ranking.iter().enumerate() {
+        if grade(grades, id) > 0 {
+            found += 1;
+            sum += f64::from(found) / (position + 1) as f64;
+        }
+    }
+    if relevant == 0 { 0.0 } else { sum / relevant as f64 }
+}
+
 /// Discounted cumulative gain of the first `depth` over that of the best possible ranking; 0 when nothing is
 /// relevant. Gains are the grades, the discount is log2(rank + 1) (Järvelin and Kekäläinen 2002, as trec_eval's
 /// `ndcg_cut` computes it).
@@ -195,6 +215,16 @@ mod tests {
         assert_eq!(recall(&["d", "b"], &judged, 1), 0.5);
         assert_eq!(recall(&["a", "b"], &judged, 1), 0.0);
         assert_eq!(recall(&["a"], &grades(&[("a", 0)]), 1), 0.0);
+    }
+
+    #[test]
+    fn precision_and_average_precision_by_hand() {
+        let judged = grades(&[("a", 1), ("b", 1), ("c", 1), ("d", 0)]);
+        assert_eq!(precision(&["a", "d", "b"], &judged, 2), 0.5);
+        assert_eq!(precision(&["a"], &judged, 10), 0.1);
+        assert_eq!(precision(&["a"], &judged, 0), 0.0);
+        assert_eq!(average_precision(&["a", "d", "b", "x"], &judged), (1.0 + 2.0 / 3.0) / 3.0);
+        assert_eq!(average_precision(&["d"], &grades(&[("d", 0)])), 0.0);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Level 5: what judged pairs teach, and how well a lens does on them.
 //!
-//! Owns the retrieval metrics and the run format for now. It asks its questions through `exec/` and knows no
+//! Owns labels as pairs to judge, the retrieval metrics with their intervals, and the run format. It asks its questions through `exec/` and knows no
 //! command line.
 
+pub mod bootstrap;
 pub mod evaluate;
+pub mod judge;
+pub mod labels;
+pub mod measure;

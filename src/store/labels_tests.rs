@@ -161,7 +161,8 @@ fn a_field_makes_classes() {
 fn what_is_no_label_changes_nothing() {
     let (_, store) = store();
     let q = || Question::new("q").with_text("keys?");
-    let refused: [(Question, &[(&str, i64)], ErrorKind, &str); 9] = [
+    type Refused<'a> = (Question, &'a [(&'a str, i64)], ErrorKind, &'a str);
+    let refused: [Refused<'_>; 9] = [
         (q(), &[("r1", 1), ("r9", 1)], ErrorKind::NotFound, "no record \"r9\""),
         (Question::new("q"), &[("r1", 1)], ErrorKind::Invalid, "no text, no vector and no record"),
         (Question::new("q").with_text(" "), &[("r1", 1)], ErrorKind::Invalid, "no text"),
@@ -281,7 +282,16 @@ fn check_sees_every_broken_invariant_of_labels() {
         (respect_with(|def| def.id = 9), "question 0 of respect 1"),
         (pair_with(|pair| pair.said.clear()), "label 1 of respect 1, question 0"),
         (pair_with(|pair| pair.record.key = RecordKey(3)), "label 1 of respect 1, question 0"),
-        (pair_with(|pair| pair.record.key = RecordKey(77)), "label 1 of respect 1, question 0"),
+        // A key that no record of the collection was ever given.
+        (
+            Box::new(|tx| {
+                let (key, mut pair) = tx.range(&tables::LABELS, ..)?.remove(0);
+                tx.remove(&tables::LABELS, &key)?;
+                pair.record.key = RecordKey(77);
+                tx.put(&tables::LABELS, &(key.0, key.1, RecordKey(77)), &pair)
+            }),
+            "label 77 of respect 1, question 0",
+        ),
         (query_with(|query| query.text = None), "question 0 of respect 1"),
         (query_with(|query| query.id.push('x')), "question 0 of respect 1"),
         (Box::new(|tx| tx.remove(&tables::LABELS, &(1, 0, RecordKey(1))).map(|_| ())), "respect \"answers"),

@@ -1,24 +1,33 @@
-//! `simile evaluate`: a file of queries answered at once, as a run and as figures.
+//! `simile evaluate`: questions answered at once, as a run and as figures, through one lens or several side by side.
+//!
+//! Owns the arguments, where questions and judgements come from, and the order of work: each batch of questions goes through
+//! every lens. Figures are `learn/measure`'s, what is shown is `report`'s.
 
+mod questions;
+mod report;
+
+use self::questions::Questions;
+use self::report::Report;
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::answer::header_lines;
-use crate::cli::render::text::{count, safe};
 use crate::error::{Error, Result};
-use crate::exec::{Answer, Param};
-use crate::interchange::beir::{QueryLine, read_qrels, read_queries};
-use crate::interchange::npy::NpyReader;
+use crate::exec::{Answer, Query};
 use crate::interchange::output::TextFile;
-use crate::learn::evaluate::{Qrels, Report, evaluate, run_line};
+use crate::learn::evaluate::run_line;
+use crate::learn::measure::{Measure, measure};
+use crate::query::ast::{LensBase, LensExpr, Statement};
+use crate::query::{parse, print};
+use crate::store::Snapshot;
+use crate::types::Metric;
 use clap::Args;
-use serde_json::json;
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-/// Queries answered in one go; it bounds the answers held at once.
+/// Questions answered in one go; it bounds the answers held at once.
 const BATCH: usize = 4096;
+/// What a search lists where it does not say.
+const DEFAULT_TOP: u64 = 10;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -28,191 +37,221 @@ pub(in crate::cli) struct Evaluate {
     /// The search, with $q in the place of the query: 'find $q in notes | top 10'
     statement: String,
     /// Queries as BEIR has them: {"_id": ..., "text": ...} a line
-    #[arg(long, value_name = "queries.jsonl")]
-    queries: PathBuf,
+    #[arg(long, value_name = "queries.jsonl", required_unless_present = "respect")]
+    queries: Option<PathBuf>,
     /// Vectors of the queries; row i belongs to line i
-    #[arg(long, value_name = "queries.npy")]
+    #[arg(long, value_name = "queries.npy", requires = "queries")]
     query_vectors: Option<PathBuf>,
     /// Judgements: query-id, corpus-id and score with tabs between, after a header line
-    #[arg(long, value_name = "qrels.tsv")]
+    #[arg(long, value_name = "qrels.tsv", requires = "queries")]
     qrels: Option<PathBuf>,
-    /// Write the answers as a TREC run
+    /// Ask and judge by the labels that are stored in this respect
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["queries", "qrels"])]
+    respect: Option<String>,
+    /// Another search, or a saved lens (or `plain`) to put in the place of the first one's: both are compared query by
+    /// query. May be given more than once
+    #[arg(long, value_name = "SEARCH or LENS")]
+    against: Vec<String>,
+    /// Depths of the figures, as in `--at 1,10,100`
+    #[arg(long, value_name = "K", value_delimiter = ',', default_value = "10",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    at: Vec<u32>,
+    /// Ask only the queries that are judged
+    #[arg(long)]
+    judged_only: bool,
+    /// Write the answers as a TREC run; given once for each search, in their order
     #[arg(long, value_name = "out.trec")]
-    run: Option<PathBuf>,
+    run: Vec<PathBuf>,
 }
 
-/// What came of all queries.
-#[derive(Default)]
-struct Outcomes {
+/// One search and what came of all questions.
+struct Side {
+    /// What the user typed for it: the statement, or the lens in its place.
+    asked: String,
+    query: Query,
+    run: Option<TextFile>,
+    /// Pairs of a question's id and the ids of its hits.
     rankings: Vec<(String, Vec<String>)>,
     /// One answer, for the header.
     sample: Option<Answer>,
-    /// Queries that could not be answered, with the reason of the first.
+    /// Questions that could not be answered, with the reason of the first.
     failed: u64,
     first_failure: Option<String>,
     hits: u64,
-    /// Queries that are judged but stand in no line of the queries.
-    missing: u64,
+    seconds: f64,
 }
 
 impl Run for Evaluate {
     fn run(self, console: &mut Console) -> Result<Outcome> {
-        let queries = read_queries(&self.queries)?;
-        if queries.is_empty() {
-            return Err(Error::invalid(format!("{} holds no queries", self.queries.display())));
+        if self.run.len() > self.against.len() + 1 {
+            let message = format!("{} runs for {} searches", self.run.len(), self.against.len() + 1);
+            return Err(Error::invalid(message));
         }
-        let qrels = self.qrels.as_deref().map(load_qrels).transpose()?;
-        let mut vectors = self.query_vectors.as_deref().map(NpyReader::open).transpose()?;
-        if let Some(vectors) = vectors.as_ref().filter(|vectors| vectors.rows() != queries.len() as u64) {
-            let (lines, rows) = (queries.len(), vectors.rows());
-            return Err(Error::invalid(format!("{lines} queries, but {rows} vectors: row i belongs to line i")));
+        let snapshot = console.open_reader(&self.store)?.snapshot()?;
+        let mut sides = self.sides(&snapshot)?;
+        let mut questions = self.questions(&snapshot)?;
+        let reporter = console.reporter("answering");
+        reporter.total(questions.len() as u64);
+        let mut done = 0;
+        while done < questions.len() {
+            let end = questions.len().min(done + BATCH);
+            let params = questions.params(done..end)?;
+            for side in &mut sides {
+                let start = Instant::now();
+                for (idx, answer) in (done..end).zip(side.query.run_each(&params)?) {
+                    side.take(&questions, idx, answer)?;
+                }
+                side.seconds += start.elapsed().as_secs_f64();
+            }
+            done = end;
+            reporter.done(done as u64);
         }
-        let mut run = self.run.as_deref().map(TextFile::create).transpose()?;
-        let start = Instant::now();
-        let mut outcomes = self.answer(console, &queries, vectors.as_mut(), run.as_mut())?;
-        let seconds = start.elapsed().as_secs_f64();
-        if let Some(qrels) = &qrels {
-            let asked: HashSet<&str> = queries.iter().map(|query| query.id.as_str()).collect();
-            outcomes.missing = qrels.queries().filter(|query| !asked.contains(query)).count() as u64;
+        drop(reporter);
+        let hits: u64 = sides.iter().map(|side| side.hits).sum();
+        for side in &mut sides {
+            side.run.take().map_or(Ok(()), TextFile::finish)?;
         }
-        if let Some(run) = run {
-            run.finish()?;
-        }
-        let report = qrels.as_ref().map(|qrels| {
-            let rankings = outcomes.rankings.iter().map(|(query, ids)| (query.as_str(), ids.as_slice()));
-            evaluate(rankings, qrels)
-        });
-        self.print(console, queries.len() as u64, &outcomes, report.as_ref(), seconds)?;
-        Ok(if outcomes.hits > 0 { Outcome::Done } else { Outcome::Nothing })
+        self.report(&questions, &sides).print(console)?;
+        Ok(if hits > 0 { Outcome::Done } else { Outcome::Nothing })
     }
 }
 
 impl Evaluate {
-    fn answer(
-        &self,
-        console: &Console,
-        queries: &[QueryLine],
-        mut vectors: Option<&mut NpyReader>,
-        mut run: Option<&mut TextFile>,
-    ) -> Result<Outcomes> {
-        let store = console.open_reader(&self.store)?;
-        let query = store.snapshot()?.query(&self.statement)?;
-        if !query.params().iter().any(|name| name == "q") {
-            return Err(Error::invalid("the search needs $q in the place of the query: find $q in COLLECTION | ..."));
-        }
-        let reporter = console.reporter("answering");
-        reporter.total(queries.len() as u64);
-        let mut outcomes = Outcomes::default();
-        for (chunk_idx, chunk) in queries.chunks(BATCH).enumerate() {
-            let mut params = Vec::with_capacity(chunk.len());
-            for line in chunk {
-                params.push(match &mut vectors {
-                    Some(vectors) => Param::Vector(next_vector(vectors)?),
-                    None => Param::Text(line.text.clone()),
-                });
+    fn sides(&self, snapshot: &Snapshot) -> Result<Vec<Side>> {
+        let mut runs = self.run.iter();
+        let mut sides = Vec::new();
+        for (idx, asked) in std::iter::once(&self.statement).chain(&self.against).enumerate() {
+            let text = if idx == 0 || is_search(asked) { asked.clone() } else { self.through(snapshot, asked)? };
+            let query = snapshot.query(&text)?;
+            if !query.params().iter().any(|name| name == "q") {
+                let message = "the search needs $q in the place of the query: find $q in COLLECTION | ...";
+                return Err(Error::invalid(message));
             }
-            for (line, answer) in chunk.iter().zip(query.run_each(&params)?) {
-                outcomes.take(line, answer, run.as_deref_mut())?;
-            }
-            reporter.done((chunk_idx * BATCH + chunk.len()) as u64);
+            let run = runs.next().map(|path| TextFile::create(path)).transpose()?;
+            sides.push(Side {
+                asked: asked.clone(),
+                query,
+                run,
+                rankings: Vec::new(),
+                sample: None,
+                failed: 0,
+                first_failure: None,
+                hits: 0,
+                seconds: 0.0,
+            });
         }
-        Ok(outcomes)
+        Ok(sides)
     }
 
-    fn print(
-        &self,
-        console: &mut Console,
-        queries: u64,
-        outcomes: &Outcomes,
-        report: Option<&Report>,
-        seconds: f64,
-    ) -> Result<()> {
-        // An average over no queries is no figure.
-        let judged = report.filter(|report| report.judged > 0);
-        if console.json {
-            let statement = outcomes.sample.as_ref().map_or(self.statement.as_str(), |answer| &answer.statement);
-            return console.document(&json!({
-                "query": statement,
-                "queries": queries,
-                "failed": outcomes.failed,
-                "missing": outcomes.missing,
-                "judged": report.map(|report| report.judged),
-                "MRR@10": judged.map(|report| report.mrr_at_10),
-                "R@1": judged.map(|report| report.recall_at_1),
-                "nDCG@10": judged.map(|report| report.ndcg_at_10),
-                "run": self.run.as_ref().map(|path| path.display().to_string()),
-                "seconds": (seconds * 1000.0).round() / 1000.0,
-            }));
-        }
-        if let Some(answer) = &outcomes.sample {
-            for line in header_lines(&answer.header, Some(&answer.plan), console.style) {
-                console.line(line)?;
+    /// The first search with another lens in the place of its own; `plain`, unless a lens is named so, is the same view
+    /// by cosine.
+    fn through(&self, snapshot: &Snapshot, lens: &str) -> Result<String> {
+        let Statement::Find(mut find) = parse(&self.statement)? else {
+            return Err(Error::invalid("the first search is a `find`"));
+        };
+        let base = if lens == "plain" && snapshot.lens(lens)?.is_none() {
+            match &find.lens.base {
+                LensBase::Using(saved) => {
+                    let view = snapshot.lens(&saved.node)?.map_or("raw".to_string(), |saved| saved.lens.view);
+                    LensBase::View(view.into())
+                }
+                LensBase::View(view) => LensBase::View(view.clone()),
+                LensBase::Default | LensBase::Blend(_) => LensBase::Default,
             }
+        } else {
+            LensBase::Using(lens.to_string().into())
+        };
+        let metric = matches!(base, LensBase::View(_)).then(|| Metric::Cosine.into());
+        find.lens = LensExpr { base, metric, ..LensExpr::default() };
+        Ok(print(&Statement::Find(find)))
+    }
+
+    fn questions(&self, snapshot: &Snapshot) -> Result<Questions> {
+        let mut questions = match (&self.respect, &self.queries) {
+            (Some(respect), _) => Questions::from_labels(snapshot, &self.statement, respect)?,
+            (None, Some(queries)) => {
+                Questions::from_files(queries, self.query_vectors.as_deref(), self.qrels.as_deref())?
+            }
+            (None, None) => return Err(Error::invalid("what is asked? --queries FILE or --respect NAME")),
+        };
+        if self.judged_only {
+            questions.keep_judged();
         }
-        if report.is_some() && judged.is_none() {
-            console
-                .line("note: none of the queries has a relevant record in the judgements: there is nothing to score")?;
+        if questions.len() == 0 {
+            return Err(Error::invalid("there is nothing to ask: no query is judged"));
         }
-        if let Some(report) = judged {
-            console.line(format!(
-                "MRR@10 {:.4} · R@1 {:.4} · nDCG@10 {:.4} · {} judged",
-                report.mrr_at_10,
-                report.recall_at_1,
-                report.ndcg_at_10,
-                count(report.judged as u64, "query")
-            ))?;
-        }
-        if outcomes.missing > 0 {
-            console
-                .line(format!("note: {} not in the file, and not counted", count(outcomes.missing, "judged query")))?;
-        }
-        if let Some(reason) = &outcomes.first_failure {
-            console.line(format!("{} without an answer: {}", count(outcomes.failed, "query"), safe(reason)))?;
-        }
-        let rate = queries as f64 / seconds.max(1e-9);
-        console.line(format!("{} in {seconds:.1} s ({rate:.0}/s)", count(queries, "query")))?;
-        if let Some(path) = &self.run {
-            console.line(format!("{} in {}", count(outcomes.hits, "line"), safe(&path.display().to_string())))?;
-        }
-        Ok(())
+        Ok(questions)
+    }
+
+    /// The figures that are asked for, the first depth's first, and those that old fields name.
+    fn measures(&self) -> Vec<Measure> {
+        let mut measures: Vec<Measure> = self.at.iter().flat_map(|&k| Measure::at(k as usize)).collect();
+        measures.extend([Measure::FirstHit, Measure::Map]);
+        let mut seen = Vec::new();
+        measures.retain(|measure| {
+            let is_new = !seen.contains(measure);
+            seen.push(*measure);
+            is_new
+        });
+        measures
+    }
+
+    fn report<'a>(&'a self, questions: &'a Questions, sides: &'a [Side]) -> Report<'a> {
+        let shown = self.measures();
+        let mut all = shown.clone();
+        all.extend([Measure::Mrr(10), Measure::Ndcg(10)].into_iter().filter(|old| !shown.contains(old)));
+        let figures = questions
+            .qrels
+            .as_ref()
+            .map(|qrels| sides.iter().map(|side| measure(&side.rankings, qrels, &all, 0)).collect());
+        let deepest = u64::from(self.at.iter().copied().max().unwrap_or(0));
+        let too_short: Vec<&str> = sides
+            .iter()
+            .filter(|side| questions.qrels.is_some() && top_of(side.query.statement()) < deepest)
+            .map(|side| side.asked.as_str())
+            .collect();
+        Report { sides, questions, runs: &self.run, shown, figures, too_short, deepest }
     }
 }
 
-impl Outcomes {
-    /// Takes one query's answer into the run and the rankings; a query that failed alone has an empty ranking.
-    fn take(&mut self, line: &QueryLine, answer: Result<Answer>, run: Option<&mut TextFile>) -> Result<()> {
+impl Side {
+    /// Takes one question's answer into the run and the rankings; one that failed alone has an empty ranking. A record
+    /// that asks is not its own answer.
+    fn take(&mut self, questions: &Questions, idx: usize, answer: Result<Answer>) -> Result<()> {
+        let Some(question) = questions.get(idx) else { return Ok(()) };
         let mut ids = Vec::new();
         match answer {
             Ok(answer) => {
-                if let Some(run) = run {
-                    for hit in answer.hits() {
-                        let rank = hit.rank() as usize;
-                        run.line(&run_line(&line.id, hit.id(), rank, hit.value(), hit.is_distance(), "simile"))?;
+                let hits = answer.hits().iter().filter(|hit| question.own.as_deref() != Some(hit.id()));
+                for hit in hits {
+                    ids.push(hit.id().to_string());
+                    if let Some(run) = &mut self.run {
+                        let (rank, is_distance) = (ids.len(), hit.is_distance());
+                        run.line(&run_line(&question.id, hit.id(), rank, hit.value(), is_distance, "simile"))?;
                     }
                 }
-                ids.extend(answer.hits().iter().map(|hit| hit.id().to_string()));
                 self.hits += ids.len() as u64;
                 self.sample.get_or_insert(answer);
             }
             Err(error) => {
                 self.failed += 1;
-                self.first_failure.get_or_insert_with(|| format!("{}: {}", line.id, error.message()));
+                self.first_failure.get_or_insert_with(|| format!("{}: {}", question.id, error.message()));
             }
         }
-        self.rankings.push((line.id.clone(), ids));
+        self.rankings.push((question.id.clone(), ids));
         Ok(())
     }
 }
 
-fn load_qrels(path: &Path) -> Result<Qrels> {
-    let mut qrels = Qrels::new();
-    for judgement in read_qrels(path)? {
-        qrels.insert(judgement.query, judgement.record, judgement.grade);
-    }
-    Ok(qrels)
+/// Whether the text is a statement and not the name of a lens.
+fn is_search(text: &str) -> bool {
+    text.trim_start().split(char::is_whitespace).next().is_some_and(|word| word.eq_ignore_ascii_case("find"))
 }
 
-fn next_vector(vectors: &mut NpyReader) -> Result<Vec<f32>> {
-    let mut row = Vec::new();
-    if vectors.next_row(&mut row)? { Ok(row) } else { Err(Error::invalid("the vectors end before the queries")) }
+/// How many hits a search lists.
+fn top_of(statement: &str) -> u64 {
+    match parse(statement) {
+        Ok(Statement::Find(find)) => find.output.top.map_or(DEFAULT_TOP, |top| top.node),
+        _ => DEFAULT_TOP,
+    }
 }

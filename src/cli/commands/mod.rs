@@ -14,6 +14,7 @@ mod export;
 mod get;
 mod import;
 mod info;
+mod label;
 mod materialize;
 mod new;
 mod project;
@@ -82,5 +83,6 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<compact::Compact>("compact", "Give back the space of removed and replaced records"),
     entry::<backup::Backup>("backup", "Copy a store that may be in use; opening the copy restores it"),
     entry::<export::Export>("export", "Write a collection as JSONL, and its vectors as .npy"),
-    entry::<evaluate::Evaluate>("evaluate", "Answer a file of queries; score the answers against judgements"),
+    entry::<label::Label>("label", "Say what answers what: from files, from a field, or pair by pair at the terminal"),
+    entry::<evaluate::Evaluate>("evaluate", "Answer many queries at once; score the answers, one lens against another"),
 ];

@@ -24,7 +24,7 @@ fn every_command_has_a_help_page() {
     let help = place.run(["--help"]).exits(0).stdout;
     for command in [
         "new", "import", "view", "embed", "project", "query", "repl", "get", "remove", "info", "check", "export",
-        "evaluate",
+        "evaluate", "label",
     ] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} in {help}");
         place.run([command, "--help"]).exits(0);

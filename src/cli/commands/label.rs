@@ -1,0 +1,272 @@
+//! `simile label`: labels of a collection in one respect: from files, from a field, or from a person at a terminal.
+//!
+//! Owns the arguments and which of these is meant. Asking a person is `session`'s work, choosing what to ask is
+//! `candidates`', reading keys is `keys`'.
+
+mod candidates;
+mod keys;
+mod lists;
+mod session;
+
+use super::Run;
+use super::view::missing_collection;
+use crate::cli::Outcome;
+use crate::cli::console::Console;
+use crate::cli::render::text::{count, one_line, safe};
+use crate::error::{Error, Result};
+use crate::interchange::labels::{LabelFiles, LabelImport, put_labels};
+use crate::learn::judge::Strategy;
+use crate::store::Store;
+use clap::{ArgGroup, Args, ValueEnum};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Bad lines that are shown to a person; `--json` lists all of them.
+const SHOWN_LINES: usize = 20;
+
+/// Arguments of `label`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args([
+    "queries", "query", "sample", "records", "pairs", "same_field", "conflicts", "list", "drop",
+])))]
+pub(in crate::cli) struct Label {
+    /// The store
+    store: PathBuf,
+    /// The collection
+    #[arg(long = "in", value_name = "COLLECTION")]
+    collection: String,
+    /// The respect in which records are alike or answer, in plain words; made when it is not there
+    #[arg(long, value_name = "NAME")]
+    respect: String,
+    /// Queries as BEIR has them: {"_id": ..., "text": ...} a line. With --qrels they are stored with their judgements,
+    /// without, their hits are shown to be judged
+    #[arg(long, value_name = "queries.jsonl")]
+    queries: Option<PathBuf>,
+    /// Judgements to store: query-id, corpus-id and score with tabs between, after a header line
+    #[arg(long, value_name = "qrels.tsv", requires = "queries")]
+    qrels: Option<PathBuf>,
+    /// Vectors of the queries; row i belongs to line i
+    #[arg(long, value_name = "queries.npy", requires = "queries")]
+    query_vectors: Option<PathBuf>,
+    /// The view that the vectors are for
+    #[arg(long, value_name = "VIEW", default_value = "raw")]
+    view: String,
+    /// Pairs to store: {"query": "...", "record": "id", "grade": 1} a line; also with "query_id" or "query_record"
+    #[arg(long, value_name = "pairs.jsonl")]
+    pairs: Option<PathBuf>,
+    /// Records are alike that share a value of this field
+    #[arg(long, value_name = "FIELD")]
+    same_field: Option<String>,
+    /// Store the good lines and list the bad ones
+    #[arg(long)]
+    skip_bad: bool,
+    /// A question to judge the hits of; may be given more than once
+    #[arg(long, value_name = "TEXT")]
+    query: Vec<String>,
+    /// Judge the hits of a stored sample of queries
+    #[arg(long, value_name = "NAME")]
+    sample: Option<String>,
+    /// Judge what is similar to this many records, drawn at random
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    records: Option<u32>,
+    /// The lens whose hits are shown: a saved one, or stages as in 'view raw | center corpus | score cosine'
+    #[arg(long, value_name = "LENS")]
+    lens: Option<String>,
+    /// Which pairs come first
+    #[arg(long, value_name = "HOW", default_value = "top")]
+    strategy: Choice,
+    /// Pairs come from this many hits of each question
+    #[arg(long, value_name = "K", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    depth: u32,
+    /// Stop after so many answers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Seed of what is drawn at random
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
+    /// List the labels that contradict each other
+    #[arg(long)]
+    conflicts: bool,
+    /// List the labels, as --pairs reads them
+    #[arg(long)]
+    list: bool,
+    /// Forget the respect with all its labels
+    #[arg(long)]
+    drop: bool,
+}
+
+/// A strategy, as typed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Choice {
+    /// What ranks highest and is not judged yet
+    Top,
+    /// What is nearest to a probability of 0.5, or to the middle of the scores
+    Uncertain,
+    /// Any of the hits
+    Random,
+}
+
+impl From<Choice> for Strategy {
+    fn from(choice: Choice) -> Strategy {
+        match choice {
+            Choice::Top => Strategy::Top,
+            Choice::Uncertain => Strategy::Uncertain,
+            Choice::Random => Strategy::Random,
+        }
+    }
+}
+
+impl Run for Label {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        if self.conflicts || self.list {
+            let store = console.open_reader(&self.store)?;
+            let labels = store.snapshot()?.labels(&self.collection, &self.respect)?;
+            let list = if self.conflicts { lists::conflicts } else { lists::labels };
+            return list(console, &self.collection, &labels);
+        }
+        let store = console.open_writer(&self.store)?;
+        if store.snapshot()?.collections().iter().all(|def| def.name != self.collection) {
+            return Err(missing_collection(&store, &self.collection));
+        }
+        if self.drop {
+            return self.forget(console, &store);
+        }
+        if let Some(field) = &self.same_field {
+            return self.classes(console, &store, field);
+        }
+        match self.files() {
+            Some(files) => self.import(console, &store, &files),
+            None => session::run(&self, console, &store),
+        }
+    }
+}
+
+impl Label {
+    /// The files whose labels are to be stored, where there are any.
+    fn files(&self) -> Option<LabelFiles> {
+        if let Some(pairs) = &self.pairs {
+            return Some(LabelFiles::Pairs(pairs.clone()));
+        }
+        let (Some(queries), Some(qrels)) = (&self.queries, &self.qrels) else { return None };
+        let vectors = self.query_vectors.as_ref().map(|path| (path.clone(), self.view.clone()));
+        Some(LabelFiles::Beir { queries: queries.clone(), vectors, qrels: qrels.clone() })
+    }
+
+    fn import(&self, console: &mut Console, store: &Store, files: &LabelFiles) -> Result<Outcome> {
+        let start = Instant::now();
+        let mut batch = store.begin()?;
+        let import = put_labels(&mut batch, &self.collection, &self.respect, files, self.skip_bad)?;
+        let commit = batch.commit()?.0;
+        let seconds = start.elapsed().as_secs_f64();
+        if !console.json {
+            self.print_import(console, &import, seconds)?;
+            return Ok(Outcome::Done);
+        }
+        let skipped: Vec<_> = import
+            .skipped
+            .iter()
+            .map(|line| json!({"line": line.line, "field": line.field, "reason": line.reason}))
+            .collect();
+        console.document(&json!({
+            "respect": self.respect,
+            "collection": self.collection,
+            "read": import.read,
+            "labels": import.stored.labels,
+            "unchanged": import.stored.unchanged,
+            "new_pairs": import.stored.new_pairs,
+            "new_queries": import.stored.new_queries,
+            "contradicting": import.stored.contradicting,
+            "unused_queries": import.unused_queries,
+            "skipped": skipped,
+            "commit": commit,
+            "seconds": (seconds * 1000.0).round() / 1000.0,
+        }))?;
+        Ok(Outcome::Done)
+    }
+
+    fn print_import(&self, console: &mut Console, import: &LabelImport, seconds: f64) -> Result<()> {
+        let stored = &import.stored;
+        let mut parts = vec![
+            format!("{} in {seconds:.1} s", count(stored.labels, "label")),
+            count(stored.new_pairs, "new pair"),
+            count(stored.new_queries, "new question"),
+        ];
+        if stored.unchanged > 0 {
+            parts.push(format!("{} there already", count(stored.unchanged, "label")));
+        }
+        if !import.skipped.is_empty() {
+            parts.push(format!("{} skipped", count(import.skipped.len() as u64, "line")));
+        }
+        console.line(parts.join(" · "))?;
+        for problem in import.skipped.iter().take(SHOWN_LINES) {
+            console.line(format!("  {}", safe(&problem.to_string())))?;
+        }
+        if import.skipped.len() > SHOWN_LINES {
+            console.line(format!("  and {} more (--json lists all)", import.skipped.len() - SHOWN_LINES))?;
+        }
+        if import.unused_queries > 0 {
+            console.line(format!("note: {} without a judgement, not stored", count(import.unused_queries, "query")))?;
+        }
+        if stored.contradicting > 0 {
+            console.line(format!(
+                "note: {} what was said before (see label --conflicts)",
+                contradict(stored.contradicting)
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn classes(&self, console: &mut Console, store: &Store, field: &str) -> Result<Outcome> {
+        let mut batch = store.begin()?;
+        batch.put_class_respect(&self.collection, &self.respect, field)?;
+        let commit = batch.commit()?.0;
+        let labels = store.snapshot()?.labels(&self.collection, &self.respect)?;
+        let shared = labels.classes.iter().filter(|class| class.rows.len() > 1).count();
+        let mut rows: Vec<u32> = labels.classes.iter().flat_map(|class| class.rows.iter().map(|row| row.0)).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        if console.json {
+            console.document(&json!({
+                "respect": self.respect, "collection": self.collection, "field": field,
+                "classes": labels.classes.len(), "shared": shared, "records": rows.len(), "commit": commit,
+            }))?;
+        } else {
+            console.line(format!(
+                "{} in {} of field {}, {} of them shared",
+                count(rows.len() as u64, "record"),
+                if labels.classes.len() == 1 {
+                    "1 class".to_string()
+                } else {
+                    format!("{} classes", labels.classes.len())
+                },
+                one_line(field),
+                shared
+            ))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn forget(&self, console: &mut Console, store: &Store) -> Result<Outcome> {
+        let mut batch = store.begin()?;
+        if !batch.drop_respect(&self.collection, &self.respect)? {
+            drop(batch);
+            // The error lists the respects that exist.
+            store.snapshot()?.labels(&self.collection, &self.respect)?;
+            return Err(Error::not_found(format!("there is no respect {:?}", self.respect)));
+        }
+        let commit = batch.commit()?.0;
+        if console.json {
+            console.document(&json!({"dropped": self.respect, "collection": self.collection, "commit": commit}))?;
+        } else {
+            console.line(format!("dropped respect {:?} (commit {commit})", one_line(&self.respect)))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// `1 label contradicts`, `3 labels contradict`.
+fn contradict(number: u64) -> String {
+    let verb = if number == 1 { "contradicts" } else { "contradict" };
+    format!("{} {verb}", count(number, "label"))
+}

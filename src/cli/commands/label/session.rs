@@ -1,0 +1,214 @@
+//! A person at a terminal (or a script at a pipe) who judges pairs, one at a time.
+//!
+//! Owns the loop and what is shown. Every answer is a commit of its own, durable before the next pair is shown; the store
+//! is held open for writing, and readers see each answer at once.
+
+use super::Label;
+use super::candidates::{self, Pairs};
+use super::keys::{Answered, HELP, Keys};
+use crate::cli::Outcome;
+use crate::cli::console::{Console, to_stderr};
+use crate::cli::render::text::{count, one_line, wrap};
+use crate::error::Result;
+use crate::learn::judge::{Candidate, Strategy};
+use crate::store::{CollectionSnapshot, NewLabels, Snapshot, Store};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Lines of a text that are shown.
+const TEXT_LINES: usize = 8;
+/// Where answers come from, as it is stored with them.
+const SOURCE: &str = "terminal";
+
+/// What came of a session.
+#[derive(Debug, Default)]
+struct Tally {
+    shown: u64,
+    yes: u64,
+    no: u64,
+    skipped: u64,
+    undone: u64,
+}
+
+struct Session<'a> {
+    label: &'a Label,
+    store: &'a Store,
+    collection: Arc<CollectionSnapshot>,
+    pairs: Pairs,
+    tally: Tally,
+    /// Positions of the candidates that were answered, with the grade, in order.
+    answered: Vec<(usize, i64)>,
+}
+
+/// Asks until everything is answered or enough is.
+///
+/// # Errors
+/// As the search for what to ask about; where an answer cannot be stored.
+pub(super) fn run(label: &Label, console: &mut Console, store: &Store) -> Result<Outcome> {
+    let snapshot = store.snapshot()?;
+    let pairs = candidates::find(label, &snapshot)?;
+    let collection = snapshot.collection(&label.collection)?;
+    let is_empty = pairs.candidates.is_empty();
+    let mut session = Session { label, store, collection, pairs, tally: Tally::default(), answered: Vec::new() };
+    session.ask_all(console)?;
+    session.finish(console)?;
+    Ok(if is_empty { Outcome::Nothing } else { Outcome::Done })
+}
+
+impl Session<'_> {
+    fn ask_all(&mut self, console: &mut Console) -> Result<()> {
+        let mut keys = Keys::open();
+        let wanted = self.label.count.unwrap_or(u64::MAX);
+        let mut at = 0;
+        while (self.answered.len() as u64) < wanted
+            && let Some(candidate) = self.pairs.candidates.get(at).cloned()
+        {
+            self.show(console, &candidate)?;
+            self.tally.shown += 1;
+            loop {
+                prompt(console, &keys)?;
+                match keys.next()? {
+                    Answered::Quit => return Ok(()),
+                    Answered::Skip => {
+                        self.tally.skipped += 1;
+                        at += 1;
+                    }
+                    Answered::Grade(grade) => {
+                        self.keep(&candidate, grade)?;
+                        self.answered.push((at, grade));
+                        at += 1;
+                    }
+                    Answered::Undo => match self.undo()? {
+                        Some(before) => at = before,
+                        None => {
+                            say(console, "nothing to undo in this session")?;
+                            continue;
+                        }
+                    },
+                    Answered::Unknown => {
+                        say(console, HELP)?;
+                        continue;
+                    }
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores one answer, durably.
+    fn keep(&mut self, candidate: &Candidate, grade: i64) -> Result<()> {
+        let Some(asking) = self.pairs.questions.get(candidate.query_idx) else { return Ok(()) };
+        let mut labels = NewLabels::from_source(SOURCE);
+        let question = labels.question(asking.question.clone());
+        labels.say(question, &candidate.record, grade);
+        let mut batch = self.store.begin()?;
+        batch.put_labels(&self.label.collection, &self.label.respect, &labels)?;
+        batch.commit()?;
+        *if grade > 0 { &mut self.tally.yes } else { &mut self.tally.no } += 1;
+        Ok(())
+    }
+
+    /// Takes the last answer back; answers with its place.
+    fn undo(&mut self) -> Result<Option<usize>> {
+        let Some((at, grade)) = self.answered.pop() else { return Ok(None) };
+        let Some(candidate) = self.pairs.candidates.get(at) else { return Ok(None) };
+        let Some(asking) = self.pairs.questions.get(candidate.query_idx) else { return Ok(None) };
+        let mut batch = self.store.begin()?;
+        let (collection, respect) = (&self.label.collection, &self.label.respect);
+        batch.take_back_label(collection, respect, asking.question.id(), &candidate.record)?;
+        batch.commit()?;
+        let count = if grade > 0 { &mut self.tally.yes } else { &mut self.tally.no };
+        *count -= 1;
+        self.tally.undone += 1;
+        Ok(Some(at))
+    }
+
+    fn show(&self, console: &mut Console, candidate: &Candidate) -> Result<()> {
+        let Some(asking) = self.pairs.questions.get(candidate.query_idx) else { return Ok(()) };
+        let width = console.style.width.min(100);
+        let done = self.answered.len() as u64 + 1;
+        let left = self.pairs.candidates.len() as u64;
+        let of = self.label.count.map_or(left, |count| count.min(left));
+        say(console, "")?;
+        let head = format!("{done} of {of} · {}", one_line(&self.label.respect));
+        say(console, &console.style.dim(head))?;
+        let text = match &asking.own {
+            Some(own) => format!("#{own}: {}", asking.text),
+            None if asking.text.trim().is_empty() => asking.question.id().to_string(),
+            None => asking.text.clone(),
+        };
+        for (idx, line) in shortened(&text, width.saturating_sub(2)).iter().enumerate() {
+            let mark = if idx == 0 { "? " } else { "  " };
+            say(console, &format!("{mark}{}", console.style.bold(line)))?;
+        }
+        say(console, "")?;
+        let record = self.collection.row_of(&candidate.record)?.map(|row| self.collection.record(row)).transpose()?;
+        for line in shortened(&record.map_or(String::new(), |record| record.text), width.saturating_sub(4)) {
+            say(console, &format!("    {line}"))?;
+        }
+        let (id, rank, name) = (one_line(&candidate.record), candidate.rank, self.pairs.value_name);
+        say(console, &console.style.dim(format!("    {id} · rank {rank} · {name} {:.3}", candidate.value)))
+    }
+
+    fn finish(&self, console: &mut Console) -> Result<()> {
+        let snapshot = self.store.snapshot()?;
+        let respect = snapshot.respect(&self.label.collection, &self.label.respect)?;
+        let pairs = respect.map_or(0, |respect| respect.pairs);
+        let Tally { shown, yes, no, skipped, undone } = self.tally;
+        if console.json {
+            return console.document(&json!({
+                "respect": self.label.respect, "collection": self.label.collection,
+                "query": self.pairs.statement, "strategy": Strategy::from(self.label.strategy).as_str(),
+                "candidates": self.pairs.candidates.len(), "judged_before": self.pairs.judged,
+                "shown": shown, "labels": yes + no, "yes": yes, "no": no, "skipped": skipped, "undone": undone,
+                "pairs": pairs, "commit": commit_of(&snapshot),
+            }));
+        }
+        console.line("")?;
+        if self.pairs.candidates.is_empty() {
+            console.line(format!("nothing to judge: {} judged before", count(self.pairs.judged, "pair")))?;
+            return Ok(());
+        }
+        console.line(format!(
+            "{} kept ({yes} yes, {no} no) · {skipped} skipped · {} in {:?}",
+            count(yes + no, "label"),
+            count(pairs, "labelled pair"),
+            one_line(&self.label.respect)
+        ))
+    }
+}
+
+fn commit_of(snapshot: &Snapshot) -> u64 {
+    snapshot.commit().0
+}
+
+/// A text in lines of at most `columns`, the first of them.
+fn shortened(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = wrap(&one_line(text), columns);
+    if lines.len() > TEXT_LINES {
+        lines.truncate(TEXT_LINES);
+        if let Some(last) = lines.last_mut() {
+            last.push_str(" …");
+        }
+    }
+    lines
+}
+
+/// Shows a line to whoever judges; where results are JSON it is no result.
+fn say(console: &mut Console, line: &str) -> Result<()> {
+    if !console.json {
+        return console.line(line);
+    }
+    if Keys::open().is_terminal() {
+        to_stderr(format_args!("{line}\n"));
+    }
+    Ok(())
+}
+
+fn prompt(console: &mut Console, keys: &Keys) -> Result<()> {
+    if keys.is_terminal() {
+        say(console, &console.style.dim(HELP))?;
+    }
+    console.flush()
+}
