@@ -4,14 +4,20 @@
 //! found stays found. No part of the public interface.
 
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
+mod accounts;
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod crash;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod damage;
+#[cfg(test)]
+mod lists;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod ops;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turns;
 
 pub use store::{decode_catalog_value, open_store, ops_with_crash, segment_header};
 

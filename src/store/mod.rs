@@ -52,6 +52,7 @@ mod garbage;
 mod handle;
 mod info;
 mod lenses;
+mod lost;
 mod options;
 mod place;
 mod readers;

@@ -2,6 +2,7 @@
 //!
 //! Owns [`Salvaged`] and the walk: definitions, then every record that can be read, with its texts and those of its
 //! vectors whose blocks are intact, through an ordinary batch of the new store; then projections, samples and lenses.
+//! Records whose collection's definition is lost come under a name made of its number, as do its views (`lost`).
 //! Nothing is taken over whose checksum fails. The damaged store is not changed, but for the repair that any opening after
 //! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
 
@@ -68,9 +69,9 @@ impl Store {
     }
 }
 
-struct Work<'a> {
+pub(super) struct Work<'a> {
     from: &'a Arc<dyn Storage>,
-    source: Salvager,
+    pub(super) source: Salvager,
     batch: Batch,
     control: &'a Control,
     report: Salvaged,
@@ -91,12 +92,14 @@ impl Work<'_> {
             self.batch.meta.embedder.clone_from(&meta.embedder);
         }
         let collections = self.source.entries(&tables::COLLECTIONS, |_| true);
-        if collections.is_empty() && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
+        let made_up = self.lost_definitions(&collections);
+        let is_nothing = collections.is_empty() && made_up.is_empty();
+        if is_nothing && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
             let message = format!("no collection of {} can be read: nothing to salvage", self.from.root().display());
             return Err(Error::new(ErrorKind::Corrupt, message).with_path(self.from.root()));
         }
         let (mut next_collection, mut next_view) = (1, 1);
-        for (_, def) in collections {
+        for def in collections.into_iter().map(|(_, def)| def).chain(made_up) {
             next_collection = next_collection.max(def.id.0 + 1);
             next_view = def.views.iter().map(|view| view.id.0 + 1).max().unwrap_or(1).max(next_view);
             self.collection(&def)?;
