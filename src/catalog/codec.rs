@@ -127,9 +127,9 @@ mod tests {
     use super::*;
     use crate::types::definitions::{ViewDef, ViewKind};
     use crate::types::{
-        Calibration, CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LensDef, LensRecord, Metric,
-        PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef, SampleVectors, SegmentEntry, SegmentId, Statistic,
-        Step, StoreMeta, ViewId,
+        Calibration, CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LabelQuery, LabelledRecord,
+        LensDef, LensRecord, Metric, PairLabels, PinnedStatistic, ProjectionDef, ProjectionRef, QueryVector, RecordKey,
+        RespectDef, SampleDef, SampleVectors, SegmentEntry, SegmentId, Statistic, Step, StoreMeta, Verdict, ViewId,
     };
     use std::collections::BTreeMap;
 
@@ -246,6 +246,38 @@ mod tests {
         golden(
             Calibration::supplied(1.0, -2.0),
             "0000000000000000f03f00000000000000c017737570706c696564207363616c6520616e64206269617300000000",
+        );
+    }
+
+    #[test]
+    fn golden_labels() {
+        golden(
+            RespectDef {
+                id: 1,
+                collection: CollectionId(2),
+                name: "r".to_string(),
+                field: Some("f".to_string()),
+                next_query: 3,
+                pairs: 4,
+                revision: 5,
+                commit: CommitNumber(6),
+            },
+            "0102017201016603040506",
+        );
+        let record = LabelledRecord { key: RecordKey(300), id: "n1".to_string() };
+        golden(
+            LabelQuery {
+                id: "q".to_string(),
+                text: Some("t".to_string()),
+                record: Some(record.clone()),
+                vector: Some(QueryVector { view: "v".to_string(), data: vec![1.0, -2.0] }),
+            },
+            "017101017401fb2c01026e31010176020000803f000000c0",
+        );
+        let said = |grade| Verdict { grade, source: "s".to_string(), time: 1_763_856_000, commit: CommitNumber(7) };
+        golden(
+            PairLabels { record, said: vec![said(2), said(-1)] },
+            "fb2c01026e3102040173fc804e226907010173fc804e226907",
         );
     }
 

@@ -276,7 +276,7 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
     let listed: Vec<(usize, Scored)> = kept.enumerate().skip(skip).take(top).collect();
     let hit = |(place, hit): (usize, Scored)| {
-        let record = plan.collection.record(RowId(hit.row))?;
+        let record = plan.collection.shown_record(RowId(hit.row))?;
         Ok(Hit {
             rank: place as u64 + 1,
             metric,

@@ -72,7 +72,8 @@ pub struct Saved {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Listing {
-    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `samples`, `undirected`.
+    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `samples`, `respects`,
+    /// `undirected`.
     pub what: &'static str,
     /// Names of the columns.
     pub columns: Vec<&'static str>,
@@ -256,6 +257,7 @@ impl Session {
             Show::Lenses => show_lenses(snapshot),
             Show::Projections => show_projections(snapshot),
             Show::Samples => show_samples(snapshot),
+            Show::Respects => show_respects(snapshot),
             Show::Undirected => self.show_undirected(snapshot, site, &what.span),
         }
     }
@@ -397,6 +399,23 @@ fn show_samples(snapshot: &Snapshot) -> Result<Listing> {
         .collect();
     let columns = vec!["sample", "collection", "queries", "vectors for view", "dimension", "used by"];
     Ok(Listing { what: "samples", columns, rows })
+}
+
+fn show_respects(snapshot: &Snapshot) -> Result<Listing> {
+    let mut rows = Vec::new();
+    for def in snapshot.collections() {
+        for info in snapshot.respect_infos(&def.name)? {
+            rows.push(vec![
+                info.name.into(),
+                def.name.as_str().into(),
+                count(info.pairs),
+                count(info.queries),
+                info.field.map_or(Value::Null, Value::from),
+            ]);
+        }
+    }
+    let columns = vec!["respect", "collection", "pairs", "queries", "classes of field"];
+    Ok(Listing { what: "respects", columns, rows })
 }
 
 fn show_projections(snapshot: &Snapshot) -> Result<Listing> {

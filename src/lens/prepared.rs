@@ -166,7 +166,7 @@ impl Prepared {
             query_ends: builder.query_ends,
             query: builder.query,
             record: builder.record,
-            directed: live.and_not(&undirected),
+            directed: live.and_not(&undirected).packed(),
             undirected,
             extreme,
             scalars,

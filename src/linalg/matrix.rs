@@ -3,7 +3,7 @@
 //! Owns [`Matrix`] (`k x d`, `f32` as stored) with its products: one vector in reproducible `f64`, its transpose,
 //! and tiles of many rows through faer. It knows no lens.
 
-use super::{scalar, simd, stats};
+use super::{simd, stats};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -51,8 +51,9 @@ impl Matrix {
 
     /// `out = M v`: one `f64` inner product for each row of the matrix.
     pub fn apply(&self, v: &[f64], out: &mut Vec<f64>) {
+        debug_assert_eq!(v.len(), self.columns);
         out.clear();
-        out.extend(self.data.chunks_exact(self.columns).map(|row| simd::dot_mixed(row, v)));
+        simd::products_mixed(&self.data, v, out);
     }
 
     /// `out = M' u`.
@@ -60,7 +61,7 @@ impl Matrix {
         out.clear();
         out.resize(self.columns, 0.0);
         for (row, &factor) in self.data.chunks_exact(self.columns).zip(u) {
-            scalar::add_scaled(out, factor, row);
+            simd::add_scaled(out, factor, row);
         }
     }
 
@@ -175,6 +176,7 @@ pub fn chunks_error(dimension: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scalar;
     use super::*;
 
     fn matrix(rows: usize, columns: usize) -> Matrix {

@@ -9,11 +9,11 @@
 use half::f16;
 
 /// Lanes of the `f64` kernels.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// Adds up lanes in the one order that all `f64` kernels use.
 #[inline(always)]
-fn fold(lanes: [f64; LANES]) -> f64 {
+pub(super) fn fold(lanes: [f64; LANES]) -> f64 {
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
@@ -47,6 +47,12 @@ pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
 pub fn dot_mixed(a: &[f32], b: &[f64]) -> f64 {
     debug_assert_eq!(a.len(), b.len());
     lanes(a, b, |x, y| f64::from(x) * y)
+}
+
+/// `out = M v`: [`dot_mixed`] of each row of a row-major matrix.
+#[inline(always)]
+pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
+    out.extend(matrix.chunks_exact(v.len().max(1)).map(|row| dot_mixed(row, v)));
 }
 
 /// Squared Euclidean distance of two `f64` vectors of equal length.

@@ -108,13 +108,22 @@ pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
     scalar::dot_f64(a, b)
 }
 
-/// Inner product of an `f32` and an `f64` vector in `f64`; the bits of [`scalar::dot_mixed`].
-pub fn dot_mixed(a: &[f32], b: &[f64]) -> f64 {
+/// `out = M v` for a row-major matrix of rows as long as `v`; the bits of [`scalar::products_mixed`].
+pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
-        return x86::dot_mixed(a, b);
+        return x86::products_mixed(matrix, v, out);
     }
-    scalar::dot_mixed(a, b)
+    scalar::products_mixed(matrix, v, out);
+}
+
+/// `y += factor x`, `x` widened; the bits of [`scalar::add_scaled`].
+pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::add_scaled(y, factor, x);
+    }
+    scalar::add_scaled(y, factor, x);
 }
 
 /// Squared distance in `f64`; the bits of [`scalar::squared_distance_f64`].
@@ -360,10 +369,11 @@ mod x86 {
     use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, scalar};
     use half::f16;
     use std::arch::x86_64::{
-        __m128i, __m256, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps,
-        _mm_movehl_ps, _mm_prefetch, _mm256_add_ps, _mm256_castps256_ps128, _mm256_cvtph_ps, _mm256_extractf128_ps,
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_ps, _mm512_fmadd_ps,
-        _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m128i, __m256, __m256d, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_loadu_si128,
+        _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm256_add_pd, _mm256_add_ps, _mm256_castps256_ps128,
+        _mm256_cvtph_ps, _mm256_cvtps_pd, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps,
+        _mm256_mul_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
+        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// Whether this machine has every instruction used below. The answer is cached by the standard library.
@@ -398,7 +408,8 @@ mod x86 {
         dot_rows_f16 = dot_rows_f16_avx2(w: &[f32], data: &[f16], stride: usize, out: &mut [f32]);
         dot_listed = dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]);
         dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
-        dot_mixed = dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64;
+        products_mixed = products_mixed_avx2(matrix: &[f32], v: &[f64], out: &mut Vec<f64>);
+        add_scaled = add_scaled_avx2(y: &mut [f64], factor: f64, x: &[f32]);
         squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
         reaching = reaching_avx2(
@@ -417,9 +428,61 @@ mod x86 {
         scalar::dot_f64(a, b)
     }
 
+    /// Rows of a matrix that meet a vector together: one sum waits for itself, four do not.
+    const MIXED_ROWS: usize = 4;
+
     #[target_feature(enable = "avx2")]
-    fn dot_mixed_avx2(a: &[f32], b: &[f64]) -> f64 {
-        scalar::dot_mixed(a, b)
+    fn products_mixed_avx2(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
+        let length = v.len().max(1);
+        let mut groups = matrix.chunks_exact(length * MIXED_ROWS);
+        for group in &mut groups {
+            let (chunks, rest) = (v.chunks_exact(8), v.len() / 8 * 8);
+            let mut sums = [[_mm256_setzero_pd(); 2]; MIXED_ROWS];
+            for (at, x) in chunks.enumerate() {
+                let x = [load_f64(&x[..4]), load_f64(&x[4..])];
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let m = &group[row * length + at * 8..][..8];
+                    // A product and a sum, never fused: the bits are those of the portable kernel.
+                    sums[0] = _mm256_add_pd(sums[0], _mm256_mul_pd(load_widened(&m[..4]), x[0]));
+                    sums[1] = _mm256_add_pd(sums[1], _mm256_mul_pd(load_widened(&m[4..]), x[1]));
+                }
+            }
+            for (row, [low, high]) in sums.into_iter().enumerate() {
+                let mut lanes = [0.0; scalar::LANES];
+                // SAFETY: `lanes` has eight elements, and an unaligned store asks for no alignment.
+                unsafe {
+                    _mm256_storeu_pd(lanes.as_mut_ptr(), low);
+                    _mm256_storeu_pd(lanes.as_mut_ptr().add(4), high);
+                }
+                let m = &group[row * length + rest..(row + 1) * length];
+                for (lane, (&m, &x)) in lanes.iter_mut().zip(m.iter().zip(&v[rest..])) {
+                    *lane += f64::from(m) * x;
+                }
+                out.push(scalar::fold(lanes));
+            }
+        }
+        scalar::products_mixed(groups.remainder(), v, out);
+    }
+
+    /// Four elements.
+    #[target_feature(enable = "avx2")]
+    fn load_f64(x: &[f64]) -> __m256d {
+        assert!(x.len() >= 4);
+        // SAFETY: four elements are there (asserted above), and an unaligned load asks for no alignment.
+        unsafe { _mm256_loadu_pd(x.as_ptr()) }
+    }
+
+    /// Four elements, widened.
+    #[target_feature(enable = "avx2")]
+    fn load_widened(x: &[f32]) -> __m256d {
+        assert!(x.len() >= 4);
+        // SAFETY: four elements are there (asserted above), and an unaligned load asks for no alignment.
+        unsafe { _mm256_cvtps_pd(_mm_loadu_ps(x.as_ptr())) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn add_scaled_avx2(y: &mut [f64], factor: f64, x: &[f32]) {
+        scalar::add_scaled(y, factor, x);
     }
 
     #[target_feature(enable = "avx2")]
@@ -725,7 +788,19 @@ mod tests {
             let a: Vec<f64> = narrow.iter().map(|&x| f64::from(x) * 1.1).collect();
             let b: Vec<f64> = values(d, 90 + d as u32).iter().map(|&x| f64::from(x) / 3.0).collect();
             assert_eq!(dot_f64(&a, &b).to_bits(), scalar::dot_f64(&a, &b).to_bits());
-            assert_eq!(dot_mixed(&narrow, &b).to_bits(), scalar::dot_mixed(&narrow, &b).to_bits());
+            let bits = |values: &[f64]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            // Groups of four rows, and what is left over: each product is that of its row alone.
+            for count in (1..=6).filter(|_| d > 0) {
+                let rows = values(d * count, 7 + d as u32);
+                let mut fast = Vec::new();
+                products_mixed(&rows, &b, &mut fast);
+                let alone: Vec<f64> = rows.chunks(d).map(|row| scalar::dot_mixed(row, &b)).collect();
+                assert_eq!(bits(&fast), bits(&alone), "{count} x {d}");
+            }
+            let (mut fast, mut plain) = (a.clone(), a.clone());
+            add_scaled(&mut fast, 0.7, &narrow);
+            scalar::add_scaled(&mut plain, 0.7, &narrow);
+            assert_eq!(bits(&fast), bits(&plain));
             let (fast, plain) = (squared_distance_f64(&a, &b), scalar::squared_distance_f64(&a, &b));
             assert_eq!(fast.to_bits(), plain.to_bits());
         }

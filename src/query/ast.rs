@@ -88,6 +88,8 @@ pub enum Show {
     Projections,
     /// Stored samples of queries.
     Samples,
+    /// Respects in which collections are labelled.
+    Respects,
     /// Records that had no direction in the last search.
     Undirected,
 }

@@ -14,7 +14,8 @@
 //!            | "why" ID ":" find
 //!            | "let" NAME "=" lens-stage { "|" lens-stage }
 //!            | "drop" NAME
-//!            | "show" ( "collections" | "views" | "fields" | "lenses" | "projections" | "samples" | "undirected" )
+//!            | "show" ( "collections" | "views" | "fields" | "lenses" | "projections" | "samples" | "respects"
+//!                      | "undirected" )
 //!
 //! find       = "find" source place stages
 //! place      = "in" NAME

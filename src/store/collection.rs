@@ -53,10 +53,10 @@ pub struct Derived {
 
 impl CollectionSnapshot {
     pub(super) fn open(core: Arc<Core>, def: CollectionDef) -> Result<Self> {
-        let live = read_row_set(&core.read, &tables::LIVE, def.id, def.rows)?;
+        let live = read_row_set(&core.read, &tables::LIVE, def.id, def.rows)?.packed();
         let mut views = Vec::with_capacity(def.views.len());
         for view in &def.views {
-            let present = view_present(&core.read, view, &live)?;
+            let present = view_present(&core.read, view, &live)?.packed();
             let segments = core.segments(view)?;
             views.push(ViewSnapshot::new(Arc::clone(&core), view.clone(), present, segments));
         }
@@ -149,6 +149,17 @@ impl CollectionSnapshot {
             stored.ok_or_else(|| Error::not_found(format!("collection {} has no row {row}", self.def.name)))?;
         let (id, text) = (std::mem::take(&mut stored.id), std::mem::take(&mut stored.text));
         Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields() })
+    }
+
+    /// [`CollectionSnapshot::record`] for records that are shown: those shown lately are kept decoded.
+    pub(crate) fn shown_record(&self, row: RowId) -> Result<RecordData> {
+        let whose = (self.core.meta.generation, self.def.id, row.0);
+        if let Some(known) = self.core.shared.recent.get(whose) {
+            return Ok(RecordData::clone(&known));
+        }
+        let record = self.record(row)?;
+        self.core.shared.recent.insert(whose, &record);
+        Ok(record)
     }
 
     /// The records at `rows`, in that order.

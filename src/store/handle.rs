@@ -12,6 +12,7 @@ use super::info::StoreInfo;
 use super::options::Options;
 use super::place;
 use super::readers::SegmentReaders;
+use super::recent::RecentRecords;
 use super::recover;
 use super::snapshot::Snapshot;
 use crate::catalog::lease::{self, Lease};
@@ -61,6 +62,8 @@ pub(super) struct Shared {
     pub(super) catalog: Catalog,
     pub(super) readers: SegmentReaders,
     pub(super) cache: LensCache,
+    /// Records that were shown lately.
+    pub(super) recent: RecentRecords,
     options: Options,
     pool: Option<rayon::ThreadPool>,
     gate: Gate,
@@ -168,6 +171,7 @@ impl Store {
             catalog,
             readers: SegmentReaders::default(),
             cache: LensCache::new(options.lens_cache_bytes),
+            recent: RecentRecords::new(options.cache_bytes / 4),
             options,
             pool,
             gate: Gate::default(),

@@ -3,6 +3,7 @@
 //! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
 
 use super::collection::{CollectionSnapshot, Derived};
+use super::labelled::RespectInfo;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, SUMS_FILE, tables};
@@ -53,6 +54,8 @@ pub struct CollectionInfo {
     pub views: Vec<ViewInfo>,
     /// Field types by name.
     pub fields: BTreeMap<String, FieldType>,
+    /// Respects in which it is labelled, by name.
+    pub respects: Vec<RespectInfo>,
 }
 
 /// A view in numbers.
@@ -175,7 +178,9 @@ impl StoreInfo {
             rows += u64::from(def.rows);
             dead += removed;
             let fields = def.fields.clone();
-            collections.push(CollectionInfo { name: def.name.clone(), records: live, removed, views, fields });
+            let respects = snapshot.respect_infos(&def.name)?;
+            let name = def.name.clone();
+            collections.push(CollectionInfo { name, records: live, removed, views, fields, respects });
         }
         Ok(StoreInfo {
             format: snapshot.meta().format,

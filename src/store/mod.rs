@@ -21,6 +21,8 @@
 //! batch.put_projection(ProjectionDef), drop_projection(name) -> Result<bool>
 //! batch.put_lens(name, LensDef, pinned) -> Result<LensRecord>, pin(name, pinned), drop_lens(name) -> Result<bool>
 //! batch.put_sample(SampleDef) -> Result<Stored>, drop_sample(name) -> Result<bool>
+//! batch.put_labels(collection, respect, &NewLabels) -> Result<LabelsStored>; put_class_respect(collection, respect, field)
+//! batch.take_back_label(collection, respect, question, record) -> Result<Option<Verdict>>, drop_respect(..) -> Result<bool>
 //! batch.put_calibration(lens, Calibration) -> Result<Calibration>
 //! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
 //! batch.drop_materialized(lens) -> Result<bool>
@@ -51,11 +53,17 @@ mod flush;
 mod garbage;
 mod handle;
 mod info;
+mod labelled;
+mod labels;
+#[cfg(test)]
+mod labels_tests;
 mod lenses;
 mod lost;
 mod options;
 mod place;
+mod question;
 mod readers;
+mod recent;
 mod record;
 mod recover;
 mod rows;
@@ -78,7 +86,10 @@ pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use compact::Compacted;
 pub use handle::Store;
 pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
+pub use labels::LabelsStored;
 pub use options::{CollectionSpec, Options, ViewSpec};
+pub use question::{NewLabels, Question};
 pub use salvage::Salvaged;
 pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};

@@ -6,6 +6,8 @@
 //! Nothing is taken over whose checksum fails. The damaged store is not changed, but for the repair that any opening after
 //! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
 
+mod labels;
+
 use super::batch::Batch;
 use super::handle::Store;
 use super::options::{CollectionSpec, Options, ViewSpec};
@@ -106,7 +108,8 @@ impl Work<'_> {
         }
         self.batch.meta.next_collection = meta.as_ref().map_or(0, |meta| meta.next_collection).max(next_collection);
         self.batch.meta.next_view = meta.as_ref().map_or(0, |meta| meta.next_view).max(next_view);
-        self.named_things()
+        self.named_things()?;
+        self.labels()
     }
 
     /// Makes the collection with its own numbers, so that what refers to it by number still does.

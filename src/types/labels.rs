@@ -21,7 +21,7 @@ pub struct RespectDef {
     pub next_query: u32,
     /// Pairs of a query and a record that have at least one label.
     pub pairs: u64,
-    /// Grows by one with each commit that changes its labels.
+    /// Grows by one with each change of its labels.
     pub revision: u64,
     /// The commit that made it.
     pub commit: CommitNumber,

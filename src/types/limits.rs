@@ -2,6 +2,8 @@
 
 /// Longest record id, in bytes; the shortest is 1.
 pub const ID_BYTES: usize = 512;
+/// Longest id of a question of labels, in bytes; the shortest is 1.
+pub const QUESTION_ID_BYTES: usize = 1_024;
 /// Longest text of a record or of one view of it, in bytes.
 pub const TEXT_BYTES: usize = 16 << 20;
 /// Longest name of a collection, view, projection, lens or sample, in bytes.

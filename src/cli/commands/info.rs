@@ -9,7 +9,7 @@ use crate::cli::render::table::{Column, lines};
 use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
 use crate::query::print_lens;
-use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, RespectInfo, SampleInfo, StoreInfo, ViewInfo};
 use crate::types::DerivedKind;
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
@@ -64,7 +64,12 @@ fn collection_json(collection: &CollectionInfo) -> Json {
         "removed": collection.removed,
         "views": collection.views.iter().map(view_json).collect::<Vec<_>>(),
         "fields": fields,
+        "respects": collection.respects.iter().map(respect_json).collect::<Vec<_>>(),
     })
+}
+
+fn respect_json(respect: &RespectInfo) -> Json {
+    json!({"name": respect.name, "labels": respect.pairs, "queries": respect.queries, "field": respect.field})
 }
 
 fn view_json(view: &ViewInfo) -> Json {
@@ -233,6 +238,13 @@ fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {
         for (idx, line) in wrapped.into_iter().enumerate() {
             out.push(format!("  {}{line}", if idx == 0 { "fields  " } else { "        " }));
         }
+    }
+    for respect in &collection.respects {
+        let labels = match &respect.field {
+            Some(field) => format!("the classes of field {}", one_line(field)),
+            None => format!("{}, {}", count(respect.pairs, "labelled pair"), count(respect.queries, "question")),
+        };
+        out.push(format!("  respect {:?}: {labels}", one_line(&respect.name)));
     }
     out
 }

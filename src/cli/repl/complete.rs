@@ -37,7 +37,7 @@ const AFTER: &[(&str, &[&str])] = &[
     ("cosine", &["csls"]),
     ("dot", &["csls"]),
     ("pearson", &["csls"]),
-    ("show", &["collections", "fields", "lenses", "projections", "samples", "undirected", "views"]),
+    ("show", &["collections", "fields", "lenses", "projections", "respects", "samples", "undirected", "views"]),
     ("center", &["corpus", "sides"]),
     ("sides", &["from"]),
     ("including", &["self"]),

@@ -34,7 +34,7 @@ does an open string or bracket; an empty line ends them all the same.
   explain find ...                       what is folded, filtered and scanned
   let topic = view raw | center corpus   saves a lens;  ... | using topic;  drop topic
   ... | using topic | score probability  what `simile calibrate` says its scores mean
-  show collections | views | fields | lenses | projections | samples | undirected
+  show collections | views | fields | lenses | projections | samples | respects | undirected
 
   help              this page               .format FORMAT    table, json, jsonl, csv or markdown
   quit              leave (also Ctrl-D)     .bind NAME TEXT   gives $NAME a text

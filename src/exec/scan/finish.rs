@@ -27,13 +27,22 @@ pub fn rescore(
     query: &ProcessedQuery,
     rows: &[u32],
 ) -> Result<Vec<Scored>> {
-    let ends: Vec<u32> = (0..source.block_count()).map(|block| source.block_range(block).end).collect();
     let score = |traveller: &mut Traveller, &row: &u32| {
-        let block = ends.partition_point(|&end| end <= row);
+        let block = block_of(source, row);
         let data = source.block(block)?.row((row - source.block_range(block).start) as usize);
         Ok(Scored { row, value: prepared.exact(query, data, traveller) })
     };
     rows.par_iter().with_min_len(CHUNK).map_init(Traveller::default, score).collect()
+}
+
+/// The block that holds `row`.
+fn block_of(source: &dyn RowSource, row: u32) -> usize {
+    let (mut low, mut high) = (0, source.block_count());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if source.block_range(middle).end <= row { low = middle + 1 } else { high = middle }
+    }
+    low
 }
 
 /// The best of the candidates, in order. First the most promising are scored; the others only if their upper end

@@ -45,7 +45,13 @@ pub(super) fn one(
         screen.listed(&terms, &mut found, &mut scratch);
         found
     };
-    let found: Vec<Candidates> = found.into_par_iter().map(finish).collect();
+    // Where nothing is listed, waking another thread would take longer than the work.
+    let listed = found.iter().any(|(_, scratch)| !scratch.listed.is_empty());
+    let found: Vec<Candidates> = if listed {
+        found.into_par_iter().map(finish).collect()
+    } else {
+        found.into_iter().map(|(found, _)| found).collect()
+    };
     Ok(found.into_iter().reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
 }
 

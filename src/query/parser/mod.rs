@@ -22,13 +22,14 @@ use stage::{Context, lens_stages, search_stages};
 const STATEMENTS: [&str; 8] = ["find", "pairs", "explain", "compare", "why", "let", "drop", "show"];
 
 /// What `show` lists, as it is written.
-pub(super) const SHOWS: [(&str, Show); 7] = [
+pub(super) const SHOWS: [(&str, Show); 8] = [
     ("collections", Show::Collections),
     ("views", Show::Views),
     ("fields", Show::Fields),
     ("lenses", Show::Lenses),
     ("projections", Show::Projections),
     ("samples", Show::Samples),
+    ("respects", Show::Respects),
     ("undirected", Show::Undirected),
 ];
 

@@ -5,6 +5,7 @@
 //! the snapshot again, as long as that shows the same commit. It changes nothing.
 
 mod derived;
+mod labels;
 mod lenses;
 mod records;
 mod views;
@@ -122,6 +123,7 @@ impl Checker<'_> {
         }
         let defs: Vec<CollectionDef> = collections.into_iter().map(|(_, def)| def).collect();
         self.check_derived(&defs, &mut counts)?;
+        self.check_labels(&defs)?;
         self.check_counts(&counts)?;
         self.check_named_things()
     }
