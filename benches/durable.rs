@@ -82,7 +82,12 @@ fn inserts(folder: &Path) -> Result<()> {
         }
     }
     let sync = median(&mut syncs);
-    println!("append of 4 KiB and sync: {:.3} ms (median of {}, 9 in 10 below {:.3} ms)", ms(sync), syncs.len(), ms(nine_in_ten(&syncs)));
+    println!(
+        "append of 4 KiB and sync: {:.3} ms (median of {}, 9 in 10 below {:.3} ms)",
+        ms(sync),
+        syncs.len(),
+        ms(nine_in_ten(&syncs))
+    );
     println!("records | ms a commit | 9 in 10 below | syncs of this run's time | records/s");
     for (records, times) in BATCHES.into_iter().zip(&mut times) {
         let time = median(times);

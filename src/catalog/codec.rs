@@ -145,7 +145,7 @@ mod tests {
         golden(
             StoreMeta {
                 format: 1,
-        needs: "0.1.0".to_string(),
+                needs: "0.1.0".to_string(),
                 required_features: 0,
                 commit: CommitNumber(300),
                 generation: 2,

@@ -37,6 +37,7 @@ pub use key::KeyBytes;
 pub use read::{CatalogRead, newer_format};
 pub use snapshot::ReadTransaction;
 pub use tables::Table;
+pub use totals::Total;
 pub use transaction::WriteTransaction;
 #[cfg(test)]
 pub use transaction::forget_entry;

@@ -168,9 +168,11 @@ pub(super) fn meta_of(read: &impl CatalogRead) -> Result<StoreMeta> {
 pub fn newer_format(format: u32, needs: &str) -> Error {
     // What stands in the file is shown, so it is kept short and plain.
     let is_version = needs.len() < 32 && needs.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c));
-    let needs = if is_version && !needs.is_empty() { format!("simile {needs} or later") } else { "a later simile".into() };
+    let needs =
+        if is_version && !needs.is_empty() { format!("simile {needs} or later") } else { "a later simile".into() };
     let own = env!("CARGO_PKG_VERSION");
-    let message =
-        format!("the store has format {format} and needs {needs}: this is simile {own}, which reads formats up to {FORMAT}");
+    let message = format!(
+        "the store has format {format} and needs {needs}: this is simile {own}, which reads formats up to {FORMAT}"
+    );
     Error::new(ErrorKind::Version, message)
 }

@@ -141,7 +141,12 @@ impl WriteTransaction {
         Ok(())
     }
 
-    pub(super) fn commit_without_head(mut self) -> Result<()> {
+    /// Makes the transaction's writes durable and visible, without a word in HEAD: for a new catalog, whose HEAD is made
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As [`WriteTransaction::commit`].
+    pub fn commit_without_head(mut self) -> Result<()> {
         self.write_totals()?;
         let transaction = self.transaction.take();
         let handle = self.handle.clone();

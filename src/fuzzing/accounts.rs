@@ -34,6 +34,14 @@ pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
             line(format_args!("{} {id} {:?} {:?} {views:?} {year:?}", found.key, found.text, found.fields));
         }
     }
+    for def in snapshot.collections() {
+        for respect in snapshot.respects(&def.name)? {
+            let labels = snapshot.labels(&def.name, &respect.name)?;
+            let asked: Vec<_> = labels.queries.iter().map(|asked| (asked.number, &asked.query)).collect();
+            let pairs: Vec<_> = labels.pairs.iter().map(|pair| (pair.query_idx, &pair.record, &pair.said)).collect();
+            line(format_args!("{respect:?} {asked:?} {pairs:?} {} {}", labels.orphans, labels.classes.len()));
+        }
+    }
     for projection in snapshot.projections()? {
         line(format_args!("{projection:?}"));
     }

@@ -55,9 +55,12 @@ impl Sound {
             let mut changes: Vec<Change> = [put(1), put(2)].into_iter().chain(views).collect();
             changes.extend([Change::PutMany { collection: 0, count: 1_100 }, Change::Embed { collection: 0 }]);
             changes.extend([Change::Projection(1), Change::Lens(1), Change::Calibration(1), Change::Sample(1)]);
-            changes.extend([Change::Wide { count: 90 }, Change::WideLens(0), Change::WideLens(1)]);
-            let later =
-                vec![put(3), Change::Remove { collection: 0, id: 1 }, Change::RemoveMany { collection: 0, every: 3 }];
+            changes.push(Change::Wide { count: 90 });
+            let label = |question, id, grade| Change::Label { collection: 0, question, id, grade };
+            changes.extend([label(0, 1, 1), label(1, 2, 2), label(2, 2, 0), label(2, 2, 1)]);
+            changes.push(Change::Classes { collection: 0, drop: false });
+            let mut later = vec![put(3), Change::WideLens(0), Change::WideLens(1)];
+            later.extend([Change::Remove { collection: 0, id: 1 }, Change::RemoveMany { collection: 0, every: 3 }]);
             crash::carry_out(&memory, &[Step::Batch(changes, true), Step::Batch(later, true)]);
             Sound::of_storage(&memory)
         })

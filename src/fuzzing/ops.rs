@@ -4,7 +4,7 @@
 //! what the records must be afterwards. It knows nothing of faults.
 
 use crate::error::{ErrorKind, Result};
-use crate::store::{Batch, CollectionSpec, Options, Store, ViewSpec};
+use crate::store::{Batch, CollectionSpec, NewLabels, Options, Question, Store, ViewSpec};
 use crate::text::embed::Embedder;
 use crate::types::{
     Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic,
@@ -82,6 +82,23 @@ pub(super) enum Change {
         count: u16,
     },
     WideLens(u8),
+    /// What a question has to do with a record of the collection.
+    Label {
+        collection: u8,
+        question: u8,
+        id: u8,
+        grade: u8,
+    },
+    TakeBack {
+        collection: u8,
+        question: u8,
+        id: u8,
+    },
+    /// A respect whose classes are the values of a field, or no such respect any more.
+    Classes {
+        collection: u8,
+        drop: bool,
+    },
 }
 
 /// One thing that is done to a store.
@@ -95,7 +112,7 @@ pub(super) enum Step {
 
 impl Change {
     fn choose(choices: &mut Choices<'_>) -> Change {
-        let (kind, collection) = (choices.below(19), choices.below(2));
+        let (kind, collection) = (choices.below(24), choices.below(2));
         let (id, number) = (choices.below(24), choices.byte());
         match kind {
             0..6 => Change::Put { collection, id, text: number % 8, vector: number / 8, embed: number % 3 > 0 },
@@ -110,6 +127,9 @@ impl Change {
             16 => Change::Materialize(number % 3),
             17 => Change::Wide { count: u16::from(number % 9) },
             18 => Change::WideLens(number % 2),
+            19..22 => Change::Label { collection, question: number % 4, id: id % 6, grade: number / 4 % 3 },
+            22 => Change::TakeBack { collection, question: number % 4, id: id % 6 },
+            23 => Change::Classes { collection, drop: number % 4 == 0 },
             _ if number % 2 == 0 => Change::Sample(number % 3),
             _ => Change::Calibration(number % 3),
         }
@@ -296,6 +316,27 @@ impl Change {
             }
             Change::Materialize(number) => batch.materialize(&format!("l{number}"), ElementType::F32).map(drop),
             Change::WideLens(number) => wide_lens(batch, *number),
+            Change::Label { collection, question, id, grade } => {
+                let mut labels = NewLabels::from_source(format!("source {}", question / 2)).at(7);
+                let asked = match question {
+                    0 => Question::record(format!("r{}", (id + 1) % 6)),
+                    1 => Question::text("question 1").with_vector("v", vec![1.0, 2.0, 3.0]),
+                    _ => Question::text(format!("question {question}")),
+                };
+                let asked = labels.question(asked);
+                labels.say(asked, format!("r{id}"), i64::from(*grade));
+                batch.put_labels(&collection_name(*collection), "about", &labels).map(drop)
+            }
+            Change::TakeBack { collection, question, id } => {
+                let question = format!("question {question}");
+                batch.take_back_label(&collection_name(*collection), "about", &question, &format!("r{id}")).map(drop)
+            }
+            Change::Classes { collection, drop: true } => {
+                batch.drop_respect(&collection_name(*collection), "classes").map(drop)
+            }
+            Change::Classes { collection, .. } => {
+                batch.put_class_respect(&collection_name(*collection), "classes", "year").map(drop)
+            }
             _ => Ok(()),
         }
     }

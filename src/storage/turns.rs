@@ -7,7 +7,7 @@
 use super::disk::Dice;
 use super::memory::MemoryStorage;
 use super::mmap::Mapping;
-use super::{range_lock, LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile};
+use super::{LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile, range_lock};
 use crate::error::{Error, Result};
 use std::io;
 use std::path::Path;
@@ -237,7 +237,9 @@ impl StorageFile for TurnFile {
 
     fn range_locks(&self) -> io::Result<RangeLocks> {
         Ok(match self.inner.range_locks()? {
-            RangeLocks::Memory(locks) => RangeLocks::Memory(locks.with_turn(Arc::clone(&self.turn) as Arc<dyn range_lock::Turn>)),
+            RangeLocks::Memory(locks) => {
+                RangeLocks::Memory(locks.with_turn(Arc::clone(&self.turn) as Arc<dyn range_lock::Turn>))
+            }
             other => other,
         })
     }

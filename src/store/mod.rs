@@ -58,7 +58,6 @@ mod labels;
 #[cfg(test)]
 mod labels_tests;
 mod lenses;
-mod lost;
 mod options;
 mod place;
 mod question;

@@ -7,6 +7,7 @@
 //! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
 
 mod labels;
+mod lost;
 
 use super::batch::Batch;
 use super::handle::Store;
@@ -20,7 +21,8 @@ use crate::catalog::{CATALOG_FILE, CatalogOptions, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader, SegmentRows};
 use crate::storage::{FsStorage, Storage};
-use crate::types::{CollectionDef, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
+use crate::types::{CollectionDef, CollectionId, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,9 +73,9 @@ impl Store {
     }
 }
 
-pub(super) struct Work<'a> {
+struct Work<'a> {
     from: &'a Arc<dyn Storage>,
-    pub(super) source: Salvager,
+    source: Salvager,
     batch: Batch,
     control: &'a Control,
     report: Salvaged,
@@ -284,6 +286,7 @@ impl Work<'_> {
         for (name, sample) in self.source.entries(&tables::SAMPLES, |_| true) {
             self.batch.tx()?.put(&tables::SAMPLES, &name, &sample)?;
         }
+        let mut saved = BTreeSet::new();
         for (name, lens) in self.source.entries(&tables::LENSES, |_| true) {
             let mut statistics = Vec::new();
             for place in &lens.pinned {
@@ -303,8 +306,27 @@ impl Work<'_> {
             }
             tx.put(&tables::LENSES, &name, &lens)?;
             calibration.map_or(Ok(()), |calibration| tx.put(&tables::CALIBRATIONS, &name, &calibration))?;
+            saved.insert(name);
         }
+        self.learned(&saved)?;
         self.batch.changed = true;
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// The history of learned lenses, and the backgrounds of lenses that are `saved`, for collections that are.
+    fn learned(&mut self, saved: &BTreeSet<String>) -> Result<()> {
+        let known: Vec<CollectionId> = self.batch.collections.iter().map(|state| state.def.id).collect();
+        for (key, def) in self.source.entries(&tables::LEARNED, |_| true) {
+            if known.contains(&def.collection) {
+                self.batch.tx()?.put(&tables::LEARNED, &key, &def)?;
+            }
+        }
+        let in_reach = |(collection, lens): &(CollectionId, String)| known.contains(collection) && saved.contains(lens);
+        for (key, background) in self.source.entries(&tables::BACKGROUNDS, in_reach) {
+            self.batch.tx()?.put(&tables::BACKGROUNDS, &key, &background)?;
+        }
         Ok(())
     }
 }

@@ -155,10 +155,11 @@ fn a_newer_format_is_refused_by_name() {
     };
     let newer = with_meta(|meta| (meta.format, meta.needs) = (2, "0.7.1".to_string()));
     // A record with fields that nobody here knows.
-    let longer = tampered(&memory, |tx| {
-        let other: crate::catalog::Table<String, (u32, String, Vec<u64>)> = crate::catalog::Table::new("meta");
-        tx.put(&other, &tables::META_KEY.to_string(), &(2, "0.7.1".to_string(), vec![300; 20]))
-    });
+    let longer: Arc<dyn Storage> = Arc::new(memory.copy());
+    let tx = Catalog::open_write(Arc::clone(&longer), CatalogOptions::default()).unwrap().begin_write().unwrap();
+    let other: crate::catalog::Table<String, (u32, String, Vec<u64>)> = crate::catalog::Table::new("meta");
+    tx.put(&other, &tables::META_KEY.to_string(), &(2, "0.7.1".to_string(), vec![300; 20])).unwrap();
+    tx.commit_without_head().unwrap();
     for storage in [newer, longer] {
         for read_only in [true, false] {
             let error = Store::open_storage(Arc::clone(&storage), Options::new().read_only(read_only)).unwrap_err();

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
-use simile::store::{CollectionSpec, Snapshot, Store, ViewSpec};
+use simile::store::{CollectionSpec, NewLabels, Question, Snapshot, Store, ViewSpec};
 use simile::types::{ElementType, ProjectionDef, SampleDef, SampleVectors, Value};
 use simile::{Param, Record, Session};
 use std::io::{Read, Write};
@@ -75,7 +75,9 @@ fn asked(snapshot: &Snapshot, statement: &str) -> Json {
 
 /// Everything of a record.
 fn record(snapshot: &Snapshot, collection: &str, id: &str) -> Json {
-    let Some(found) = snapshot.get(collection, id).unwrap() else { return json!({ "get": [collection, id], "none": true }) };
+    let Some(found) = snapshot.get(collection, id).unwrap() else {
+        return json!({ "get": [collection, id], "none": true });
+    };
     let vector = |vector: &[f32]| -> Vec<u32> { vector.iter().map(|value| value.to_bits()).collect() };
     let views: Vec<Json> =
         found.views.iter().map(|view| json!([view.name, view.text, view.vector.as_deref().map(vector)])).collect();
@@ -98,12 +100,16 @@ fn answers(snapshot: &Snapshot) -> Vec<Json> {
 /// Definitions that no query shows.
 fn other_things(snapshot: &Snapshot) -> Vec<Json> {
     let calibration = snapshot.calibration("likely").unwrap().unwrap();
-    let lenses: Vec<String> = snapshot.lenses().unwrap().iter().map(|lens| format!("{} {}", lens.name, lens.version)).collect();
+    let lenses: Vec<String> =
+        snapshot.lenses().unwrap().iter().map(|lens| format!("{} {}", lens.name, lens.version)).collect();
     vec![
         json!({ "thing": "collections", "is": format!("{:?}", snapshot.collections()) }),
         json!({ "thing": "projections", "is": format!("{:?}", snapshot.projections().unwrap()) }),
         json!({ "thing": "samples", "is": format!("{:?}", snapshot.samples().unwrap()) }),
         json!({ "thing": "lenses", "is": lenses }),
+        json!({ "thing": "respects", "is": format!("{:?}", snapshot.respects("notes").unwrap()) }),
+        json!({ "thing": "labels", "is": format!("{:?}", snapshot.labels("notes", "answers").unwrap()) }),
+        json!({ "thing": "classes", "is": format!("{:?}", snapshot.labels("notes", "of the same year").unwrap().classes) }),
         json!({ "thing": "calibration", "is": format!("{calibration:?}") }),
     ]
 }
@@ -210,7 +216,8 @@ fn fill(store: &Store) {
             .field("done", number % 2 == 0)
             .field("place", Value::Json(format!("{{\"room\":{number}}}")))
             .view_text("short", format!("short {number}"));
-        let record = if number == 4 { record } else { record.vector("given", given(number)).vector("half", given(number)) };
+        let record =
+            if number == 4 { record } else { record.vector("given", given(number)).vector("half", given(number)) };
         batch.collection("notes").unwrap().insert(record).unwrap();
     }
     batch.collection("notes").unwrap().insert(Record::new("gone", "soon gone").vector("given", given(8))).unwrap();
@@ -263,7 +270,8 @@ fn lenses(store: &Store) {
 #[test]
 #[ignore = "makes the fixture of a format"]
 fn make_fixture() {
-    let to = PathBuf::from(std::env::var_os("SIMILE_FIXTURE").expect("SIMILE_FIXTURE names a folder that is not there"));
+    let to =
+        PathBuf::from(std::env::var_os("SIMILE_FIXTURE").expect("SIMILE_FIXTURE names a folder that is not there"));
     assert!(!to.exists(), "a fixture is made once: {} is there", to.display());
     let (_dir, path) = place();
     let store = Store::create(&path).unwrap();
@@ -284,7 +292,11 @@ fn make_fixture() {
     store.compact().unwrap();
     let mut batch = store.begin().unwrap();
     batch.collection("notes").unwrap().remove("n2").unwrap();
-    batch.collection("notes").unwrap().insert(Record::new("n2", "They were in my pocket.").vector("given", given(2))).unwrap();
+    batch
+        .collection("notes")
+        .unwrap()
+        .insert(Record::new("n2", "They were in my pocket.").vector("given", given(2)))
+        .unwrap();
     batch.commit().unwrap();
     assert!(store.check().unwrap().is_ok());
     let lines: String = answers(&store.snapshot().unwrap()).iter().map(|answer| format!("{answer}\n")).collect();
@@ -307,7 +319,18 @@ fn more(store: &Store) {
     let mut batch = store.begin().unwrap();
     let map = CalibrationMap::Logistic { scale: 0.5, bias: -0.25 };
     let (origin, commit) = ("a fixture".to_string(), CommitNumber(0));
-    let calibration = Calibration { lens_version: 0, map, origin, labels: 3, judged_on: None, reliability: None, commit };
+    let calibration =
+        Calibration { lens_version: 0, map, origin, labels: 3, judged_on: None, reliability: None, commit };
     batch.put_calibration("likely", calibration).unwrap();
+    for (source, grade) in [("first.tsv", 1), ("terminal", 0), ("terminal", 2)] {
+        let mut labels = NewLabels::from_source(source).at(1_700_000_000);
+        let text = labels.question(Question::text("Where are my keys?").with_vector("given", given(2)));
+        let same = labels.question(Question::record("n3"));
+        labels.say(text, "n2", grade);
+        labels.say(text, "gone", 1);
+        labels.say(same, "n1", grade);
+        batch.put_labels("notes", "answers", &labels).unwrap();
+    }
+    batch.put_class_respect("notes", "of the same year", "year").unwrap();
     batch.commit().unwrap();
 }

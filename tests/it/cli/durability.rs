@@ -161,8 +161,12 @@ fn full_disk_child() {
     });
     assert_eq!(refused.unwrap().kind(), simile::ErrorKind::Io);
     assert_eq!(store.begin().unwrap_err().kind(), simile::ErrorKind::ReadOnly, "the writer is poisoned");
-    assert_eq!(count(&store, "more") as u64, last, "what was committed can be read on");
     drop(store);
+    // The catalog was not closed cleanly: without space to repair it a reader may have to say so, and nothing worse.
+    match Store::open_read_only(place.path("s")) {
+        Ok(store) => assert_eq!(count(&store, "more") as u64, last),
+        Err(error) => assert_eq!(error.kind(), simile::ErrorKind::Io, "{error}"),
+    }
     std::fs::remove_file(place.path("ballast")).unwrap();
     assert_eq!(count(&Store::open(place.path("s")).unwrap(), "more") as u64, last);
     place.write("after.jsonl", lines("after", 20));

@@ -4,12 +4,12 @@
 //! else `recovered_N` after their numbers. What a view was made from nobody knows any more, so its vectors come as
 //! supplied ones. With more than one collection lost nobody can tell whose a view was, and vectors are left behind.
 
-use super::lenses::check_name;
-use super::record::RECORDS;
-use super::salvage::Work;
+use super::Work;
 use crate::catalog::{CATALOG_FILE, tables};
 use crate::error::Damage;
-use crate::types::{CollectionDef, CollectionId, SegmentEntry, ViewDef, ViewId, ViewKind};
+use crate::store::lenses::check_name;
+use crate::store::record::RECORDS;
+use crate::types::{CollectionDef, CollectionId, ElementType, SegmentEntry, ViewDef, ViewId, ViewKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Work<'_> {
@@ -27,17 +27,29 @@ impl Work<'_> {
                 *rows = (*rows).max(row.saturating_add(1));
             }
         }
-        let views = if rows.len() == 1 { self.lost_views(known) } else { Vec::new() };
-        let count = rows.len();
-        let define = |(id, rows): (CollectionId, u32)| {
+        let found = self.lost_views(known);
+        let (count, is_only) = (rows.len(), rows.len() == 1);
+        let views = known.iter().flat_map(|(_, def)| &def.views).chain(&found);
+        let first_unused = views.map(|view| view.id.0).max().unwrap_or(0).saturating_add(1);
+        let define = |(idx, (id, rows)): (usize, (CollectionId, u32))| {
             let name = match lost_names.as_slice() {
                 [name] if count == 1 && !is_known(name) && check_name("collection", name).is_ok() => name.clone(),
                 _ => (0..).map(|more| recovered(id.0, more)).find(|name| !is_known(name)).unwrap_or_default(),
             };
-            let views = views.clone();
+            let raw = ViewDef {
+                id: ViewId(first_unused.saturating_add(idx as u32)),
+                name: "raw".to_string(),
+                kind: ViewKind::Raw,
+                embedder: None,
+                dimension: None,
+                element: ElementType::F32,
+                rows: 0,
+                revision: 0,
+            };
+            let views = std::iter::once(raw).chain(found.iter().filter(|_| is_only).cloned()).collect();
             CollectionDef { id, name, fields: BTreeMap::new(), rows, live: 0, next_key: 0, views }
         };
-        let defs: Vec<CollectionDef> = rows.into_iter().map(define).collect();
+        let defs: Vec<CollectionDef> = rows.into_iter().enumerate().map(define).collect();
         for def in &defs {
             let views: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
             self.source.note(Damage {
@@ -51,32 +63,30 @@ impl Work<'_> {
         defs
     }
 
-    /// A view for each run of segments that no definition names, after a `raw` without vectors.
+    /// A view for each run of segments that no definition names.
     fn lost_views(&mut self, known: &[(String, CollectionDef)]) -> Vec<ViewDef> {
-        let mut named: BTreeSet<ViewId> = known.iter().flat_map(|(_, def)| def.views.iter().map(|view| view.id)).collect();
+        let mut named: BTreeSet<ViewId> =
+            known.iter().flat_map(|(_, def)| def.views.iter().map(|view| view.id)).collect();
         named.extend(self.source.keys(&tables::DERIVED));
         let mut found: BTreeMap<ViewId, Vec<SegmentEntry>> = BTreeMap::new();
         for ((view, _), entry) in self.source.entries(&tables::SEGMENTS, |(view, _)| !named.contains(view)) {
             found.entry(view).or_default().push(entry);
         }
-        let unused = named.iter().chain(found.keys()).map(|view| view.0).max().unwrap_or(0).saturating_add(1);
-        let raw = ViewDef {
-            id: ViewId(unused),
-            name: "raw".to_string(),
-            kind: ViewKind::Raw,
-            embedder: None,
-            dimension: None,
-            element: crate::types::ElementType::F32,
-            rows: 0,
-            revision: 0,
-        };
-        let views = found.into_iter().filter_map(|(id, entries)| {
+        let define = |(id, entries): (ViewId, Vec<SegmentEntry>)| {
             let first = entries.first()?;
             let rows = entries.iter().map(|entry| entry.first_row.saturating_add(entry.rows)).max()?;
-            let (dimension, element, name) = (Some(first.dimension), first.element, recovered(id.0, 0));
-            Some(ViewDef { id, name, kind: ViewKind::VectorsOnly, dimension, element, rows, ..raw.clone() })
-        });
-        std::iter::once(raw.clone()).chain(views.collect::<Vec<_>>()).collect()
+            Some(ViewDef {
+                id,
+                name: recovered(id.0, 0),
+                kind: ViewKind::VectorsOnly,
+                embedder: None,
+                dimension: Some(first.dimension),
+                element: first.element,
+                rows,
+                revision: 0,
+            })
+        };
+        found.into_iter().filter_map(define).collect()
     }
 }
 
