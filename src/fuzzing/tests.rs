@@ -271,7 +271,7 @@ fn a_segment_under_a_second_name_is_left_alone_and_goes() {
 fn a_commit_goes_on_without_damaged_rows_that_were_derived() {
     let sound = Sound::get();
     let derived: Vec<&String> = sound.files.keys().filter(|path| sound.is_derived(path)).collect();
-    assert!(derived.len() >= 4, "{derived:?}");
+    assert!(derived.len() >= 2, "{derived:?}");
     for path in derived {
         let mut bytes = sound.files[path].clone();
         let last = bytes.len() - 1;
