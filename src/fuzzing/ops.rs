@@ -7,8 +7,8 @@ use crate::error::{ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, NewLabels, Options, Question, Store, ViewSpec};
 use crate::text::embed::Embedder;
 use crate::types::{
-    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic,
-    ProjectionDef, ProjectionRef, Record, SampleDef, SampleVectors, Statistic, Step as LensStep,
+    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, JudgedOn, LensDef, Metric, PinnedStatistic,
+    ProjectionDef, ProjectionRef, Record, Reliability, SampleDef, SampleVectors, Statistic, Step as LensStep,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -307,13 +307,7 @@ impl Change {
                 };
                 batch.put_sample(sample).map(drop)
             }
-            Change::Calibration(number) => {
-                let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(*number) };
-                let (origin, commit) = ("made up".to_string(), CommitNumber(0));
-                let calibration =
-                    Calibration { lens_version: 0, map, origin, labels: 0, judged_on: None, reliability: None, commit };
-                batch.put_calibration(&format!("l{number}"), calibration).map(drop)
-            }
+            Change::Calibration(number) => batch.put_calibration(&format!("l{number}"), calibration(*number)).map(drop),
             Change::Materialize(number) => batch.materialize(&format!("l{number}"), ElementType::F32).map(drop),
             Change::WideLens(number) => wide_lens(batch, *number),
             Change::Label { collection, question, id, grade } => {
@@ -340,6 +334,20 @@ impl Change {
             _ => Ok(()),
         }
     }
+}
+
+/// Given, or fitted on judgements.
+fn calibration(number: u8) -> Calibration {
+    let (origin, commit, lens_version) = ("made up".to_string(), CommitNumber(0), 0);
+    if number == 0 {
+        let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(number) };
+        return Calibration { lens_version, map, origin, labels: 0, judged_on: None, reliability: None, commit };
+    }
+    let map = CalibrationMap::Isotonic { scores: vec![-0.5, 0.0, 0.75], probabilities: vec![0.0, 0.25, 1.0] };
+    let judged_on = Some(JudgedOn { collection: CollectionId(1), revision: 3, k: 10, queries: 4, hash: 77 });
+    let table = vec![(0.05, 0.0, 7), (0.9, 1.0, 3)];
+    let reliability = Some(Reliability { ece: 0.02, log_loss: 0.3, base_log_loss: 0.6, table });
+    Calibration { lens_version, map, origin, labels: 10, judged_on, reliability, commit }
 }
 
 /// Numbers of a row of the collection `wide`.

@@ -381,8 +381,9 @@ fn files_of_another_commit_are_seen() {
     }
 }
 
-/// The store with the definitions of some collections changed, so that their checksums do not fit.
-fn without_definitions(sound: &Sound, names: &[&str]) -> MemoryStorage {
+/// The store with the definitions of some collections changed, so that their checksums do not fit; or with zeros in place of
+/// the pages they are on.
+fn without_definitions(sound: &Sound, names: &[&str], pages: bool) -> MemoryStorage {
     let storage: Arc<dyn Storage> = Arc::new(sound.storage());
     let catalog = Catalog::open_read(storage, CatalogOptions::default()).unwrap();
     let read = catalog.begin_read().unwrap();
@@ -393,7 +394,12 @@ fn without_definitions(sound: &Sound, names: &[&str]) -> MemoryStorage {
         let places: Vec<usize> =
             bytes.windows(stored.len()).enumerate().filter(|(_, window)| *window == stored).map(|(at, _)| at).collect();
         assert!(!places.is_empty());
-        places.into_iter().for_each(|at| bytes[at + stored.len() / 2] ^= 1);
+        for at in places {
+            match pages {
+                true => bytes[at / 4_096 * 4_096..][..4_096].fill(0),
+                false => bytes[at + stored.len() / 2] ^= 1,
+            }
+        }
     }
     sound.with("catalog.redb", Some(bytes))
 }
@@ -402,7 +408,7 @@ fn without_definitions(sound: &Sound, names: &[&str]) -> MemoryStorage {
 fn records_are_salvaged_without_the_definition_of_their_collection() {
     let sound = Sound::get();
     for name in ["c0", "wide"] {
-        let left = without_definitions(sound, &[name]);
+        let left = without_definitions(sound, &[name], false);
         assert_eq!(judge(&left, sound, true, &|| format!("no definition of {name}")), Verdict::Refused);
         let saved = salvage(&left, sound, &|| format!("no definition of {name}")).unwrap();
         assert_eq!((saved.records as usize, saved.records_lost), (sound.records.len(), 0), "{name}: {:?}", saved.lost);
@@ -410,7 +416,12 @@ fn records_are_salvaged_without_the_definition_of_their_collection() {
         let told = saved.lost.iter().any(|damage| damage.found.contains(&format!("saved as collection {name} with")));
         assert!(told, "{:?}", saved.lost);
     }
-    let left = without_definitions(sound, &["c0", "wide"]);
+    for pages in [false, true] {
+        salvaged_by_number(sound, without_definitions(sound, &["c0", "wide"], pages));
+    }
+}
+
+fn salvaged_by_number(sound: &Sound, left: MemoryStorage) {
     let (from, to): (Arc<dyn Storage>, Arc<dyn Storage>) = (Arc::new(left), Arc::new(MemoryStorage::new()));
     let saved = Store::salvage_storage(&from, &to, super::ops::options(), &Control::new()).unwrap();
     assert_eq!((saved.records as usize, saved.vectors), (sound.records.len(), 0), "nobody can say whose they are");
