@@ -4,6 +4,7 @@
 //!
 //! `SIMILE_BENCH_FOLDER` says where (a memory file system tells nothing), `SIMILE_BENCH_ROWS` how many rows are compacted
 //! (200,000), `SIMILE_BENCH_COMPACT=1` compacts only.
+#![allow(clippy::disallowed_methods, reason = "a bench writes plain files to compare with")]
 
 use simile::store::{CollectionSpec, ViewSpec};
 use simile::{Record, Result, Store};

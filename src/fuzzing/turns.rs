@@ -102,10 +102,10 @@ fn read(
         let number = look(&snapshot);
         assert!(number >= before && number >= last, "{before} was acknowledged, {last} seen, now {number}");
         (last, looks) = (number, looks + 1);
-        if looks % 3 == 0 {
-            if let Some((kept, number)) = kept.replace((snapshot, number)) {
-                assert_eq!(look(&kept), number, "a snapshot has changed");
-            }
+        if looks % 3 == 0
+            && let Some((kept, number)) = kept.replace((snapshot, number))
+        {
+            assert_eq!(look(&kept), number, "a snapshot has changed");
         }
         store = (!opens_anew).then_some(now);
     }

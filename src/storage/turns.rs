@@ -199,7 +199,7 @@ impl Storage for TurnStorage {
 
     fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
         self.wait(path)?;
-        self.folder.try_lock(path, kind)
+        self.folder.try_lock_after(path, kind, || self.wait(path))
     }
 }
 

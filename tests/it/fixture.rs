@@ -254,7 +254,7 @@ fn lenses(store: &Store) {
         "let white = view given | whiten 2 | score euclidean",
         "let asked = view given | project pair | score cosine",
         "let sides = view given | center sides from questions | score cosine",
-        "let near = view given | score cosine | csls 1 from questions",
+        "let near = view given | score cosine csls 1 from questions",
         "let likely = view given | center | score dot",
         "let narrow = view raw | project wide | score cosine",
         "let narrow16 = view raw | normalize | project wide | score dot",
