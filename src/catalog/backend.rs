@@ -209,6 +209,13 @@ impl PageBackend {
         Ok(())
     }
 
+    /// Forgets the sums of pages beyond a file of `len` bytes. Whoever cuts the file needs none of them any more, whichever
+    /// of the two cuts survives a crash.
+    fn cut_sums(&self, len: u64) -> io::Result<()> {
+        let sums_len = len.div_ceil(PAGE_BYTES) * SUM_BYTES;
+        if self.sums.len()? > sums_len { self.sums.set_len(sums_len) } else { Ok(()) }
+    }
+
     fn sync_both(&self) -> io::Result<()> {
         if self.sums_dirty.swap(false, Ordering::AcqRel) {
             self.sums.sync()?;
@@ -263,7 +270,7 @@ impl StorageBackend for PageBackend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.note_failure(self.data.set_len(len))
+        self.note_failure(self.data.set_len(len).and_then(|()| self.cut_sums(len)))
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -7,9 +7,10 @@
 use super::backend::{OnDamage, PAGE_BYTES};
 use super::database::Catalog;
 use super::handle::{Handle, OpenFailure};
-use super::read::RawRead;
+use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
-use super::tables::NAMES;
+use super::tables::{NAMES, TOTALS, TOTALS_KEY};
+use super::totals::Total;
 use super::{CATALOG_FILE, codec};
 use crate::error::{Damage, ErrorKind, Result};
 use crate::storage::OpenMode;
@@ -82,9 +83,10 @@ impl Catalog {
     }
 }
 
-/// Checks every value's checksum, that keys ascend, and that the table has as many entries as it says.
+/// Checks every value's checksum, that keys ascend, and that the table has as many entries as it says, and those that its
+/// total says.
 fn walk(read: &ReadTransaction, table: &'static str, found: &mut Vec<Damage>) -> Result<()> {
-    let (mut last, mut count) = (None::<Vec<u8>>, 0_u64);
+    let (mut last, mut total) = (None::<Vec<u8>>, Total::default());
     loop {
         let start = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let batch = read.raw_batch(table, start, Bound::Unbounded)?;
@@ -100,14 +102,34 @@ fn walk(read: &ReadTransaction, table: &'static str, found: &mut Vec<Damage>) ->
             if let Err(error) = codec::verify(table, &key, &stored) {
                 add_damage_of(error, found)?;
             }
+            total.add(&stored);
             last = Some(key);
-            count += 1;
         }
     }
     let expected = read.raw_len(table)?;
-    if count != expected {
+    if total.entries != expected {
         let what = format!("table {table}: entries are missing or too many");
-        add(found, damage(0, &what, &format!("{expected} entries"), &count.to_string()));
+        add(found, damage(0, &what, &format!("{expected} entries"), &total.entries.to_string()));
+    }
+    if table != TOTALS.name() {
+        check_total(read, table, total, found)?;
+    }
+    Ok(())
+}
+
+/// Compares what a walk has met with what the last commit that changed the table has left.
+fn check_total(read: &ReadTransaction, table: &str, walked: Total, found: &mut Vec<Damage>) -> Result<()> {
+    // Damage of the totals themselves is found where they are walked.
+    let Ok(stored) = read.get(&TOTALS, &TOTALS_KEY.to_string()) else { return Ok(()) };
+    let Some(totals) = stored else {
+        add(found, damage(0, "the totals of the tables are missing", "a value", "none"));
+        return Ok(());
+    };
+    let expected = totals.get(table).copied().unwrap_or_default();
+    if walked != expected {
+        let what = format!("table {table}: not the entries that were committed");
+        let shown = |total: Total| format!("{} entries with the sum {:016x}", total.entries, total.sum);
+        add(found, damage(0, &what, &shown(expected), &shown(walked)));
     }
     Ok(())
 }

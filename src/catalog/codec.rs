@@ -59,6 +59,22 @@ pub fn decode<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Re
     }
 }
 
+/// Reads the first fields of a value that may have more behind them.
+///
+/// # Errors
+/// As [`decode`].
+pub(super) fn decode_start<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Result<V> {
+    let payload = verified(table, key, stored)?;
+    bincode::serde::decode_from_slice(payload, configuration()).map(|(value, _)| value).map_err(|reason| {
+        damaged(table, key, "a value cannot be decoded", "a value of this table", &reason.to_string())
+    })
+}
+
+/// The checksum that a stored value bears; 0 for one too short to have one.
+pub(super) fn stored_sum(stored: &[u8]) -> u64 {
+    stored.last_chunk::<SUM_BYTES>().map_or(0, |sum| u64::from_le_bytes(*sum))
+}
+
 /// Checks the checksum of a stored value without decoding it.
 ///
 /// # Errors
@@ -129,6 +145,7 @@ mod tests {
         golden(
             StoreMeta {
                 format: 1,
+                needs: "0.1.0".to_string(),
                 required_features: 0,
                 commit: CommitNumber(300),
                 generation: 2,
@@ -137,7 +154,7 @@ mod tests {
                 next_segment: 5,
                 embedder: Some("e".to_string()),
             },
-            "0100fb2c0102030405010165",
+            "0105302e312e3000fb2c0102030405010165",
         );
         let view = ViewDef {
             id: ViewId(1),

@@ -1,13 +1,13 @@
 //! A new catalog with the entries of a snapshot.
 //!
 //! Entries are copied as they are stored, each after its checksum was found right: it covers table, key and value, so
-//! it holds in the copy as well. Garbage is not copied, because its files are not.
+//! it holds in the copy as well. Garbage is not copied, because its files are not; totals are counted anew.
 
 use super::database::CatalogOptions;
 use super::handle::Handle;
 use super::read::RawRead;
 use super::snapshot::ReadTransaction;
-use super::tables::{GARBAGE, NAMES};
+use super::tables::{GARBAGE, NAMES, TOTALS};
 use super::{codec, head};
 use crate::error::Result;
 use crate::storage::Storage;
@@ -29,7 +29,7 @@ pub fn copy_to(
     let transaction = handle.begin_write()?;
     transaction.create_tables()?;
     let mut copied = 0;
-    for table in NAMES.into_iter().filter(|table| *table != GARBAGE.name()) {
+    for table in NAMES.into_iter().filter(|table| ![GARBAGE.name(), TOTALS.name()].contains(table)) {
         let mut last: Option<Vec<u8>> = None;
         loop {
             control.checkpoint()?;

@@ -28,15 +28,19 @@ pub mod sums;
 pub mod tables;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod transaction;
 
 pub use copy::copy_to;
 pub use database::{Catalog, CatalogOptions};
 pub use key::KeyBytes;
-pub use read::CatalogRead;
+pub use read::{CatalogRead, newer_format};
 pub use snapshot::ReadTransaction;
 pub use tables::Table;
+pub use totals::Total;
 pub use transaction::WriteTransaction;
+#[cfg(test)]
+pub use transaction::forget_entry;
 
 /// The catalog's file.
 pub const CATALOG_FILE: &str = "catalog.redb";

@@ -6,8 +6,8 @@
 use super::codec;
 use super::key::KeyBytes;
 use super::tables::{META, META_KEY, Table};
-use crate::error::Result;
-use crate::types::StoreMeta;
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::{FORMAT, StoreMeta};
 use redb::{ReadableTable, TableDefinition};
 use serde::de::DeserializeOwned;
 use std::ops::{Bound, RangeBounds};
@@ -151,8 +151,28 @@ pub(super) fn collect_batch(
 
 /// The store's own record.
 pub(super) fn meta_of(read: &impl CatalogRead) -> Result<StoreMeta> {
-    let key = META_KEY.to_string();
-    read.get(&META, &key)?.ok_or_else(|| {
-        codec::damaged(META.name(), key.as_bytes(), "the store's own record is missing", "a value", "none")
+    let key = META_KEY.to_string().to_bytes();
+    let Some(stored) = read.raw_get(META.name(), &key)? else {
+        return Err(codec::damaged(META.name(), &key, "the store's own record is missing", "a value", "none"));
+    };
+    codec::decode(META.name(), &key, &stored).map_err(|error| {
+        // A later format may have other fields behind these two.
+        match codec::decode_start::<(u32, String)>(META.name(), &key, &stored) {
+            Ok((format, needs)) if format > FORMAT => newer_format(format, &needs),
+            _ => error,
+        }
     })
+}
+
+/// What to say of a store with a format that is not known here.
+pub fn newer_format(format: u32, needs: &str) -> Error {
+    // What stands in the file is shown, so it is kept short and plain.
+    let is_version = needs.len() < 32 && needs.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c));
+    let needs =
+        if is_version && !needs.is_empty() { format!("simile {needs} or later") } else { "a later simile".into() };
+    let own = env!("CARGO_PKG_VERSION");
+    let message = format!(
+        "the store has format {format} and needs {needs}: this is simile {own}, which reads formats up to {FORMAT}"
+    );
+    Error::new(ErrorKind::Version, message)
 }

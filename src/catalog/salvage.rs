@@ -121,16 +121,46 @@ impl Salvager {
         within: impl Fn(&K) -> bool,
     ) -> Vec<(K, V)> {
         let mut found = Vec::new();
+        self.walk(table.name(), |salvager, key, stored| {
+            let Some(decoded) = K::decode(key).filter(&within) else { return };
+            match codec::decode(table.name(), key, stored) {
+                Ok(value) => found.push((decoded, value)),
+                Err(error) => salvager.note_error(&error),
+            }
+        });
+        found
+    }
+
+    /// The keys of the entries of a table that can be read, without their values.
+    pub fn keys<K: KeyBytes, V>(&mut self, table: &Table<K, V>) -> Vec<K> {
+        let mut found = Vec::new();
+        self.walk(table.name(), |_, key, stored| {
+            if codec::verify(table.name(), key, stored).is_ok() {
+                found.extend(K::decode(key));
+            }
+        });
+        found
+    }
+
+    /// The keys of entries whose values cannot be read. No checksum vouches for them.
+    pub fn keys_of_damaged<K: KeyBytes, V>(&mut self, table: &Table<K, V>) -> Vec<K> {
+        let mut found = Vec::new();
+        self.walk(table.name(), |_, key, stored| {
+            if codec::verify(table.name(), key, stored).is_err() {
+                found.extend(K::decode(key));
+            }
+        });
+        found
+    }
+
+    /// Visits the entries of a table, as far as they can be reached.
+    fn walk(&mut self, table: &'static str, mut visit: impl FnMut(&mut Salvager, &[u8], &[u8])) {
         let mut start = Bound::Unbounded;
         while let Some(mut batch) =
-            self.attempt(|read| read.raw_batch(table.name(), start.as_ref().map(Vec::as_slice), Bound::Unbounded))
+            self.attempt(|read| read.raw_batch(table, start.as_ref().map(Vec::as_slice), Bound::Unbounded))
         {
             for (key, stored) in &batch {
-                let Some(decoded) = K::decode(key).filter(&within) else { continue };
-                match codec::decode(table.name(), key, stored) {
-                    Ok(value) => found.push((decoded, value)),
-                    Err(error) => self.note_error(&error),
-                }
+                visit(self, key, stored);
             }
             match batch.pop() {
                 // Damaged pages may lead round in circles.
@@ -140,6 +170,5 @@ impl Salvager {
                 _ => break,
             }
         }
-        found
     }
 }

@@ -65,6 +65,7 @@ impl Snapshot {
     fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Snapshot {
         let meta = StoreMeta {
             format: 0,
+            needs: String::new(),
             required_features: 0,
             commit: crate::types::CommitNumber(0),
             generation: 0,

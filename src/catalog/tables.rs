@@ -3,10 +3,12 @@
 //! A name, its key encoding and its value's serialized form are part of the disk format. Tables whose values belong to
 //! higher levels are named here and typed there: `const RECORDS: Table<_, StoredRecord> = Table::new(RECORDS_NAME)`.
 
+use super::totals::Total;
 use crate::types::{
     BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, LabelQuery, LearnedDef, LensRecord,
     PairLabels, ProjectionDef, RecordKey, RespectDef, SampleDef, SegmentEntry, SegmentId, Statistic, StoreMeta, ViewId,
 };
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 /// A table of the catalog: a name with the types of its keys and values.
@@ -70,6 +72,10 @@ pub const LABELS: Table<(u32, u32, RecordKey), PairLabels> = Table::new("labels"
 pub const LEARNED: Table<(String, u32), LearnedDef> = Table::new("learned");
 /// Scores of random pairs, by collection and lens.
 pub const BACKGROUNDS: Table<(CollectionId, String), BackgroundDef> = Table::new("backgrounds");
+/// [`TOTALS_KEY`] -> number of entries and order-free sum of each table but this one, by name.
+pub const TOTALS: Table<String, BTreeMap<String, Total>> = Table::new("totals");
+/// The one key of [`TOTALS`].
+pub const TOTALS_KEY: &str = "all";
 /// (generation, path) of files that nobody who starts reading now needs.
 pub const GARBAGE: Table<(u64, String), ()> = Table::new("garbage");
 
@@ -79,7 +85,7 @@ pub const RECORDS_NAME: &str = "records";
 pub const COLUMNS_NAME: &str = "columns";
 
 /// All tables; they are made with the catalog, so that a missing one is damage.
-pub const NAMES: [&str; 23] = [
+pub const NAMES: [&str; 24] = [
     META.name(),
     COLLECTIONS.name(),
     RECORDS_NAME,
@@ -102,5 +108,6 @@ pub const NAMES: [&str; 23] = [
     LABELS.name(),
     LEARNED.name(),
     BACKGROUNDS.name(),
+    TOTALS.name(),
     GARBAGE.name(),
 ];

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(super) fn meta(commit: u64) -> StoreMeta {
     StoreMeta {
         format: 1,
+        needs: "0.1.0".to_string(),
         required_features: 0,
         commit: CommitNumber(commit),
         generation: 0,

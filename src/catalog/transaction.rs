@@ -7,8 +7,9 @@ use super::codec;
 use super::handle::Handle;
 use super::head;
 use super::key::KeyBytes;
-use super::read::{Bytes, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
-use super::tables::{META, META_KEY, NAMES, Table};
+use super::read::{Bytes, CatalogRead, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
+use super::totals::Totals;
 use crate::error::Result;
 use crate::types::StoreMeta;
 use redb::ReadableTable;
@@ -21,6 +22,7 @@ pub struct WriteTransaction {
     /// `None` only while it is being committed or dropped.
     transaction: Option<redb::WriteTransaction>,
     handle: Arc<Handle>,
+    totals: Totals,
 }
 
 impl std::fmt::Debug for WriteTransaction {
@@ -43,7 +45,7 @@ impl Drop for WriteTransaction {
 
 impl WriteTransaction {
     pub(super) fn new(transaction: redb::WriteTransaction, handle: Arc<Handle>) -> WriteTransaction {
-        WriteTransaction { transaction: Some(transaction), handle }
+        WriteTransaction { transaction: Some(transaction), handle, totals: Totals::default() }
     }
 
     fn with_table<T>(
@@ -70,16 +72,14 @@ impl WriteTransaction {
     pub fn put<K: KeyBytes, V: Serialize>(&self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
         let key = key.to_bytes();
         let stored = codec::encode(table.name(), &key, value)?;
-        self.with_table("write", table.name(), |table| {
-            table.insert(key.as_slice(), stored.as_slice())?;
-            Ok(())
-        })
+        self.raw_put(table.name(), &key, &stored)
     }
 
-    /// Puts an entry as another catalog stores it.
+    /// Puts an entry as it is stored.
     pub(super) fn raw_put(&self, table: &'static str, key: &[u8], stored: &[u8]) -> Result<()> {
-        self.with_table("write", table, |table| {
-            table.insert(key, stored)?;
+        self.with_table("write", table, |opened| {
+            let old = opened.insert(key, stored)?;
+            self.totals.replaced(table, old.as_ref().map(|old| old.value()), Some(stored));
             Ok(())
         })
     }
@@ -90,7 +90,24 @@ impl WriteTransaction {
     /// `Corrupt` or `Io`.
     pub fn remove<K: KeyBytes, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
         let key = key.to_bytes();
-        self.with_table("write", table.name(), |table| Ok(table.remove(key.as_slice())?.is_some()))
+        self.with_table("write", table.name(), |opened| {
+            let old = opened.remove(key.as_slice())?;
+            if let Some(old) = &old {
+                self.totals.replaced(table.name(), Some(old.value()), None);
+            }
+            Ok(old.is_some())
+        })
+    }
+
+    /// Writes what each table holds now, as the last thing before a commit.
+    fn write_totals(&self) -> Result<()> {
+        let (table, key) = (TOTALS.name(), TOTALS_KEY.to_string());
+        let totals = self.totals.apply(self.get(&TOTALS, &key)?.unwrap_or_default());
+        let key = key.to_bytes();
+        let stored = codec::encode(table, &key, &totals)?;
+        self.with_table("write", table, |opened| {
+            opened.insert(key.as_slice(), stored.as_slice()).map(drop).map_err(Into::into)
+        })
     }
 
     /// The store's own record, as this transaction sees it.
@@ -124,7 +141,13 @@ impl WriteTransaction {
         Ok(())
     }
 
-    pub(super) fn commit_without_head(mut self) -> Result<()> {
+    /// Makes the transaction's writes durable and visible, without a word in HEAD: for a new catalog, whose HEAD is made
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As [`WriteTransaction::commit`].
+    pub fn commit_without_head(mut self) -> Result<()> {
+        self.write_totals()?;
         let transaction = self.transaction.take();
         let handle = self.handle.clone();
         let committed = handle.health.run("commit to", || {
@@ -136,6 +159,20 @@ impl WriteTransaction {
         }
         committed
     }
+}
+
+/// Takes an entry out of a catalog behind the back of everything that counts: the first of `table`, or the one `place`
+/// entries behind it, or the last; false where the table is empty.
+#[cfg(test)]
+pub fn forget_entry(storage: &Arc<dyn crate::storage::Storage>, table: &'static str, place: usize) -> Result<bool> {
+    let catalog = super::Catalog::open_write(storage.clone(), super::CatalogOptions::default())?;
+    let transaction = catalog.begin_write()?;
+    let mut entries = transaction.raw_batch(table, Bound::Unbounded, Bound::Unbounded)?;
+    entries.truncate(place.saturating_add(1));
+    let Some((key, _)) = entries.pop() else { return Ok(false) };
+    transaction.with_table("write", table, |table| Ok(table.remove(key.as_slice())?.is_some()))?;
+    transaction.commit()?;
+    Ok(true)
 }
 
 impl RawRead for WriteTransaction {

@@ -5,6 +5,7 @@
 //! store must open as it was before or after the commit that was under way, with every acknowledged one, whole, and
 //! take the next commits.
 
+use super::accounts;
 use super::ops::{self, Change, Model, Step};
 use crate::error::ErrorKind;
 use crate::storage::disk::{Dice, Disk, Loss};
@@ -30,7 +31,7 @@ pub(super) struct Recording {
 
 fn shown(store: &Store) -> String {
     let snapshot = store.snapshot().expect("a snapshot");
-    ops::shown(&snapshot).expect("a snapshot that can be read")
+    accounts::shown(&snapshot).expect("a snapshot that can be read")
 }
 
 /// An empty store.
@@ -75,14 +76,18 @@ impl Recording {
         faulty.clock().set(plan);
         let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
         let mut store = Some(open(&storage).expect("a store"));
-        let mut model =
-            ops::records(&store.as_ref().expect("an open store").snapshot().expect("a snapshot")).expect("records");
+        let mut model = accounts::records(&store.as_ref().expect("an open store").snapshot().expect("a snapshot"))
+            .expect("records");
         let mut states = vec![State { operations: 0, shown: shown(store.as_ref().expect("an open store")) }];
         for step in steps {
             take(&mut store, &storage, step, &mut model).unwrap_or_else(|error| panic!("{step:?}: {error}"));
             let open = store.as_ref().expect("an open store");
-            let found = ops::records(&open.snapshot().expect("a snapshot")).expect("records");
+            let found = accounts::records(&open.snapshot().expect("a snapshot")).expect("records");
             assert!(found == model, "after {step:?}: {found:?} where {model:?} should be");
+            accounts::search_both(&open.snapshot().expect("a snapshot"), &model)
+                .unwrap_or_else(|error| panic!("after {step:?}: {error}"));
+            let report = open.check().unwrap_or_else(|error| panic!("after {step:?}: {error}"));
+            assert!(report.is_ok(), "after {step:?}: {:?}", report.findings);
             let state = State { operations: faulty.clock().operations() as usize, shown: shown(open) };
             if states.last().is_some_and(|last| last.shown == state.shown) {
                 continue;
@@ -136,13 +141,13 @@ fn holds(left: &MemoryStorage, possible: &[&str], what: &dyn Fn() -> String) {
         what(),
         report.notes
     );
-    let mut model = ops::records(&store.snapshot().expect("a snapshot")).expect("records");
+    let mut model = accounts::records(&store.snapshot().expect("a snapshot")).expect("records");
     let next = [Change::Put { collection: 0, id: 99, text: 1, vector: 3, embed: true }];
     for step in [Step::Batch(next.to_vec(), true), Step::Compact] {
         let mut open = Some(store.clone());
         take(&mut open, &storage, &step, &mut model).unwrap_or_else(|error| panic!("{}: {step:?}: {error}", what()));
     }
-    let found = ops::records(&store.snapshot().expect("a snapshot")).expect("records");
+    let found = accounts::records(&store.snapshot().expect("a snapshot")).expect("records");
     assert!(found == model, "{}: the next commits", what());
     let report = store.check().unwrap_or_else(|error| panic!("{}: {error}", what()));
     assert!(report.is_ok(), "{}: after the next commits: {:?}", what(), report.findings);
@@ -159,7 +164,7 @@ pub(super) fn fails_at(start: &MemoryStorage, steps: &[Step], plan: Plan, loss: 
     let opened = store.as_ref().and_then(|store| store.snapshot().ok());
     // Where not even a snapshot can be had, nothing is changed.
     let taken = if opened.is_some() { steps } else { &[] };
-    model.extend(opened.iter().flat_map(|snapshot| ops::records(snapshot).expect("records")));
+    model.extend(opened.iter().flat_map(|snapshot| accounts::records(snapshot).expect("records")));
     drop(opened);
     let mut possible = vec![shown(&open(&(Arc::new(start.copy()) as Arc<dyn Storage>)).expect("the store as it was"))];
     for step in taken {
@@ -170,7 +175,7 @@ pub(super) fn fails_at(start: &MemoryStorage, steps: &[Step], plan: Plan, loss: 
             break;
         }
         let snapshot = store.as_ref().and_then(|store| store.snapshot().ok());
-        let found = snapshot.and_then(|snapshot| ops::shown(&snapshot).ok());
+        let found = snapshot.and_then(|snapshot| accounts::shown(&snapshot).ok());
         possible = vec![found.unwrap_or_else(|| after(start, steps, step))];
     }
     drop(store);

@@ -3,8 +3,10 @@
 //! Owns [`judge`], which opens a folder that was a sound store until somebody changed bytes of it, and [`Sound`], such a
 //! store. It knows no file format.
 
+use super::accounts;
 use super::crash;
 use super::ops::{self, Change, Step};
+use crate::catalog::{Catalog, CatalogOptions, CatalogRead, tables};
 use crate::error::{Error, ErrorKind};
 use crate::storage::{MemoryStorage, Storage};
 use crate::store::{Salvaged, Store};
@@ -18,6 +20,8 @@ pub(super) struct Sound {
     pub(super) folders: BTreeSet<String>,
     pub(super) shown: String,
     pub(super) records: ops::Model,
+    /// Folders of the segments that are computed from others.
+    derived: Vec<String>,
 }
 
 impl Sound {
@@ -26,11 +30,19 @@ impl Sound {
         let storage: Arc<dyn Storage> = Arc::new(memory.clone());
         let store = Store::open_storage(Arc::clone(&storage), ops::options()).expect("a sound store");
         let snapshot = store.snapshot().expect("a snapshot");
-        let shown = ops::shown(&snapshot).expect("a snapshot that can be read");
-        let records = ops::records(&snapshot).expect("records");
+        let shown = accounts::shown(&snapshot).expect("a snapshot that can be read");
+        let records = accounts::records(&snapshot).expect("records");
+        let catalog = Catalog::open_read(storage, CatalogOptions::default()).expect("a catalog");
+        let listed = catalog.begin_read().and_then(|read| read.range(&tables::DERIVED, ..)).expect("derived rows");
+        let derived = listed.into_iter().map(|(id, _)| format!("segments/{id}/")).collect();
         drop((snapshot, store));
         let (files, folders) = memory.parts();
-        Sound { files, folders, shown, records }
+        Sound { files, folders, shown, records, derived }
+    }
+
+    /// Whether this is a file of rows that are computed from others.
+    pub(super) fn is_derived(&self, path: &str) -> bool {
+        self.derived.iter().any(|folder| path.starts_with(folder))
     }
 
     /// A store with a bit of everything: several views, segments and blocks, columns, lenses, removed records.
@@ -43,8 +55,12 @@ impl Sound {
             let mut changes: Vec<Change> = [put(1), put(2)].into_iter().chain(views).collect();
             changes.extend([Change::PutMany { collection: 0, count: 1_100 }, Change::Embed { collection: 0 }]);
             changes.extend([Change::Projection(1), Change::Lens(1), Change::Calibration(1), Change::Sample(1)]);
-            let later =
-                vec![put(3), Change::Remove { collection: 0, id: 1 }, Change::RemoveMany { collection: 0, every: 3 }];
+            changes.push(Change::Wide { count: 90 });
+            let label = |question, id, grade| Change::Label { collection: 0, question, id, grade };
+            changes.extend([label(0, 1, 1), label(1, 2, 2), label(2, 2, 0), label(2, 2, 1)]);
+            changes.push(Change::Classes { collection: 0, drop: false });
+            let mut later = vec![put(3), Change::WideLens(0), Change::WideLens(1)];
+            later.extend([Change::Remove { collection: 0, id: 1 }, Change::RemoveMany { collection: 0, every: 3 }]);
             crash::carry_out(&memory, &[Step::Batch(changes, true), Step::Batch(later, true)]);
             Sound::of_storage(&memory)
         })
@@ -71,6 +87,8 @@ impl Sound {
 pub(super) enum Verdict {
     /// It answers as before.
     Same,
+    /// It answers as before, and a check says what is wrong.
+    Listed,
     /// It says what is wrong.
     Refused,
 }
@@ -91,7 +109,7 @@ pub(super) fn judge(left: &MemoryStorage, sound: &Sound, read_only: bool, what: 
         Ok(store) => store,
         Err(error) => return refused(&error, what),
     };
-    let shown = store.snapshot().and_then(|snapshot| ops::shown(&snapshot));
+    let shown = store.snapshot().and_then(|snapshot| accounts::shown(&snapshot));
     let verdict = match shown {
         Ok(shown) => {
             assert!(shown == sound.shown, "{}: a wrong answer", what());
@@ -104,7 +122,7 @@ pub(super) fn judge(left: &MemoryStorage, sound: &Sound, read_only: bool, what: 
     }
     let report = store.check().unwrap_or_else(|error| panic!("{}: {error}", what()));
     assert!(verdict == Verdict::Same || !report.is_ok(), "{}: the check has seen nothing", what());
-    verdict
+    if verdict == Verdict::Same && !report.is_ok() { Verdict::Listed } else { verdict }
 }
 
 /// Salvages a damaged store: what comes out is whole, and every record in it is one that was there.
@@ -121,7 +139,7 @@ pub(super) fn salvage(left: &MemoryStorage, sound: &Sound, what: &dyn Fn() -> St
     let report = store.check().unwrap_or_else(|error| panic!("{}: {error}", what()));
     assert!(report.is_ok(), "{}: {:?}", what(), report.findings);
     assert_eq!(report.records, saved.records, "{}", what());
-    let records = ops::records(&store.snapshot().expect("a snapshot")).expect("records");
+    let records = accounts::records(&store.snapshot().expect("a snapshot")).expect("records");
     for (key, (text, vector)) in &records {
         let before = sound.records.get(key);
         let fits = before.is_some_and(|(old, old_vector)| old == text && (vector.is_none() || vector == old_vector));

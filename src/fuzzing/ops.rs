@@ -1,17 +1,17 @@
 //! Operations on a store, chosen by bytes, and what they should have made of it.
 //!
-//! Owns [`Step`], which any bytes give a list of, how a list is carried out, and two accounts of a store: [`shown`],
-//! all that a snapshot shows, and [`Model`], what the records must be. It knows nothing of faults.
+//! Owns [`Step`], which any bytes give a list of and which has a form in files, how a list is carried out, and [`Model`],
+//! what the records must be afterwards. It knows nothing of faults.
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Batch, CollectionSpec, Options, Snapshot, Store, ViewSpec};
+use crate::error::{ErrorKind, Result};
+use crate::store::{Batch, CollectionSpec, NewLabels, Options, Question, Store, ViewSpec};
 use crate::text::embed::Embedder;
 use crate::types::{
-    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, LensDef, Metric, PinnedStatistic,
-    ProjectionDef, Record, RowId, SampleDef, SampleVectors, Statistic, Step as LensStep,
+    Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, JudgedOn, LensDef, Metric, PinnedStatistic,
+    ProjectionDef, ProjectionRef, Record, Reliability, SampleDef, SampleVectors, Statistic, Step as LensStep,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// Bytes as choices; zeros when they have run out.
@@ -37,25 +37,72 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// One change within a batch. Numbers name records, texts and vectors.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One change within a batch. Numbers name records, texts and vectors. The serialized names are those in the files of kept
+/// lists: a change that is gone or has other fields makes old files unreadable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
-    Put { collection: u8, id: u8, text: u8, vector: u8, embed: bool },
-    PutMany { collection: u8, count: u16 },
-    Remove { collection: u8, id: u8 },
-    RemoveMany { collection: u8, every: u8 },
-    SetVector { collection: u8, id: u8, vector: u8 },
-    AddView { collection: u8, kind: u8 },
-    Embed { collection: u8 },
+    Put {
+        collection: u8,
+        id: u8,
+        text: u8,
+        vector: u8,
+        embed: bool,
+    },
+    PutMany {
+        collection: u8,
+        count: u16,
+    },
+    Remove {
+        collection: u8,
+        id: u8,
+    },
+    RemoveMany {
+        collection: u8,
+        every: u8,
+    },
+    SetVector {
+        collection: u8,
+        id: u8,
+        vector: u8,
+    },
+    AddView {
+        collection: u8,
+        kind: u8,
+    },
+    Embed {
+        collection: u8,
+    },
     Projection(u8),
     Lens(u8),
     Sample(u8),
     Calibration(u8),
     Materialize(u8),
+    /// Records of a collection with rows long enough that what is kept ready of a lens is shorter.
+    Wide {
+        count: u16,
+    },
+    WideLens(u8),
+    /// What a question has to do with a record of the collection.
+    Label {
+        collection: u8,
+        question: u8,
+        id: u8,
+        grade: u8,
+    },
+    TakeBack {
+        collection: u8,
+        question: u8,
+        id: u8,
+    },
+    /// A respect whose classes are the values of a field, or no such respect any more.
+    Classes {
+        collection: u8,
+        drop: bool,
+    },
 }
 
 /// One thing that is done to a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Step {
     /// A batch that is committed, or given up.
     Batch(Vec<Change>, bool),
@@ -65,7 +112,7 @@ pub(super) enum Step {
 
 impl Change {
     fn choose(choices: &mut Choices<'_>) -> Change {
-        let (kind, collection) = (choices.below(17), choices.below(2));
+        let (kind, collection) = (choices.below(24), choices.below(2));
         let (id, number) = (choices.below(24), choices.byte());
         match kind {
             0..6 => Change::Put { collection, id, text: number % 8, vector: number / 8, embed: number % 3 > 0 },
@@ -78,6 +125,11 @@ impl Change {
             13 => Change::Projection(number % 3),
             14 => Change::Lens(number % 3),
             16 => Change::Materialize(number % 3),
+            17 => Change::Wide { count: u16::from(number % 9) },
+            18 => Change::WideLens(number % 2),
+            19..22 => Change::Label { collection, question: number % 4, id: id % 6, grade: number / 4 % 3 },
+            22 => Change::TakeBack { collection, question: number % 4, id: id % 6 },
+            23 => Change::Classes { collection, drop: number % 4 == 0 },
             _ if number % 2 == 0 => Change::Sample(number % 3),
             _ => Change::Calibration(number % 3),
         }
@@ -198,6 +250,19 @@ impl Change {
                 }
                 Ok(())
             }
+            Change::Wide { count } => {
+                if !batch.has_collection("wide")? {
+                    batch.create_collection("wide", CollectionSpec::new().supplied_vectors())?;
+                }
+                for number in 0..*count {
+                    let vector = wide_row(*count, number);
+                    let key = ("wide".to_string(), format!("w{number}"));
+                    let record = Record::new(&key.1, "").vector("raw", vector);
+                    batch.collection("wide")?.upsert(record)?;
+                    model.insert(key, (String::new(), None));
+                }
+                Ok(())
+            }
             other => other.apply_definition(batch),
         }
     }
@@ -242,17 +307,73 @@ impl Change {
                 };
                 batch.put_sample(sample).map(drop)
             }
-            Change::Calibration(number) => {
-                let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(*number) };
-                let (origin, commit) = ("made up".to_string(), CommitNumber(0));
-                let calibration =
-                    Calibration { lens_version: 0, map, origin, labels: 0, judged_on: None, reliability: None, commit };
-                batch.put_calibration(&format!("l{number}"), calibration).map(drop)
-            }
+            Change::Calibration(number) => batch.put_calibration(&format!("l{number}"), calibration(*number)).map(drop),
             Change::Materialize(number) => batch.materialize(&format!("l{number}"), ElementType::F32).map(drop),
+            Change::WideLens(number) => wide_lens(batch, *number),
+            Change::Label { collection, question, id, grade } => {
+                let mut labels = NewLabels::from_source(format!("source {}", question / 2)).at(7);
+                let asked = match question {
+                    0 => Question::record(format!("r{}", (id + 1) % 6)),
+                    1 => Question::text("question 1").with_vector("v", vec![1.0, 2.0, 3.0]),
+                    _ => Question::text(format!("question {question}")),
+                };
+                let asked = labels.question(asked);
+                labels.say(asked, format!("r{id}"), i64::from(*grade));
+                batch.put_labels(&collection_name(*collection), "about", &labels).map(drop)
+            }
+            Change::TakeBack { collection, question, id } => {
+                let question = format!("question {question}");
+                batch.take_back_label(&collection_name(*collection), "about", &question, &format!("r{id}")).map(drop)
+            }
+            Change::Classes { collection, drop: true } => {
+                batch.drop_respect(&collection_name(*collection), "classes").map(drop)
+            }
+            Change::Classes { collection, .. } => {
+                batch.put_class_respect(&collection_name(*collection), "classes", "year").map(drop)
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// Given, or fitted on judgements.
+fn calibration(number: u8) -> Calibration {
+    let (origin, commit, lens_version) = ("made up".to_string(), CommitNumber(0), 0);
+    if number == 0 {
+        let map = CalibrationMap::Logistic { scale: 2.0, bias: f64::from(number) };
+        return Calibration { lens_version, map, origin, labels: 0, judged_on: None, reliability: None, commit };
+    }
+    let map = CalibrationMap::Isotonic { scores: vec![-0.5, 0.0, 0.75], probabilities: vec![0.0, 0.25, 1.0] };
+    let judged_on = Some(JudgedOn { collection: CollectionId(1), revision: 3, k: 10, queries: 4, hash: 77 });
+    let table = vec![(0.05, 0.0, 7), (0.9, 1.0, 3)];
+    let reliability = Some(Reliability { ece: 0.02, log_loss: 0.3, base_log_loss: 0.6, table });
+    Calibration { lens_version, map, origin, labels: 10, judged_on, reliability, commit }
+}
+
+/// Numbers of a row of the collection `wide`.
+const WIDE: u16 = 40;
+
+fn wide_row(count: u16, number: u16) -> Vec<f32> {
+    (0..WIDE).map(|place| f32::from((place * 7 + number * 13 + count) % 31) - 15.0).collect()
+}
+
+/// A saved lens that projects the rows of `wide`, with its rows kept: in `f32` for number 0, halves for number 1.
+fn wide_lens(batch: &mut Batch, number: u8) -> Result<()> {
+    let name = format!("wide{number}");
+    batch.put_projection(ProjectionDef {
+        name: name.clone(),
+        rows: 4,
+        columns: u32::from(WIDE),
+        query: (0..4 * WIDE).map(|place| f32::from(place % 11) - f32::from(number)).collect(),
+        record: None,
+        origin: "made up".to_string(),
+        fitted_on: None,
+    })?;
+    let steps = vec![LensStep::Project(ProjectionRef::One(name.clone()))];
+    let lens = LensDef { view: "raw".to_string(), steps, metric: Metric::Cosine, csls: None };
+    batch.put_lens(&name, lens, Vec::new())?;
+    let element = if number == 0 { ElementType::F32 } else { ElementType::F16 };
+    batch.materialize(&name, element).map(drop)
 }
 
 /// A collection with a view of supplied vectors.
@@ -283,58 +404,4 @@ pub(super) fn run_batch(store: &Store, changes: &[Change], keep: bool, model: &m
         *model = next;
     }
     Ok(())
-}
-
-/// All that a snapshot shows but row numbers, as text.
-pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
-    let mut out = String::new();
-    let mut line = |text: std::fmt::Arguments<'_>| {
-        let _ = writeln!(out, "{text}");
-    };
-    for def in snapshot.collections() {
-        line(format_args!("collection {} {} {:?} next {}", def.id, def.name, def.fields, def.next_key));
-        for view in &def.views {
-            line(format_args!(
-                "view {} {} {:?} {:?} {:?} {}",
-                view.id, view.name, view.kind, view.dimension, view.element, view.revision
-            ));
-        }
-        let collection = snapshot.collection(&def.name)?;
-        let years = collection.column("year")?;
-        for row in collection.live().iter() {
-            let id = collection.record(RowId(row))?.id;
-            let found = snapshot.get(&def.name, &id)?;
-            let found = found.ok_or_else(|| Error::not_found(format!("record {id} of row {row}")))?;
-            let views: Vec<_> = found.views.iter().map(|view| (&view.name, &view.text, &view.vector)).collect();
-            let year = years.as_ref().and_then(|years| years.get(row));
-            line(format_args!("{} {id} {:?} {:?} {views:?} {year:?}", found.key, found.text, found.fields));
-        }
-    }
-    for projection in snapshot.projections()? {
-        line(format_args!("{projection:?}"));
-    }
-    for lens in snapshot.lenses()? {
-        line(format_args!("{lens:?} {:?}", snapshot.calibration(&lens.name)?));
-        for place in &lens.pinned {
-            line(format_args!("{:?}", snapshot.statistic(&lens.name, place.collection, place.step_idx)?));
-        }
-    }
-    for sample in snapshot.samples()? {
-        line(format_args!("{sample:?}"));
-    }
-    Ok(out)
-}
-
-/// The records that a snapshot shows, as the model has them.
-pub(super) fn records(snapshot: &Snapshot) -> Result<Model> {
-    let mut model = Model::new();
-    for def in snapshot.collections() {
-        let collection = snapshot.collection(&def.name)?;
-        for row in collection.live().iter() {
-            let record = collection.record(RowId(row))?;
-            let vector = collection.view("v").map(|view| view.vector(row)).transpose()?.flatten();
-            model.insert((def.name.clone(), record.id), (record.text, vector));
-        }
-    }
-    Ok(model)
 }

@@ -3,17 +3,18 @@
 use super::crash::{self, Recording};
 use super::damage::{self, Sound};
 use super::ops::{Choices, Step};
-use crate::catalog::codec;
+use crate::catalog::{Total, codec};
 use crate::segment::header::Header;
 use crate::storage::disk::LOSSES;
 use crate::storage::fault::Plan;
 use crate::store::ColumnChunk;
 use crate::types::{
-    Calibration, CollectionDef, DerivedDef, ElementType, LensRecord, ProjectionDef, RowSet, SampleDef, SegmentEntry,
-    SegmentId, Statistic, StoreMeta, ViewId,
+    BackgroundDef, Calibration, CollectionDef, DerivedDef, ElementType, LabelQuery, LearnedDef, LensRecord, PairLabels,
+    ProjectionDef, RespectDef, RowSet, SampleDef, SegmentEntry, SegmentId, Statistic, StoreMeta, ViewId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A store whose files were changed answers as before, or says what is wrong; what is salvaged of it was there. Six
@@ -81,6 +82,12 @@ pub fn decode_catalog_value(data: &[u8]) {
     value::<SampleDef>(data);
     value::<Calibration>(data);
     value::<DerivedDef>(data);
+    value::<RespectDef>(data);
+    value::<LabelQuery>(data);
+    value::<PairLabels>(data);
+    value::<LearnedDef>(data);
+    value::<BackgroundDef>(data);
+    value::<BTreeMap<String, Total>>(data);
     if let Some(chunk) = value::<ColumnChunk>(data).filter(|chunk| chunk.is_well_formed(chunk.rows())) {
         (0..chunk.rows().min(10_000)).for_each(|row| drop(chunk.get(row as usize).map(|value| format!("{value:?}"))));
     }

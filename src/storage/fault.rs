@@ -35,6 +35,8 @@ pub enum Plan {
     From(u64, Fault),
     /// Syncs of files whose path begins like this.
     SyncsUnder(&'static str),
+    /// Locks of files whose path begins like this, as where they cannot be made.
+    LocksUnder(&'static str),
     /// None, but syncs of files and folders whose path begins like this do nothing: to see a crash test fail.
     FalseSyncs(&'static str),
 }
@@ -235,6 +237,9 @@ impl Storage for FaultStorage {
     }
 
     fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
+        if matches!(self.clock.state().plan, Plan::LocksUnder(prefix) if path.starts_with(prefix)) {
+            return Err(Error::io("create", &self.inner.root().join(path), failure(Fault::DiskFull)));
+        }
         if !self.inner.exists(path)? {
             self.make(path, || self.inner.open(path, OpenMode::CreateOrOpen).map(drop))?;
         }

@@ -77,6 +77,26 @@ impl MemoryStorage {
         Error::not_found(format!("{} does not exist", path.display())).with_path(&path)
     }
 
+    /// Opens the file, lets `between` happen (the operating system has no single call for both), and takes the lock.
+    ///
+    /// # Errors
+    /// As [`Storage::try_lock`], and what `between` answers.
+    pub fn try_lock_after(
+        &self,
+        path: &str,
+        kind: LockKind,
+        between: impl FnOnce() -> Result<()>,
+    ) -> Result<Option<Box<dyn LockGuard>>> {
+        let data = self.folder().open(path).ok_or_else(|| self.missing(path))?;
+        between()?;
+        let locks = MemoryLocks::new(data.whole.clone());
+        if locks.try_lock(WHOLE_FILE, kind == LockKind::Exclusive) {
+            Ok(Some(Box::new(MemoryLock { _locks: locks })))
+        } else {
+            Ok(None)
+        }
+    }
+
     fn file(&self, path: &str) -> Result<Arc<MemoryData>> {
         self.folder().files.get(path).cloned().ok_or_else(|| self.missing(path))
     }
@@ -169,13 +189,7 @@ impl Storage for MemoryStorage {
     }
 
     fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
-        let data = self.folder().open(path).ok_or_else(|| self.missing(path))?;
-        let locks = MemoryLocks::new(data.whole.clone());
-        if locks.try_lock(WHOLE_FILE, kind == LockKind::Exclusive) {
-            Ok(Some(Box::new(MemoryLock { _locks: locks })))
-        } else {
-            Ok(None)
-        }
+        self.try_lock_after(path, kind, || Ok(()))
     }
 }
 

@@ -20,6 +20,8 @@ pub mod range_lock;
 pub mod resident;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub mod turns;
 
 pub use fault::FaultStorage;
 pub use fs::FsStorage;

@@ -31,6 +31,14 @@ struct HeldLock {
 pub struct MemoryLocks {
     table: Arc<LockTable>,
     owner: u64,
+    /// Asked before each operation, and while a lock is waited for; without it a thread sleeps.
+    turn: Option<Arc<dyn Turn>>,
+}
+
+/// Lets others go on.
+pub trait Turn: Send + Sync + std::fmt::Debug {
+    /// Returns when it is this process's turn again.
+    fn pass(&self);
 }
 
 impl MemoryLocks {
@@ -41,11 +49,25 @@ impl MemoryLocks {
             state.next_owner += 1;
             state.next_owner
         };
-        MemoryLocks { table, owner }
+        MemoryLocks { table, owner, turn: None }
+    }
+
+    /// The same, asking `turn` before each operation.
+    #[cfg(test)]
+    pub fn with_turn(mut self, turn: Arc<dyn Turn>) -> MemoryLocks {
+        self.turn = Some(turn);
+        self
+    }
+
+    fn pass(&self) {
+        if let Some(turn) = &self.turn {
+            turn.pass();
+        }
     }
 
     /// Takes a lock on the bytes of `range` if no other owner's stands against it.
     pub fn try_lock(&self, range: Range<u64>, exclusive: bool) -> bool {
+        self.pass();
         let mut state = self.table.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.conflict(self.owner, &range, exclusive) {
             return false;
@@ -56,6 +78,10 @@ impl MemoryLocks {
 
     /// Takes a lock on the bytes of `range`, waiting until no other owner's stands against it.
     pub fn lock(&self, range: Range<u64>, exclusive: bool) {
+        if self.turn.is_some() {
+            while !self.try_lock(range.clone(), exclusive) {}
+            return;
+        }
         let mut state = self.table.state.lock().unwrap_or_else(PoisonError::into_inner);
         while state.conflict(self.owner, &range, exclusive) {
             state = self.table.released.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -65,6 +91,7 @@ impl MemoryLocks {
 
     /// Releases the lock that was taken on exactly `range`; true if there was one.
     pub fn unlock(&self, range: &Range<u64>) -> bool {
+        self.pass();
         let mut state = self.table.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = state.held.iter().position(|lock| lock.owner == self.owner && lock.range == *range);
         if let Some(lock_idx) = found {

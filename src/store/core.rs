@@ -1,17 +1,20 @@
 //! What every part of one snapshot shares: the catalog's read transaction, the lease on files, the store's handle.
 //!
 //! Owns [`Core`] and how it is taken: a lease on the generation, then the read transaction, and again from the
-//! start if the catalog has moved to another generation meanwhile. Invariant: as long as a core lives, no
-//! file that its catalog names is unlinked.
+//! start if the catalog has moved to another generation meanwhile. Where no lease can be had (a full disk, a folder that
+//! this process may not write to), the files themselves are opened at once. Invariant: as long as a core lives, every file
+//! that its catalog names can be read.
 
 use super::column::{CHUNK_ROWS, ColumnChunk};
-use super::handle::Shared;
+use super::handle::{Leased, Shared};
 use super::record::COLUMNS;
 use crate::catalog::lease::Lease;
 use crate::catalog::tables::SEGMENTS;
 use crate::catalog::{CATALOG_FILE, CatalogRead, ReadTransaction};
 use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::segment::SegmentReader;
 use crate::types::{CollectionId, SegmentEntry, SegmentId, StoreMeta, ViewDef};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How often a snapshot is tried while writers keep changing the generation.
@@ -24,6 +27,8 @@ pub(super) struct Core {
     pub(super) meta: StoreMeta,
     pub(super) shared: Arc<Shared>,
     _lease: Option<Arc<Lease>>,
+    /// Without a lease: readers of all segments, which others may unlink. They stay readable while they are mapped.
+    held: HashMap<SegmentId, Arc<SegmentReader>>,
 }
 
 impl Core {
@@ -34,16 +39,43 @@ impl Core {
     pub(super) fn take(shared: &Arc<Shared>) -> Result<Core> {
         let mut generation = shared.catalog.begin_read()?.meta().generation;
         for _ in 0..LEASE_TRIES {
-            let lease = shared.lease(generation)?;
+            let lease = shared.lease(generation);
             let read = shared.catalog.begin_read()?;
             let meta = read.meta().clone();
-            if meta.generation == generation {
-                return Ok(Core { read, meta, shared: Arc::clone(shared), _lease: lease });
+            let found = meta.generation;
+            if found == generation {
+                let is_leased = matches!(lease, Leased::Held(_));
+                let held_lease = if let Leased::Held(lease) = lease { Some(lease) } else { None };
+                let shared = Arc::clone(shared);
+                let mut core = Core { read, meta, shared, _lease: held_lease, held: HashMap::new() };
+                if is_leased || core.hold_files()? {
+                    return Ok(core);
+                }
+                generation = core.shared.catalog.begin_read()?.meta().generation;
+                continue;
             }
-            generation = meta.generation;
+            generation = found;
         }
         let message = "the store's files change faster than a snapshot can be taken; try again";
         Err(Error::new(ErrorKind::Locked, message).with_path(&shared.path))
+    }
+
+    /// Opens every segment that the catalog names; false if files may have gone meanwhile.
+    fn hold_files(&mut self) -> Result<bool> {
+        let mut held = HashMap::new();
+        for ((view, id), entry) in self.read.range(&SEGMENTS, ..)? {
+            // What is damaged says so to whoever reads it.
+            if let Ok(reader) = self.shared.readers.get(self, view, &entry) {
+                held.insert(id, reader);
+            }
+        }
+        self.held = held;
+        Ok(self.shared.catalog.begin_read()?.meta().generation == self.meta.generation)
+    }
+
+    /// The reader of a segment that this core holds in place of a lease.
+    pub(super) fn held(&self, segment: SegmentId) -> Option<&Arc<SegmentReader>> {
+        self.held.get(&segment)
     }
 
     /// Segments of `view`, ascending by row, checked to cover its rows without a gap.

@@ -17,18 +17,16 @@ use super::recover;
 use super::snapshot::Snapshot;
 use crate::catalog::lease::{self, Lease};
 use crate::catalog::tables::COLLECTIONS;
-use crate::catalog::{Catalog, CatalogOptions, CatalogRead};
+use crate::catalog::{Catalog, CatalogOptions, CatalogRead, newer_format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{FsStorage, Storage};
 use crate::text::embed::{self, Embedder};
-use crate::types::{Control, StoreMeta};
+use crate::types::{Control, FORMAT, StoreMeta};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// Version of the on-disk format that this build writes.
-pub const FORMAT: u32 = 1;
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
 const KNOWN_FEATURES: u64 = 0;
 
@@ -72,6 +70,14 @@ pub(super) struct Shared {
     poison: Mutex<Option<String>>,
     leases: Mutex<Weak<Lease>>,
     latest: Mutex<Weak<super::snapshot::Inner>>,
+}
+
+/// Whether a generation's files stay where they are.
+pub(super) enum Leased {
+    /// As long as this lives.
+    Held(Arc<Lease>),
+    /// No: its files are being collected, or its lease can neither be made nor locked here.
+    Not,
 }
 
 /// Lets one batch through at a time.
@@ -146,8 +152,15 @@ impl Store {
 
     /// Opens the store in `storage`: the seam that tests use.
     pub(crate) fn open_storage(storage: Arc<dyn Storage>, options: Options) -> Result<Store> {
-        let catalog = open_catalog(&storage, &options)?;
-        check_format(catalog.begin_read()?.meta(), storage.root())?;
+        let opened = open_catalog(&storage, &options).and_then(|catalog| {
+            check_format(catalog.begin_read()?.meta(), storage.root())?;
+            Ok(catalog)
+        });
+        let is_newer = |error: &Error| error.kind() == ErrorKind::Version && error.path().is_none();
+        let catalog = opened.map_err(|error| match is_newer(&error) {
+            true => error.context(storage.root().display()).with_path(storage.root()),
+            false => error,
+        })?;
         let pool = match options.threads {
             Some(threads) => Some(build_pool(threads)?),
             None => None,
@@ -279,26 +292,24 @@ impl Shared {
         }
     }
 
-    /// A lease on `generation`, shared by this handle's snapshots. `None` where the folder cannot be written: then
-    /// files may go while they are read, which on unix only matters before they are mapped.
-    pub(super) fn lease(&self, generation: u64) -> Result<Option<Arc<Lease>>> {
+    /// A lease on `generation`, shared by this handle's snapshots.
+    pub(super) fn lease(&self, generation: u64) -> Leased {
         let mut held = lock(&self.leases);
         if let Some(lease) = held.upgrade().filter(|lease| lease.generation() == generation) {
-            return Ok(Some(lease));
+            return Leased::Held(lease);
         }
         match lease::take(&*self.storage, generation) {
             Ok(Some(lease)) => {
                 let lease = Arc::new(lease);
                 *held = Arc::downgrade(&lease);
-                Ok(Some(lease))
+                Leased::Held(lease)
             }
             // A writer is collecting this generation: the catalog names a later one by now.
             Ok(None) => {
                 std::thread::sleep(Duration::from_millis(1));
-                Ok(None)
+                Leased::Not
             }
-            Err(_) if self.options.read_only => Ok(None),
-            Err(error) => Err(error),
+            Err(_) => Leased::Not,
         }
     }
 
@@ -345,15 +356,15 @@ fn open_catalog(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog
 
 /// Refuses what this build does not know, by name.
 pub(super) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
-    let message = if meta.format > FORMAT {
-        format!("{} has format {}, this build knows formats up to {FORMAT}", path.display(), meta.format)
-    } else if meta.required_features & !KNOWN_FEATURES != 0 {
-        let unknown = meta.required_features & !KNOWN_FEATURES;
-        format!("{} needs features {unknown:#x} that this build does not know", path.display())
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::Version, message).with_path(path))
+    let unknown = meta.required_features & !KNOWN_FEATURES;
+    if meta.format > FORMAT {
+        return Err(newer_format(meta.format, &meta.needs).context(path.display()).with_path(path));
+    }
+    if unknown != 0 {
+        let message = format!("{} needs features {unknown:#x} that this build does not know", path.display());
+        return Err(Error::new(ErrorKind::Version, message).with_path(path));
+    }
+    Ok(())
 }
 
 fn build_pool(threads: usize) -> Result<rayon::ThreadPool> {

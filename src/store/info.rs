@@ -6,8 +6,8 @@ use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
-use crate::catalog::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
-use crate::error::Result;
+use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, SUMS_FILE, tables};
+use crate::error::{Damage, Result};
 use crate::segment;
 use crate::storage::Storage;
 use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
@@ -37,6 +37,8 @@ pub struct StoreInfo {
     pub lenses: Vec<LensInfo>,
     /// Samples of queries by name.
     pub samples: Vec<SampleInfo>,
+    /// Segment files that are missing or too short; nothing is read to find out: `check` reads everything.
+    pub damaged: Vec<Damage>,
 }
 
 /// A collection in numbers.
@@ -191,8 +193,33 @@ impl StoreInfo {
             projections: projections(snapshot)?,
             lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(snapshot, lens)).collect::<Result<_>>()?,
             samples: samples(snapshot)?,
+            damaged: damaged_files(snapshot)?,
         })
     }
+}
+
+/// Segments whose files do not hold the rows that count.
+fn damaged_files(snapshot: &Snapshot) -> Result<Vec<Damage>> {
+    let core = snapshot.core();
+    let mut found = Vec::new();
+    for ((view, segment), entry) in core.read.range(&tables::SEGMENTS, ..)? {
+        let name = segment::path(view, segment);
+        let rows = u64::from(entry.rows) * segment::stride_bytes(entry.dimension, entry.element);
+        let expected = segment::header::HEADER_BYTES as u64 + rows;
+        let storage = &*core.shared.storage;
+        let len = if storage.exists(&name)? { Some(storage.len(&name)?) } else { None };
+        if len.is_none_or(|len| len < expected) {
+            let what = if len.is_none() { "a segment is missing" } else { "a segment is shorter than its rows" };
+            found.push(Damage {
+                file: name.into(),
+                offset: len.unwrap_or(0),
+                what: what.to_string(),
+                expected: format!("at least {expected} bytes"),
+                found: len.map_or("nothing".to_string(), |len| format!("{len} bytes")),
+            });
+        }
+    }
+    Ok(found)
 }
 
 impl CollectionSnapshot {

@@ -31,6 +31,9 @@ impl SegmentReaders {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where file and entry do not fit.
     pub(super) fn get(&self, core: &Core, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
+        if let Some(held) = core.held(entry.id).filter(|held| held.entry() == entry) {
+            return Ok(Arc::clone(held));
+        }
         let known = self.state().readers.get(&entry.id).cloned();
         if let Some(known) = known.as_ref().filter(|known| known.entry() == entry) {
             return Ok(Arc::clone(known));

@@ -4,14 +4,14 @@
 //! names, garbage that was not unlinked yet, and a torn HEAD. This is where the last three go.
 
 use super::garbage;
-use super::handle::{FORMAT, Shared};
+use super::handle::Shared;
 use super::options::Options;
 use crate::catalog::head::{self, HeadState};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, tables};
 use crate::error::Result;
 use crate::segment::{self, SEGMENTS_FOLDER};
 use crate::storage::Storage;
-use crate::types::{CommitNumber, StoreMeta};
+use crate::types::{CommitNumber, FORMAT, FORMAT_NEEDS, StoreMeta};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use std::sync::Arc;
 pub(super) fn format_new(storage: &Arc<dyn Storage>, options: &Options) -> Result<()> {
     let meta = StoreMeta {
         format: FORMAT,
+        needs: FORMAT_NEEDS.to_string(),
         required_features: 0,
         commit: CommitNumber(0),
         generation: 1,

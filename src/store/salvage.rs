@@ -2,10 +2,12 @@
 //!
 //! Owns [`Salvaged`] and the walk: definitions, then every record that can be read, with its texts and those of its
 //! vectors whose blocks are intact, through an ordinary batch of the new store; then projections, samples and lenses.
+//! Records whose collection's definition is lost come under a name made of its number, as do its views (`lost`).
 //! Nothing is taken over whose checksum fails. The damaged store is not changed, but for the repair that any opening after
 //! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
 
 mod labels;
+mod lost;
 
 use super::batch::Batch;
 use super::handle::Store;
@@ -19,7 +21,8 @@ use crate::catalog::{CATALOG_FILE, CatalogOptions, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader, SegmentRows};
 use crate::storage::{FsStorage, Storage};
-use crate::types::{CollectionDef, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
+use crate::types::{CollectionDef, CollectionId, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -93,12 +96,14 @@ impl Work<'_> {
             self.batch.meta.embedder.clone_from(&meta.embedder);
         }
         let collections = self.source.entries(&tables::COLLECTIONS, |_| true);
-        if collections.is_empty() && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
+        let made_up = self.lost_definitions(&collections);
+        let is_nothing = collections.is_empty() && made_up.is_empty();
+        if is_nothing && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
             let message = format!("no collection of {} can be read: nothing to salvage", self.from.root().display());
             return Err(Error::new(ErrorKind::Corrupt, message).with_path(self.from.root()));
         }
         let (mut next_collection, mut next_view) = (1, 1);
-        for (_, def) in collections {
+        for def in collections.into_iter().map(|(_, def)| def).chain(made_up) {
             next_collection = next_collection.max(def.id.0 + 1);
             next_view = def.views.iter().map(|view| view.id.0 + 1).max().unwrap_or(1).max(next_view);
             self.collection(&def)?;
@@ -281,6 +286,7 @@ impl Work<'_> {
         for (name, sample) in self.source.entries(&tables::SAMPLES, |_| true) {
             self.batch.tx()?.put(&tables::SAMPLES, &name, &sample)?;
         }
+        let mut saved = BTreeSet::new();
         for (name, lens) in self.source.entries(&tables::LENSES, |_| true) {
             let mut statistics = Vec::new();
             for place in &lens.pinned {
@@ -300,8 +306,27 @@ impl Work<'_> {
             }
             tx.put(&tables::LENSES, &name, &lens)?;
             calibration.map_or(Ok(()), |calibration| tx.put(&tables::CALIBRATIONS, &name, &calibration))?;
+            saved.insert(name);
         }
+        self.learned(&saved)?;
         self.batch.changed = true;
+        Ok(())
+    }
+}
+
+impl Work<'_> {
+    /// The history of learned lenses, and the backgrounds of lenses that are `saved`, for collections that are.
+    fn learned(&mut self, saved: &BTreeSet<String>) -> Result<()> {
+        let known: Vec<CollectionId> = self.batch.collections.iter().map(|state| state.def.id).collect();
+        for (key, def) in self.source.entries(&tables::LEARNED, |_| true) {
+            if known.contains(&def.collection) {
+                self.batch.tx()?.put(&tables::LEARNED, &key, &def)?;
+            }
+        }
+        let in_reach = |(collection, lens): &(CollectionId, String)| known.contains(collection) && saved.contains(lens);
+        for (key, background) in self.source.entries(&tables::BACKGROUNDS, in_reach) {
+            self.batch.tx()?.put(&tables::BACKGROUNDS, &key, &background)?;
+        }
         Ok(())
     }
 }

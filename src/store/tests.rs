@@ -153,10 +153,25 @@ fn a_newer_format_is_refused_by_name() {
             tx.put_meta(&meta)
         })
     };
-    let newer = with_meta(|meta| meta.format = 2);
-    let error = Store::open_storage(newer, Options::new()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Version);
-    assert!(error.to_string().contains("format 2"), "{error}");
+    let newer = with_meta(|meta| (meta.format, meta.needs) = (2, "0.7.1".to_string()));
+    // A record with fields that nobody here knows.
+    let longer: Arc<dyn Storage> = Arc::new(memory.copy());
+    let tx = Catalog::open_write(Arc::clone(&longer), CatalogOptions::default()).unwrap().begin_write().unwrap();
+    let other: crate::catalog::Table<String, (u32, String, Vec<u64>)> = crate::catalog::Table::new("meta");
+    tx.put(&other, &tables::META_KEY.to_string(), &(2, "0.7.1".to_string(), vec![300; 20])).unwrap();
+    tx.commit_without_head().unwrap();
+    for storage in [newer, longer] {
+        for read_only in [true, false] {
+            let error = Store::open_storage(Arc::clone(&storage), Options::new().read_only(read_only)).unwrap_err();
+            let said = error.to_string();
+            assert_eq!(error.kind(), ErrorKind::Version, "{said}");
+            assert!(said.contains("format 2") && said.contains("needs simile 0.7.1 or later"), "{said}");
+            assert!(said.contains("memory.simile") && said.contains("formats up to 1"), "{said}");
+        }
+    }
+    let strange = with_meta(|meta| (meta.format, meta.needs) = (3, "\u{1b}[31m\n".to_string()));
+    let error = Store::open_storage(strange, Options::new()).unwrap_err();
+    assert!(error.to_string().contains("needs a later simile"), "{error}");
     let unknown = with_meta(|meta| meta.required_features = 4);
     let error = Store::open_storage(unknown, Options::new().read_only(true)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Version);
@@ -304,4 +319,34 @@ fn handles_can_be_shared_between_threads() {
     shared::<super::CollectionSnapshot>();
     shared::<super::ViewSnapshot>();
     sent::<super::Batch>();
+}
+
+#[test]
+fn a_snapshot_without_a_lease_keeps_its_files() {
+    let memory = filled();
+    let writer = Store::open_storage(Arc::new(memory.clone()), Options::new()).unwrap();
+    // Where lease files cannot be made: a full disk, or a folder that may not be written to.
+    for read_only in [true, false] {
+        let faulty = FaultStorage::new(if read_only { memory.clone() } else { filled() });
+        faulty.clock().set(Plan::LocksUnder("leases/"));
+        let store = Store::open_storage(Arc::new(faulty.clone()), Options::new().read_only(read_only)).unwrap();
+        let snapshot = store.snapshot().unwrap();
+        let writer = if read_only { &writer } else { &store };
+        let before = faulty.memory().parts().0;
+        let mut batch = writer.begin().unwrap();
+        (0..100).for_each(|n| assert!(batch.collection("c").unwrap().remove(&n.to_string()).unwrap()));
+        batch.commit().unwrap();
+        if read_only {
+            writer.compact().unwrap();
+            let after = faulty.memory().parts().0;
+            let gone = before.keys().filter(|path| path.starts_with("segments/") && !after.contains_key(*path)).count();
+            assert!(gone > 0, "nobody holds a lease on them");
+        }
+        let view = snapshot.collection("c").unwrap();
+        let view = view.view("v").unwrap();
+        for row in (0..5_000).step_by(99) {
+            assert_eq!(view.vector(row).unwrap(), Some(vec![row as f32, 1.0, 2.0]), "row {row}");
+        }
+        assert_eq!(store.snapshot().unwrap().collection("c").unwrap().live().len(), 4_900);
+    }
 }

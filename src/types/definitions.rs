@@ -7,11 +7,19 @@ use super::learned::FittedOn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The store's own record: one per store.
+/// Version of the on-disk format that this build writes; it reads no later one.
+pub const FORMAT: u32 = 1;
+/// The first simile that reads [`FORMAT`]: written into every store, for those that come too early.
+pub const FORMAT_NEEDS: &str = "0.1.0";
+
+/// The store's own record: one per store. Its first two fields, and the key and checksum it is stored under, stay what they
+/// are in every format, so that an older simile can say which newer one a store needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreMeta {
     /// Version of the on-disk format.
     pub format: u32,
+    /// Version of the first simile that reads this format.
+    pub needs: String,
     /// Bit set of features a reader must know to read this store.
     pub required_features: u64,
     /// Number of the last commit.

@@ -26,5 +26,6 @@ pub const NESTING: usize = 64;
 pub const LIST_VALUES: usize = 10_000;
 /// Largest `top`.
 pub const TOP: u64 = 1_000_000;
-/// Most bytes one catalog value may decode to; larger things are kept in chunks.
-pub const VALUE_BYTES: usize = 64 << 20;
+/// Most bytes one catalog value may decode to: a whitening of [`DIRECTIONS_DIMENSION`] is 128 MiB and a little. Larger things
+/// are kept in chunks.
+pub const VALUE_BYTES: usize = 136 << 20;

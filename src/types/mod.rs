@@ -17,7 +17,8 @@ pub mod value;
 
 pub use control::{CancelToken, Control, Progress};
 pub use definitions::{
-    CollectionDef, ElementType, FieldType, ProjectionDef, SegmentEntry, StoreMeta, ViewDef, ViewKind,
+    CollectionDef, ElementType, FORMAT, FORMAT_NEEDS, FieldType, ProjectionDef, SegmentEntry, StoreMeta, ViewDef,
+    ViewKind,
 };
 pub use ids::{CollectionId, CommitNumber, RecordKey, RowId, SegmentId, ViewId};
 pub use labels::{LabelQuery, LabelledRecord, PairLabels, QueryVector, RespectDef, Verdict};

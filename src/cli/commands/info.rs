@@ -4,6 +4,7 @@ use super::Run;
 use super::materialize::derived_json;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
+use crate::cli::render::json::damage_json;
 use crate::cli::render::table::{Column, lines};
 use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
@@ -34,7 +35,7 @@ impl Run for Info {
                 console.line(line)?;
             }
         }
-        Ok(Outcome::Done)
+        Ok(if info.damaged.is_empty() { Outcome::Done } else { Outcome::Nothing })
     }
 }
 
@@ -50,6 +51,7 @@ fn store_json(info: &StoreInfo) -> Json {
         "projections": info.projections.iter().map(projection_json).collect::<Vec<_>>(),
         "lenses": info.lenses.iter().map(lens_json).collect::<Vec<_>>(),
         "samples": info.samples.iter().map(sample_json).collect::<Vec<_>>(),
+        "damaged": info.damaged.iter().map(damage_json).collect::<Vec<_>>(),
     })
 }
 
@@ -126,6 +128,13 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         head.push(format!("{:.1} % of the rows are dead", info.dead_share * 100.0));
     }
     let mut out = vec![head.join(" · ")];
+    for damage in &info.damaged {
+        out.push(safe(&format!("damaged: {}: {}", damage.file.display(), damage.what)).into_owned());
+    }
+    if !info.damaged.is_empty() {
+        let path = info.path.display().to_string();
+        out.push(format!("simile check {} lists what is lost, and saves the rest with --salvage", safe(&path)));
+    }
     if info.dead_share > WORTH_COMPACTING {
         out.push(format!("simile compact {} gives their space back", safe(&info.path.display().to_string())));
     }

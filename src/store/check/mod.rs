@@ -6,6 +6,7 @@
 
 mod derived;
 mod labels;
+mod learned;
 mod lenses;
 mod records;
 mod views;
@@ -124,6 +125,7 @@ impl Checker<'_> {
         let defs: Vec<CollectionDef> = collections.into_iter().map(|(_, def)| def).collect();
         self.check_derived(&defs, &mut counts)?;
         self.check_labels(&defs)?;
+        self.check_learned(&defs)?;
         self.check_counts(&counts)?;
         self.check_named_things()
     }

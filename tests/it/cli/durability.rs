@@ -112,6 +112,88 @@ fn files_that_cannot_grow_end_an_import_and_keep_what_was_acknowledged() {
     assert_eq!(place.records("c"), 70 + found);
 }
 
+const FULL: &str = "SIMILE_TEST_FULL_DISK";
+
+/// Runs within a mount namespace of its own.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "started by a_full_disk_keeps_what_was_acknowledged"]
+fn full_disk_child() {
+    let Some(folder) = std::env::var_os(FULL).map(std::path::PathBuf::from) else { return };
+    let mount = ["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"];
+    let mounted = Command::new("mount").args(mount).arg(&folder).output().unwrap();
+    if !mounted.status.success() {
+        println!("skipped: {}", String::from_utf8_lossy(&mounted.stderr));
+        return;
+    }
+    let place = Place { folder: tempfile::tempdir_in(&folder).unwrap() };
+    place.run(["new", "s"]).exits(0);
+    place.write("first.jsonl", lines("first", 50));
+    place.run(import("first.jsonl")).exits(0);
+    // Something else on the disk that will be gone later.
+    place.write("ballast", vec![1; 2 << 20]);
+    place.write("more.jsonl", lines("more", 30_000));
+    let ran = place.run(import("more.jsonl")).exits(2);
+    assert!(ran.stderr.to_lowercase().contains("no space"), "{}", ran.stderr);
+    let events = ran.stderr.lines().filter(|line| line.contains("\"commit\""));
+    let last =
+        events.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["records"].as_u64()).next_back();
+    let last = last.unwrap();
+    // Not a byte more fits; readers go on all the same.
+    let fill = std::fs::File::create(place.path("fill")).and_then(|mut file| {
+        let write = |file: &mut std::fs::File| (0..).try_for_each(|_: u32| std::io::Write::write_all(file, &[0; 512]));
+        write(&mut file)
+    });
+    assert!(fill.is_err());
+    assert_eq!(place.records("c") - 50, last);
+    place.run(["get", "s", "c", "first-7"]).exits(0);
+    place.run(["query", "s", "find #first-7 in c | top 3"]).exits(0);
+    place.run(["check", "s"]).exits(0);
+    let store = Store::open(place.path("s")).unwrap();
+    let refused = (0..1_000).find_map(|n| {
+        let attempt = || -> simile::Result<()> {
+            let mut batch = store.begin()?;
+            let record = simile::Record::new(format!("late-{n}"), "x".repeat(9_000)).vector("raw", vec![1.0, 1.0, 2.0]);
+            batch.collection("c")?.insert(record)?;
+            batch.commit().map(drop)
+        };
+        attempt().err()
+    });
+    assert_eq!(refused.unwrap().kind(), simile::ErrorKind::Io);
+    assert_eq!(store.begin().unwrap_err().kind(), simile::ErrorKind::ReadOnly, "the writer is poisoned");
+    drop(store);
+    // The catalog was not closed cleanly: without space to repair it a reader may have to say so, and nothing worse.
+    match Store::open_read_only(place.path("s")) {
+        Ok(store) => assert_eq!(count(&store, "more") as u64, last),
+        Err(error) => assert_eq!(error.kind(), simile::ErrorKind::Io, "{error}"),
+    }
+    std::fs::remove_file(place.path("ballast")).unwrap();
+    assert_eq!(count(&Store::open(place.path("s")).unwrap(), "more") as u64, last);
+    place.write("after.jsonl", lines("after", 20));
+    place.run(import("after.jsonl")).exits(0);
+    place.run(["check", "s"]).exits(0);
+    println!("carried out: {last} records were acknowledged before the disk was full");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_what_was_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount"]).arg(std::env::current_exe().unwrap());
+    command.args(["cli::durability::full_disk_child", "--exact", "--ignored", "--nocapture"]).env(FULL, folder.path());
+    match command.output() {
+        Ok(output) => {
+            let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            // Not every machine lets its users mount; the limit on files above is tested everywhere.
+            let may_not = errors.contains("unshare") || said.contains("skipped");
+            assert!(may_not || output.status.success() && said.contains("carried out"), "{said}\n{errors}");
+            println!("{}", if may_not { "skipped: no file system can be mounted here" } else { said.trim() });
+        }
+        Err(error) => println!("skipped: {error}"),
+    }
+}
+
 #[test]
 fn compact_gives_space_back_and_info_offers_it() {
     let place = Place::with_store();
@@ -191,6 +273,22 @@ fn damage_ends_a_backup_and_is_left_behind_by_a_salvage() {
     let shown = place.run(["check", "s", "--salvage", "again"]).exits(1);
     assert!(shown.stdout.contains("3,000 records and 1,976 vectors saved"), "{}", shown.stdout);
     place.run(["check", "s", "--salvage", "saved"]).exits(2);
+}
+
+#[test]
+fn info_tells_of_segments_that_are_gone_or_cut() {
+    let place = Place::with_store();
+    place.write("a.jsonl", lines("a", 100));
+    place.run(["import", "s", "c", "a.jsonl", "--vector-field", "v"]).exits(0);
+    assert_eq!(place.run(["--json", "info", "s"]).exits(0).json()["damaged"], serde_json::json!([]));
+    let file = segment(&place.path("s"));
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let told = place.run(["--json", "info", "s"]).exits(1).json();
+    assert_eq!(told["damaged"][0]["found"], format!("{} bytes", bytes.len() - 1));
+    std::fs::remove_file(&file).unwrap();
+    let told = place.run(["info", "s"]).exits(1);
+    assert!(told.stdout.contains("a segment is missing") && told.stdout.contains("simile check s"), "{}", told.stdout);
 }
 
 #[test]
