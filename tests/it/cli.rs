@@ -3,6 +3,7 @@
 mod durability;
 mod forms;
 mod import;
+mod learning;
 mod lenses;
 mod mistakes;
 mod processes;
