@@ -17,11 +17,15 @@ use rayon::prelude::*;
 
 /// Epochs without a better validation figure after which training stops.
 const PATIENCE: usize = 5;
-/// Of epochs this part of a standard error apart the last one counts: in the end there are more labels to train on, and
-/// training a little long costs less than stopping at a lucky peak.
-const SLACK: f64 = 1.0;
-/// Where fewer questions are trained on, a few steps too many do cost: there the peak counts.
+/// Questions trained on from which training a little too long costs nothing (it was measured): there the last epoch counts
+/// that is at most [`LATER`] standard errors of the difference below the best, because one lucky early peak costs more. With
+/// fewer, every step too many costs: there the first counts that is at most [`EARLIER`] below.
 const ENOUGH: usize = 400;
+const LATER: f64 = 2.0;
+const EARLIER: f64 = 0.5;
+/// A closed form is preferred to training where it is more than this many standard errors better: training did better on
+/// every set it was measured on.
+const PREFERRED: f64 = 1.0;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 2_000;
 /// Questions held back for validation: a quarter, at most so many.
@@ -79,35 +83,36 @@ struct Split<'a> {
 /// Fits a map.
 ///
 /// # Errors
-/// None of its own yet; cancellation keeps the best so far.
+/// None of its own; cancellation keeps the best so far.
 pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Result<Fitted> {
     let mut splits = splits(examples, order);
     let plain = plain_figure(examples, &splits);
-    let mut tried = Vec::new();
-    let mut best: Option<(LearnMethod, f64, f64)> = None;
-    let mut consider = |method, setting: f64, figure: f64| {
-        tried.push((method, figure));
-        if best.is_none_or(|(_, _, known)| figure > known) {
-            best = Some((method, setting, figure));
-        }
-    };
     let wants = |method| order.method.is_none_or(|wanted| wanted == method);
+    let mut choices = Vec::new();
     if wants(LearnMethod::Ridge) && !examples.same && matches!(examples.relevance, Relevance::Listed(_)) {
-        let (pull, figure) = best_pull(examples, &splits);
-        consider(LearnMethod::Ridge, pull, figure);
+        choices.push(best_pull(examples, &splits));
     }
     if wants(LearnMethod::Lda) && examples.same {
-        let (setting, figure) = best_shrinkage(examples, &splits);
-        consider(LearnMethod::Lda, setting, figure);
+        choices.push(best_shrinkage(examples, &splits));
     }
     let mut so_far = None;
     if wants(LearnMethod::InfoNce) {
-        let found = best_epoch(examples, &mut splits, watch)?;
-        consider(LearnMethod::InfoNce, found.epoch as f64, found.figure);
-        so_far = found.first;
+        let (choice, map) = best_epoch(examples, &mut splits, watch);
+        choices.push(choice);
+        so_far = map;
     }
-    let validated = splits.iter().any(|split| !split.held.is_empty());
-    let (method, setting, figure) = best.unwrap_or((LearnMethod::InfoNce, 0.0, 0.0));
+    let tried = choices.iter().map(|choice| (choice.method, choice.figure())).collect();
+    // What comes last is what there is, or training; an earlier one must be clearly better.
+    let mut choices = choices.into_iter().rev();
+    let mut chosen = choices.next().unwrap_or_default();
+    for other in choices {
+        if !is_near(&other.figures, &chosen.figures, PREFERRED) {
+            chosen = other;
+        }
+    }
+    let Choice { method, setting, .. } = chosen;
+    let figure = chosen.figure();
+    let validated = !chosen.figures.is_empty();
     let first = splits.first().map(|split| split.trained.clone()).unwrap_or_default();
     drop(splits);
     let whole = finish(examples, order, method, setting, watch);
@@ -150,44 +155,64 @@ fn finish(examples: &Examples, order: Order<'_>, method: LearnMethod, setting: f
     matrices.is_finite().then_some(matrices)
 }
 
-/// What a search for the best epoch found.
-struct BestEpoch {
-    epoch: usize,
-    figure: f64,
-    /// The first split's map at that epoch.
-    first: Option<Matrices>,
+/// A method with its best setting, and the figures of the held-back questions under it.
+#[derive(Debug, Clone)]
+struct Choice {
+    method: LearnMethod,
+    setting: f64,
+    figures: Vec<f64>,
 }
 
-/// Trains all splits side by side until no epoch has been better for a while.
-fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> Result<BestEpoch> {
+impl Choice {
+    fn figure(&self) -> f64 {
+        average(&self.figures)
+    }
+}
+
+impl Default for Choice {
+    /// The identity.
+    fn default() -> Self {
+        Choice { method: LearnMethod::InfoNce, setting: 0.0, figures: Vec::new() }
+    }
+}
+
+/// Trains all splits side by side until no epoch has been better for a while. The first split's map at the best epoch comes
+/// with the choice.
+fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Choice, Option<Matrices>) {
     let map = |splits: &[Split<'_>]| {
         splits.first().and_then(|split| split.trainer.as_ref()).map(|trainer| trainer.matrices.clone())
     };
     let mut curve = vec![validate(examples, splits)];
-    let mut best = BestEpoch { epoch: 0, figure: average(&curve), first: map(splits) };
-    if splits.iter().all(|split| split.trainer.is_none()) {
-        return Ok(best);
-    }
+    let (mut best, mut kept) = (0, map(splits));
+    let figure = |curve: &[Vec<f64>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
     for epoch in 1..=EPOCHS {
-        if watch.is_stopped() || epoch > best.epoch + PATIENCE {
+        if watch.is_stopped() || epoch > best + PATIENCE || splits.iter().all(|split| split.trainer.is_none()) {
             break;
         }
         let losses: Vec<f64> =
             splits.par_iter_mut().filter_map(|split| split.trainer.as_mut()).map(Trainer::epoch).collect();
-        let found = validate(examples, splits);
-        let figure = average(std::slice::from_ref(&found));
-        watch.epoch(epoch, EPOCHS, losses.iter().sum::<f64>() / losses.len().max(1) as f64, figure);
-        curve.push(found);
-        if figure > best.figure {
-            best = BestEpoch { epoch, figure, first: map(splits) };
+        curve.push(validate(examples, splits));
+        watch.epoch(epoch, EPOCHS, average(&losses), figure(&curve, epoch));
+        if figure(&curve, epoch) > figure(&curve, best) {
+            (best, kept) = (epoch, map(splits));
         }
     }
-    if best.epoch > 0 && splits.iter().all(|split| split.trained.len() >= ENOUGH) {
-        let peak = curve.get(best.epoch).cloned().unwrap_or_default();
-        let near = |epoch: &usize| curve.get(*epoch).is_some_and(|figures| is_near(&peak, figures));
-        best.epoch = (best.epoch..curve.len()).rev().find(near).unwrap_or(best.epoch);
-    }
-    Ok(best)
+    let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
+    let epoch = settled(&curve, best, many);
+    let figures = curve.into_iter().nth(epoch).unwrap_or_default();
+    (Choice { method: LearnMethod::InfoNce, setting: epoch as f64, figures }, kept)
+}
+
+/// The epoch that counts near the best one; an identity that was best stays.
+fn settled(curve: &[Vec<f64>], best: usize, many: bool) -> usize {
+    let Some(peak) = curve.get(best).filter(|_| best > 0) else { return best };
+    let near = |epoch: &usize, slack: f64| curve.get(*epoch).is_some_and(|figures| is_near(peak, figures, slack));
+    let found = if many {
+        (best..curve.len()).rev().find(|epoch| near(epoch, LATER))
+    } else {
+        (1..best).find(|epoch| near(epoch, EARLIER))
+    };
+    found.unwrap_or(best)
 }
 
 /// The figures of all held-back questions, one split after the other.
@@ -200,73 +225,69 @@ fn validate(examples: &Examples, splits: &[Split<'_>]) -> Vec<f64> {
     found.collect::<Vec<_>>().concat()
 }
 
-/// Whether `figures` are at most [`SLACK`] standard errors of the difference below `peak`.
-fn is_near(peak: &[f64], figures: &[f64]) -> bool {
-    let count = peak.len() as f64;
+/// Whether `figures` are at most `slack` standard errors of the difference below `peak`.
+fn is_near(peak: &[f64], figures: &[f64], slack: f64) -> bool {
+    let count = peak.len().max(1) as f64;
     let differences = || peak.iter().zip(figures).map(|(a, b)| a - b);
     let mean = differences().sum::<f64>() / count;
     let variance = differences().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (count - 1.0).max(1.0);
-    mean <= SLACK * (variance / count).sqrt()
+    mean <= slack * (variance / count).sqrt()
 }
 
-/// The best shrinkage; below 0 with the narrow form.
-fn best_shrinkage(examples: &Examples, splits: &[Split<'_>]) -> (f64, f64) {
+/// The best shrinkage; below 0 with the narrow form. Of equal figures the one nearest to a sphere counts.
+fn best_shrinkage(examples: &Examples, splits: &[Split<'_>]) -> Choice {
     let sums: Vec<Option<Lda>> =
         splits.par_iter().map(|split| Lda::new(examples, &split.queries, &split.trained)).collect();
     let settings: Vec<f64> = SHRINKAGES.iter().rev().flat_map(|shrinkage| [*shrinkage, -shrinkage]).collect();
-    let figure = |setting: &f64| {
-        let found = splits.iter().zip(&sums).map(|(split, sums)| {
-            let matrices = sums.as_ref().and_then(|sums| sums.solve(setting.abs(), *setting < 0.0));
-            matrices.map_or_else(
-                || vec![0.0; split.held.len()],
-                |matrices| figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
-            )
-        });
-        average(&found.collect::<Vec<_>>())
+    let solve = |split: usize, setting: f64| {
+        sums.get(split).and_then(Option::as_ref).and_then(|sums| sums.solve(setting.abs(), setting < 0.0))
     };
-    let found: Vec<f64> = settings.par_iter().map(figure).collect();
-    let mut best = (SHRINKAGES[SHRINKAGES.len() - 1], f64::NEG_INFINITY);
-    // From the most shrinkage on: of equal figures the one nearest to a sphere counts.
-    for (setting, figure) in settings.into_iter().zip(found) {
-        if figure > best.1 {
-            best = (setting, figure);
-        }
-    }
-    best
+    best_setting(examples, splits, LearnMethod::Lda, &settings, solve)
 }
 
-fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> (f64, f64) {
+/// The best pull. Of equal figures the one nearest to the identity counts.
+fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> Choice {
     let sums: Vec<Ridge> =
         splits.par_iter().map(|split| Ridge::new(examples, &split.queries, &split.trained)).collect();
-    let figure = |pull: &f64| {
-        let found = splits.iter().zip(&sums).map(|(split, sums)| {
-            sums.solve(*pull).map_or_else(
-                || vec![0.0; split.held.len()],
-                |matrices| figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
-            )
+    let settings: Vec<f64> = PULLS.iter().rev().copied().collect();
+    let solve = |split: usize, pull: f64| sums.get(split).and_then(|sums| sums.solve(pull));
+    best_setting(examples, splits, LearnMethod::Ridge, &settings, solve)
+}
+
+/// The first of `settings` with the best figure; one that cannot be solved counts 0.
+fn best_setting(
+    examples: &Examples,
+    splits: &[Split<'_>],
+    method: LearnMethod,
+    settings: &[f64],
+    solve: impl Fn(usize, f64) -> Option<Matrices> + Sync,
+) -> Choice {
+    let tried = settings.par_iter().map(|&setting| {
+        let found = splits.iter().enumerate().map(|(idx, split)| match solve(idx, setting) {
+            Some(matrices) => figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
+            None => vec![0.0; split.held.len()],
         });
-        average(&found.collect::<Vec<_>>())
-    };
-    let found: Vec<f64> = PULLS.par_iter().map(figure).collect();
-    let mut best = (PULLS[PULLS.len() - 1], f64::NEG_INFINITY);
-    // From the strongest pull on: of equal figures the one nearest to the identity counts.
-    for (pull, figure) in PULLS.iter().zip(found).rev() {
-        if figure > best.1 {
-            best = (*pull, figure);
+        Choice { method, setting, figures: found.collect::<Vec<_>>().concat() }
+    });
+    let tried: Vec<Choice> = tried.collect();
+    let mut tried = tried.into_iter();
+    let mut best = tried.next().unwrap_or_default();
+    for other in tried {
+        if other.figure() > best.figure() {
+            best = other;
         }
     }
     best
 }
 
-fn average(figures: &[Vec<f64>]) -> f64 {
-    let count = figures.iter().map(Vec::len).sum::<usize>();
-    figures.iter().flatten().sum::<f64>() / (count as f64).max(1.0)
+fn average(figures: &[f64]) -> f64 {
+    figures.iter().sum::<f64>() / (figures.len() as f64).max(1.0)
 }
 
 fn plain_figure(examples: &Examples, splits: &[Split<'_>]) -> f64 {
     let queries = super::examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
     let found = splits.iter().map(|split| figures(examples, &queries, &split.held, &split.pool, None));
-    average(&found.collect::<Vec<_>>())
+    average(&found.collect::<Vec<_>>().concat())
 }
 
 /// Holds back questions, whole groups at a time: a quarter of them once, or each of several parts in turn.
@@ -329,4 +350,25 @@ fn pool(examples: &Examples, held: &[u32], seed: u64) -> Vec<u32> {
         rows.dedup();
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_that_counts_is_late_with_many_questions_and_early_with_few() {
+        // Two hundred questions; each epoch changes some of them to and fro, and the means rise to epoch 3.
+        let curve: Vec<Vec<f64>> = [0.20, 0.38, 0.395, 0.40, 0.39, 0.25]
+            .iter()
+            .enumerate()
+            .map(|(epoch, mean)| {
+                (0..200).map(|query| mean + if (query + epoch) % 2 == 0 { 0.1 } else { -0.1 }).collect()
+            })
+            .collect();
+        assert_eq!(settled(&curve, 3, true), 4, "later, but not as late as where it falls");
+        assert_eq!(settled(&curve, 3, false), 2, "earlier, but not as early as where it has not risen");
+        assert_eq!((settled(&curve, 0, true), settled(&curve, 0, false)), (0, 0));
+        assert!(is_near(&curve[3], &curve[3], 0.0) && !is_near(&curve[3], &curve[0], 2.0));
+    }
 }
