@@ -8,10 +8,12 @@ use super::render::error::{render_error, render_error_json};
 use super::render::text::safe;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Options, Store};
+use crate::types::control::{CancelToken, Control};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Width where there is no terminal to ask.
@@ -150,6 +152,24 @@ impl Console {
 /// Writes to standard error; nobody is left to tell when that is closed.
 pub(super) fn to_stderr(text: impl Display) {
     let _ = write!(io::stderr(), "{text}");
+}
+
+/// A control that Ctrl-C sets once; a second Ctrl-C ends the program as it always does.
+pub(crate) fn interruptible() -> Control {
+    static TOKEN: OnceLock<CancelToken> = OnceLock::new();
+    let token = TOKEN.get_or_init(|| {
+        let token = CancelToken::new();
+        let cancelled = token.clone();
+        // Where no handler can be set, Ctrl-C ends the program without keeping anything.
+        let _ = ctrlc::set_handler(move || {
+            if cancelled.is_cancelled() {
+                std::process::exit(130);
+            }
+            cancelled.cancel();
+        });
+        token
+    });
+    Control::new().cancelled_by(token.clone())
 }
 
 fn stdout_error(source: io::Error) -> Error {

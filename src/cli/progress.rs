@@ -69,6 +69,22 @@ impl Reporter {
         }
     }
 
+    /// Says which step of which work is done, and what there is to say about it.
+    pub(crate) fn step(&self, what: &str, done: u64, total: u64) {
+        if self.bar.length() != Some(total) {
+            self.total(total);
+        }
+        self.bar.set_prefix(what.to_string());
+        self.done(done);
+    }
+
+    /// Tells a program of something besides commits.
+    pub(crate) fn event(&self, event: &serde_json::Value) {
+        if self.events {
+            to_stderr(format_args!("{event}\n"));
+        }
+    }
+
     /// A control that moves the bar.
     pub(crate) fn control(&self) -> Control {
         let reporter = self.clone();

@@ -11,7 +11,7 @@ use super::steps::{steps, takes_statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::{Chain, Prepared, VectorMetric};
-use crate::store::Snapshot;
+use crate::store::{Snapshot, ViewSnapshot};
 use crate::types::control::Control;
 use crate::types::{CollectionDef, PinnedStatistic, Statistic};
 
@@ -53,7 +53,20 @@ pub(crate) fn pin_collection(
     // A collection whose dimension the chain does not fit pins nothing: the lens is not for it.
     let Ok(resolved) = steps(snapshot, flat, Some(view), site) else { return Ok(Vec::new()) };
     let chain = Chain::new(resolved.steps, VectorMetric::try_from(flat.def.metric)?, dimension as usize)?;
-    let prepared = snapshot.install(|| Prepared::compute(&chain, view, view.present()))?;
+    pin_chain(snapshot, def, view, &chain)
+}
+
+/// What `chain` pins over one view of the collection `def`.
+///
+/// # Errors
+/// Rows that cannot be read.
+pub(crate) fn pin_chain(
+    snapshot: &Snapshot,
+    def: &CollectionDef,
+    view: &ViewSnapshot,
+    chain: &Chain,
+) -> Result<Vec<(PinnedStatistic, Statistic)>> {
+    let prepared = snapshot.install(|| Prepared::compute(chain, view, view.present()))?;
     let place = |placed: &PlacedStatistic| PinnedStatistic {
         collection: def.id,
         step_idx: placed.step_idx as u32,

@@ -11,9 +11,10 @@ use super::plan::{Pinning, Plan, PlannedLens};
 use super::probability::{calibration, shown_metric};
 use super::steps::{Steps, csls_fits, steps};
 use crate::error::{QueryError, Result};
+use crate::lens::ResolvedStep;
 use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement};
 use crate::query::{doubts, print, print_step};
-use crate::store::{CollectionSnapshot, Snapshot};
+use crate::store::{CANDIDATE, CollectionSnapshot, Snapshot};
 use crate::types::limits::TOP;
 use crate::types::{Calibration, CollectionDef, LensDef, LensRecord, Metric, ViewKind};
 use std::ops::Range;
@@ -112,6 +113,13 @@ pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) ->
         notes.push(format!(
             "`csls {neighbours}` over {} queries is rough: it was measured with {} for each neighbour",
             sample.queries, CSLS_QUERIES
+        ));
+    }
+    if let Some(own) = lens.saved_name.as_deref().and_then(|name| name.strip_suffix(CANDIDATE))
+        && lens.steps.steps.iter().any(|step| matches!(step, ResolvedStep::Project(_)))
+    {
+        notes.push(format!(
+            "lens `{own}{CANDIDATE}` is a candidate: held-out labels did not confirm it, or it was demoted (`simile history STORE {own}`)"
         ));
     }
     if let (Some(calibration), Some(pinning)) = (&lens.calibration, &lens.pinning)

@@ -10,7 +10,7 @@ use super::sample::{Sample, SampleHeader, sample};
 use crate::error::{QueryError, Result};
 use crate::lens::{Projection, ResolvedStep, SampleRows};
 use crate::store::{Snapshot, ViewSnapshot};
-use crate::types::{Metric, ProjectionDef, ProjectionRef, Step};
+use crate::types::{CollectionDef, Metric, ProjectionDef, ProjectionRef, Step, ViewKind};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -72,6 +72,7 @@ pub(crate) fn steps(
             }
             Step::Project(reference) => {
                 let projection = projection(snapshot, reference, span, site)?;
+                fitted_here(snapshot, reference, view, span, site)?;
                 let header = projection_fits(&projection, dimension, span, site)?;
                 dimension = Some(header.to);
                 resolved.projections.push(header);
@@ -180,6 +181,45 @@ fn projection_fits(
     }
     let (from, to) = (projection.query().columns(), projection.query().rows());
     Ok(ProjectionHeader { name: projection.name().to_string(), from, to })
+}
+
+/// A matrix that was fitted on vectors means nothing over others: of another collection, view, embedder or template.
+fn fitted_here(
+    snapshot: &Snapshot,
+    reference: &ProjectionRef,
+    view: Option<&ViewSnapshot>,
+    span: &Range<usize>,
+    site: &Site<'_>,
+) -> Result<()> {
+    let names: &[&String] = match reference {
+        ProjectionRef::One(name) => &[name],
+        ProjectionRef::Pair(query, record) => &[query, record],
+    };
+    for name in names {
+        let Some(def) = snapshot.projection(name)? else { continue };
+        let (Some(fitted), Some(view)) = (&def.fitted_on, view.map(ViewSnapshot::def)) else { continue };
+        let holds = |def: &&CollectionDef| def.views.iter().any(|other| other.id == view.id);
+        let collection = snapshot.collections().iter().find(holds).map_or("", |def| def.name.as_str());
+        let template = if let ViewKind::Template(template) = &view.kind { Some(template) } else { None };
+        let said = |what: Option<&String>| what.map_or("none".to_string(), |what| format!("`{what}`"));
+        let differs = [
+            ("collection", format!("`{}`", fitted.collection), format!("`{collection}`")),
+            ("view", format!("`{}`", fitted.view), format!("`{}`", view.name)),
+            ("embedder", said(fitted.embedder.as_ref()), said(view.embedder.as_ref())),
+            ("template", said(fitted.template.as_ref()), said(template)),
+        ];
+        let differs: Vec<String> = differs
+            .into_iter()
+            .filter(|(_, then, now)| then != now)
+            .map(|(what, then, now)| format!("{what} {then}, here {now}"))
+            .collect();
+        if !differs.is_empty() {
+            let message = format!("projection `{name}` was fitted on other vectors: {}", differs.join("; "));
+            let error = site.error("resolve::fitted_elsewhere", message, span);
+            return Err(error.hint("a learned matrix means nothing over other vectors: learn one for these").into());
+        }
+    }
+    Ok(())
 }
 
 /// A projection by name; its matrices are decoded once for each commit.

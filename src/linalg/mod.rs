@@ -5,6 +5,7 @@
 //! the same bits for any number of threads and any instruction set; what is computed in `f32` comes with a stated
 //! bound on its error.
 
+pub mod dense;
 pub mod eigen;
 mod line;
 pub mod matrix;

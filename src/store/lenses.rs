@@ -109,6 +109,17 @@ impl Batch {
         self.note(result)
     }
 
+    /// Writes a lens as it is, version and all, with what it pins, and begins its scalars.
+    pub(super) fn keep_lens(
+        &mut self,
+        record: LensRecord,
+        pinned: Vec<(PinnedStatistic, Statistic)>,
+    ) -> Result<LensRecord> {
+        let record = self.write_lens(record, pinned)?;
+        self.keep_scalars(&record)?;
+        Ok(record)
+    }
+
     fn write_lens(&mut self, mut record: LensRecord, pinned: Vec<(PinnedStatistic, Statistic)>) -> Result<LensRecord> {
         self.changed = true;
         let tx = self.tx()?;

@@ -24,6 +24,7 @@
 //! batch.put_labels(collection, respect, &NewLabels) -> Result<LabelsStored>; put_class_respect(collection, respect, field)
 //! batch.take_back_label(collection, respect, question, record) -> Result<Option<Verdict>>, drop_respect(..) -> Result<bool>
 //! batch.put_calibration(lens, Calibration) -> Result<Calibration>
+//! batch.put_learned(LearnedLens) -> Result<LearnedDef>       sample, projection and lens in one; promote(lens), demote(lens)
 //! batch.materialize(lens, ElementType) -> Result<Vec<String>>   processed rows, written by the commit and kept up to date
 //! batch.drop_materialized(lens) -> Result<bool>
 //! batch.commit(self) -> Result<CommitNumber>                 dropping it aborts
@@ -53,6 +54,7 @@ mod flush;
 mod garbage;
 mod handle;
 mod info;
+mod learned;
 mod labelled;
 mod labels;
 #[cfg(test)]
@@ -85,6 +87,7 @@ pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use compact::Compacted;
 pub use handle::Store;
 pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
 pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 pub use labels::LabelsStored;
 pub use options::{CollectionSpec, Options, ViewSpec};

@@ -103,7 +103,7 @@ impl Batch {
     }
 
     /// The collection is there, and so is the view the vectors are for.
-    fn check_place(&self, sample: &SampleDef) -> Result<()> {
+    pub(super) fn check_place(&self, sample: &SampleDef) -> Result<()> {
         let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
         let in_batch = self.collections.iter().map(|state| &state.def);
         let mut defs: Vec<&CollectionDef> = in_batch.chain(stored.iter().map(|(_, def)| def)).collect();

@@ -50,7 +50,8 @@ pub enum Accept {
     KnownRecords,
 }
 
-/// How much better than the plain lens it ranks what was held out: means of differences of reciprocal rank at 10.
+/// How much better than the plain lens it ranks what was held out: means of differences of reciprocal rank at 10 (where a
+/// field makes the labels, of the share of the first 10 that are of the question's class).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lift {
     /// Mean difference, -1 to 1.
@@ -59,7 +60,7 @@ pub struct Lift {
     pub low: f64,
     /// Upper end of the 95 % interval.
     pub high: f64,
-    /// Mean over its standard error.
+    /// Mean over its standard error, over groups of questions; 0 where fewer than ten questions moved.
     pub z: f64,
     /// Mean of the plain lens.
     pub plain: f64,
@@ -102,7 +103,7 @@ pub struct LearnedDef {
     pub known_records: Option<Lift>,
     /// New records; `None`: not measured.
     pub new_records: Option<Lift>,
-    /// Mean reciprocal rank at 10 of the queries that stopped the training: plain, then learned.
+    /// The same figure of the queries that stopped the training: plain, then learned.
     pub validation: Option<(f64, f64)>,
     /// Whether the gate accepted it.
     pub accepted: bool,

@@ -4,6 +4,7 @@ mod durability;
 mod forms;
 mod import;
 mod labels;
+mod learning;
 mod lenses;
 mod mistakes;
 mod processes;

@@ -15,9 +15,11 @@ mod get;
 mod import;
 mod info;
 mod label;
+mod learn;
 mod materialize;
 mod new;
 mod project;
+mod promote;
 mod query;
 mod remove;
 mod repl;
@@ -77,6 +79,10 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<get::Get>("get", "Show one record with its views"),
     entry::<remove::Remove>("remove", "Remove records by id or by a condition"),
     entry::<analyze::Analyze>("analyze", "Bring the pinned statistics of saved lenses up to date"),
+    entry::<learn::Learn>("learn", "Learn a lens from labels; only what held-out labels confirm is used by name"),
+    entry::<promote::Promote>("promote", "Use a learned candidate by its lens's name"),
+    entry::<promote::Demote>("demote", "Turn a learned lens back into a candidate"),
+    entry::<promote::History>("history", "Show the fits of a learned lens and what became of them"),
     entry::<calibrate::Calibrate>("calibrate", "Say how a saved lens's score becomes a probability"),
     entry::<info::Info>("info", "Show what is in a store"),
     entry::<check::Check>("check", "Verify every checksum and invariant"),

@@ -9,6 +9,7 @@ pub(crate) mod error;
 pub(crate) mod explanation;
 pub(crate) mod format;
 pub(crate) mod json;
+pub(crate) mod learned;
 pub(crate) mod pairs;
 pub(crate) mod table;
 pub(crate) mod text;

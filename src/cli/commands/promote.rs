@@ -1,0 +1,128 @@
+//! `simile promote`, `simile demote` and `simile history`: a learned lens on its way, and what became of its fits.
+
+use super::Run;
+use crate::cli::Outcome;
+use crate::cli::console::Console;
+use crate::cli::render::learned::{held_out, history_json};
+use crate::cli::render::text::{count, one_line};
+use crate::error::{Error, Result};
+use crate::learn::method_name;
+use crate::store::candidate_of;
+use crate::types::LearnedDef;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Promote {
+    /// The store
+    store: PathBuf,
+    /// The lens, without @candidate
+    lens: String,
+}
+
+/// Arguments of `demote`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Demote {
+    /// The store
+    store: PathBuf,
+    /// The lens
+    lens: String,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct History {
+    /// The store
+    store: PathBuf,
+    /// The lens, without @candidate
+    lens: String,
+}
+
+impl Run for Promote {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let store = console.open_writer(&self.store)?;
+        let mut batch = store.begin()?;
+        let def = batch.promote(&self.lens)?;
+        let commit = batch.commit()?;
+        if console.json {
+            console.document(
+                &json!({"lens": self.lens, "promoted": true, "accepted": def.accepted, "fit": def.fit, "commit": commit.0}),
+            )?;
+            return Ok(Outcome::Done);
+        }
+        if !def.accepted {
+            console.note("note: its held-out test did not accept this fit; searches by its name use it all the same");
+        }
+        console.line(format!("lens {} is fit {} now (commit {commit})", one_line(&self.lens), def.fit))?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Run for Demote {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let store = console.open_writer(&self.store)?;
+        let mut batch = store.begin()?;
+        let def = batch.demote(&self.lens)?;
+        let commit = batch.commit()?;
+        let candidate = candidate_of(&self.lens);
+        if console.json {
+            console.document(&json!({"lens": candidate, "promoted": false, "fit": def.fit, "commit": commit.0}))?;
+            return Ok(Outcome::Done);
+        }
+        console.line(format!(
+            "lens {} is {} now (commit {commit}); `simile promote` takes it back",
+            one_line(&self.lens),
+            one_line(&candidate)
+        ))?;
+        Ok(Outcome::Done)
+    }
+}
+
+impl Run for History {
+    fn run(self, console: &mut Console) -> Result<Outcome> {
+        let store = console.open_reader(&self.store)?;
+        let snapshot = store.snapshot()?;
+        let fits = snapshot.learned(&self.lens)?;
+        if fits.is_empty() {
+            let mut names: Vec<String> = snapshot.all_learned()?.into_iter().map(|def| def.lens).collect();
+            names.dedup();
+            let listed = if names.is_empty() {
+                "none was learned yet".to_string()
+            } else {
+                format!("learned: {}", names.join(", "))
+            };
+            return Err(Error::not_found(format!("no lens {:?} was learned in this store ({listed})", self.lens)));
+        }
+        if console.json {
+            let fits: Vec<_> = fits.iter().map(history_json).collect();
+            console.document(&json!({"lens": self.lens, "fits": fits}))?;
+            return Ok(Outcome::Done);
+        }
+        for def in &fits {
+            for line in lines(def) {
+                console.line(line)?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn lines(def: &LearnedDef) -> Vec<String> {
+    let mut lines = vec![format!(
+        "fit {} · commit {} · {} on {} of {:?} · view {} · seed {}",
+        def.fit,
+        def.commit,
+        method_name(def.method),
+        count(def.labels, "label"),
+        one_line(&def.respect),
+        one_line(&def.fitted_on.view),
+        def.seed
+    )];
+    lines.extend(held_out(def).into_iter().map(|line| format!("  {line}")));
+    for (what, commit) in &def.events {
+        lines.push(format!("  {what} (commit {commit})"));
+    }
+    lines
+}

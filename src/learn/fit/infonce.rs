@@ -1,0 +1,245 @@
+//! Training by contrast, from the identity: batches of pairs, epoch after epoch.
+//!
+//! Owns [`Trainer`]: which pairs go into a batch, which cells of it are left out because they are known to be alike, and the
+//! falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
+
+use super::examples::{Examples, Relevance, row, share};
+use super::random::Random;
+use super::rank::Matrices;
+use super::step::{Adam, Workspace};
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Epochs over which the rate falls to nothing.
+pub(crate) const EPOCHS: usize = 40;
+/// Length of Adam's first steps where there are up to [`BATCH`] pairs; it grows with the root of their number, up to twice.
+const RATE: f64 = 1e-3;
+/// Divides cosines: safe over the sets it was measured on.
+const TAU: f32 = 0.1;
+/// Pairs of a batch while there are few: all of them, up to this.
+const BATCH: usize = 256;
+/// Pairs of a batch, at most. More contrasts in a step are worth a little where there are many labels.
+const LARGEST_BATCH: usize = 1_024;
+/// Steps of an epoch, at least.
+const STEPS: usize = 8;
+/// Rows of a batch that one task compares with all others.
+const MASK_ROWS: usize = 64;
+/// A component that holds more than this part of the pairs says little about what is alike: then only what was labelled
+/// counts as alike.
+const LARGEST_COMPONENT: f64 = 0.25;
+
+/// What makes two pairs of a batch no contrast to each other.
+#[derive(Debug, Clone)]
+enum Alike {
+    /// Components of questions and records that labels connect, by question.
+    Components(Vec<u32>),
+    /// The labels themselves.
+    Labels,
+}
+
+/// A map in training.
+#[derive(Debug, Clone)]
+pub(crate) struct Trainer<'a> {
+    examples: &'a Examples,
+    /// All questions less the mean of those trained on, unit rows.
+    queries: Vec<f32>,
+    /// Questions trained on.
+    trained: Vec<u32>,
+    /// Records of each class among those trained on, with their questions; only for classes.
+    members: HashMap<u32, Vec<u32>>,
+    pairs: Vec<(u32, u32)>,
+    alike: Alike,
+    /// The map so far.
+    pub(crate) matrices: Matrices,
+    adams: [Adam; 2],
+    random: Random,
+    workspace: Workspace,
+    steps: usize,
+    step: usize,
+}
+
+impl<'a> Trainer<'a> {
+    /// A map to be trained on the labels of `trained` (ascending); `components` are those of all questions. `None` where there
+    /// are fewer than two pairs that have a direction.
+    pub(crate) fn new(
+        examples: &'a Examples,
+        trained: &[u32],
+        components: &[u32],
+        seed: u64,
+        stream: u64,
+    ) -> Option<Self> {
+        let dimension = examples.dimension;
+        let queries = examples.centred_queries(&examples.query_mean(trained));
+        let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
+        if let Relevance::Classes { queries, .. } = &examples.relevance {
+            for &query in trained {
+                for class in queries.get(query as usize).into_iter().flatten() {
+                    members.entry(*class).or_default().push(query);
+                }
+            }
+        }
+        let mut trainer = Trainer {
+            examples,
+            queries,
+            trained: trained.to_vec(),
+            members,
+            pairs: Vec::new(),
+            alike: Alike::Labels,
+            matrices: Matrices::identity(dimension),
+            adams: [Adam::new(dimension * dimension), Adam::new(dimension * dimension)],
+            random: Random::new(seed, stream),
+            workspace: Workspace::new(0, dimension),
+            steps: STEPS,
+            step: 0,
+        };
+        trainer.draw_pairs();
+        if trainer.pairs.len() < 2 {
+            return None;
+        }
+        trainer.alike = trainer.what_is_alike(components);
+        let batch = trainer.pairs.len().min((trainer.pairs.len() / STEPS).clamp(BATCH, LARGEST_BATCH));
+        trainer.workspace = Workspace::new(batch, dimension);
+        trainer.steps = trainer.pairs.len().div_ceil(batch).max(STEPS);
+        Some(trainer)
+    }
+
+    /// All questions less the mean of those trained on.
+    pub(crate) fn queries(&self) -> &[f32] {
+        &self.queries
+    }
+
+    /// Pairs of a question and a record: all that were labelled, or for classes one partner for each question.
+    fn draw_pairs(&mut self) {
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.clear();
+        for &query in &self.trained {
+            match &self.examples.relevance {
+                Relevance::Listed(rows) => {
+                    let own = self.examples.own.get(query as usize).copied().flatten();
+                    let rows = rows.get(query as usize).into_iter().flatten();
+                    pairs.extend(rows.filter(|row| Some(**row) != own).map(|row| (query, *row)));
+                }
+                Relevance::Classes { queries, .. } => {
+                    let Some(classes) = queries.get(query as usize).filter(|classes| !classes.is_empty()) else {
+                        continue;
+                    };
+                    let class = classes.get(self.random.below(classes.len()));
+                    let members = class.and_then(|class| self.members.get(class)).map_or(&[][..], Vec::as_slice);
+                    if members.len() < 2 {
+                        continue;
+                    }
+                    // The one behind takes the place of the question itself.
+                    let at = self.random.below(members.len());
+                    let other = members.get(at).filter(|other| **other != query);
+                    let other = other.or_else(|| members.get((at + 1) % members.len()));
+                    let row = other.and_then(|other| self.examples.own.get(*other as usize).copied().flatten());
+                    pairs.extend(row.map(|row| (query, row)));
+                }
+            }
+        }
+        let directed = |x: &[f32]| x.iter().any(|x| *x != 0.0);
+        let dimension = self.examples.dimension;
+        pairs.retain(|(query, record)| {
+            directed(row(&self.queries, *query, dimension)) && directed(self.examples.record(*record))
+        });
+        self.pairs = pairs;
+    }
+
+    fn what_is_alike(&self, components: &[u32]) -> Alike {
+        if matches!(self.examples.relevance, Relevance::Classes { .. }) {
+            return Alike::Labels;
+        }
+        let mut sizes: HashMap<u32, usize> = HashMap::new();
+        for (query, _) in &self.pairs {
+            *sizes.entry(components.get(*query as usize).copied().unwrap_or(u32::MAX)).or_default() += 1;
+        }
+        let largest = sizes.values().copied().max().unwrap_or(0);
+        if largest as f64 > LARGEST_COMPONENT * self.pairs.len() as f64 {
+            return Alike::Labels;
+        }
+        Alike::Components(components.to_vec())
+    }
+
+    /// Whether the question of one pair and the record of another are known to be alike.
+    fn is_alike(&self, (query, record): (u32, u32), (other_query, other_record): (u32, u32)) -> bool {
+        if query == other_query || record == other_record {
+            return true;
+        }
+        match &self.alike {
+            Alike::Components(of) => of.get(query as usize) == of.get(other_query as usize),
+            Alike::Labels => {
+                let own = self.examples.own.get(query as usize).copied().flatten();
+                own == Some(other_record) || self.holds(query, other_query, other_record)
+            }
+        }
+    }
+
+    fn holds(&self, query: u32, other_query: u32, other_record: u32) -> bool {
+        match &self.examples.relevance {
+            Relevance::Listed(_) => self.examples.relevance.holds(query, other_record),
+            Relevance::Classes { queries, records } => {
+                let classes = queries.get(query as usize);
+                let of = |list: &[Vec<u32>], at: u32| {
+                    list.get(at as usize).zip(classes).is_some_and(|(other, own)| share(own, other))
+                };
+                of(records, other_record) || of(queries, other_query)
+            }
+        }
+    }
+
+    /// One pass over the pairs (or several, where they are few); answers with the mean loss of a step.
+    pub(crate) fn epoch(&mut self) -> f64 {
+        if !self.members.is_empty() {
+            self.draw_pairs();
+        }
+        let batch = self.workspace.batch();
+        let mut order: Vec<(u32, u32)> = Vec::with_capacity(self.steps * batch + self.pairs.len());
+        while order.len() < self.steps * batch && !self.pairs.is_empty() {
+            let mut pass = self.pairs.clone();
+            self.random.shuffle(&mut pass);
+            order.extend(pass);
+        }
+        let mut loss = 0.0;
+        for pairs in order.chunks_exact(batch.max(1)).take(self.steps) {
+            self.fill(pairs);
+            loss += self.workspace.run(&self.matrices.query, &self.matrices.record, TAU);
+            self.descend();
+        }
+        loss / self.steps as f64
+    }
+
+    fn fill(&mut self, pairs: &[(u32, u32)]) {
+        let dimension = self.examples.dimension;
+        let mut masked = std::mem::take(&mut self.workspace.masked);
+        masked.par_chunks_mut(pairs.len()).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(
+            |(i, (cells, pair))| {
+                for (j, (cell, other)) in cells.iter_mut().zip(pairs).enumerate() {
+                    *cell = i != j && self.is_alike(*pair, *other);
+                }
+            },
+        );
+        self.workspace.masked = masked;
+        let sides = (&mut self.workspace.query.input, &mut self.workspace.record.input);
+        let inputs = sides.0.chunks_mut(dimension).zip(sides.1.chunks_mut(dimension));
+        for ((query, record), pair) in inputs.zip(pairs) {
+            query.copy_from_slice(row(&self.queries, pair.0, dimension));
+            record.copy_from_slice(self.examples.record(pair.1));
+        }
+    }
+
+    fn descend(&mut self) {
+        let rate = RATE * (self.pairs.len() as f64 / BATCH as f64).sqrt().clamp(1.0, 2.0);
+        let rate = rate * (1.0 - self.step as f64 / (EPOCHS * self.steps) as f64).max(0.0);
+        self.step += 1;
+        let [first, second] = &mut self.adams;
+        let (query, record) = (&mut self.workspace.query.gradient, &self.workspace.record.gradient);
+        if self.examples.same {
+            query.iter_mut().zip(record).for_each(|(sum, other)| *sum += other);
+            first.step(&mut self.matrices.query, query, rate);
+            self.matrices.record.clone_from(&self.matrices.query);
+            return;
+        }
+        let Matrices { query: query_matrix, record: record_matrix } = &mut self.matrices;
+        rayon::join(|| first.step(query_matrix, query, rate), || second.step(record_matrix, record, rate));
+    }
+}

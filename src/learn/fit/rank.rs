@@ -1,0 +1,347 @@
+//! How well questions are answered: the figure of each question when records are ranked by a fitted cosine.
+//!
+//! Owns the ranking of many questions over a pool by blocked products. A question that has no direction, and one whose
+//! answers have none, count 0. Counts are whole numbers added up by blocks of the pool: the same figures for any number
+//! of threads. Records that score alike to within rounding are ranked by their row, as a search ranks them.
+
+use super::examples::{Examples, Relevance, row};
+use super::step::dot;
+use crate::linalg::dense;
+use rayon::prelude::*;
+
+/// Rows of the pool that one task looks at.
+const POOL_ROWS: usize = 512;
+/// Questions whose products with them are held at once.
+const QUERY_ROWS: usize = 512;
+/// Depth of all figures.
+const DEPTH: usize = 10;
+/// Cosines this close to each other are equal.
+const TIE: f32 = 1e-6;
+
+/// A fitted map: `d x d` for each side.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Matrices {
+    /// The question's side.
+    pub(crate) query: Vec<f32>,
+    /// The record's side; equal to the other in mode `same`.
+    pub(crate) record: Vec<f32>,
+}
+
+impl Matrices {
+    /// The identity on both sides.
+    pub(crate) fn identity(dimension: usize) -> Self {
+        let one: Vec<f32> =
+            (0..dimension * dimension).map(|at| f32::from(u8::from(at % (dimension + 1) == 0))).collect();
+        Matrices { query: one.clone(), record: one }
+    }
+
+    /// Whether all numbers are.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.query.iter().chain(&self.record).all(|x| x.is_finite())
+    }
+}
+
+/// The figures of `which` questions under `matrices` over `pool`: 1 / rank of the first relevant record among the first ten
+/// or 0; for classes the share of the first ten that are relevant. `pool` are the rows of the examples' pool that take part,
+/// ascending; `queries` are all questions, centred. Without matrices the rows are ranked by their plain cosine, and
+/// `queries` are unit rows as they are.
+pub(crate) fn figures(
+    examples: &Examples,
+    queries: &[f32],
+    which: &[u32],
+    pool: &[u32],
+    matrices: Option<&Matrices>,
+) -> Vec<f64> {
+    let dimension = examples.dimension;
+    let asked: Vec<f32> = which.iter().flat_map(|&query| row(queries, query, dimension).iter().copied()).collect();
+    let asked = processed(&asked, matrices.map(|matrices| &matrices.query[..]), dimension);
+    // Most closed forms leave the records as they are: then there is nothing to multiply them with.
+    let map = matrices.map(|matrices| &matrices.record[..]).filter(|map| !is_identity(map, dimension));
+    let answers = Answers { examples, plain: matrices.is_none(), map };
+    match &examples.relevance {
+        Relevance::Listed(relevant) => {
+            let best = best_answers(answers, &asked, which, relevant);
+            reciprocal_ranks(answers, &asked, which, pool, &best)
+        }
+        Relevance::Classes { .. } => precisions(answers, &asked, which, pool),
+    }
+}
+
+/// The record's side of a ranking.
+#[derive(Debug, Clone, Copy)]
+struct Answers<'a> {
+    examples: &'a Examples,
+    /// Whether the rows are ranked as they are, not centred.
+    plain: bool,
+    /// What they are multiplied with.
+    map: Option<&'a [f32]>,
+}
+
+impl Answers<'_> {
+    /// The records `rows` in one piece, processed.
+    fn processed(&self, rows: &[u32]) -> Vec<f32> {
+        let from = if self.plain { &self.examples.plain } else { &self.examples.records };
+        let dimension = self.examples.dimension;
+        let rows: Vec<f32> = rows.iter().flat_map(|&at| row(from, at, dimension).iter().copied()).collect();
+        processed(&rows, self.map, dimension)
+    }
+}
+
+fn is_identity(matrix: &[f32], dimension: usize) -> bool {
+    matrix.iter().enumerate().all(|(at, x)| *x == f32::from(u8::from(at % (dimension + 1) == 0)))
+}
+
+/// `rows` under a matrix, divided by their lengths; zeros stay.
+fn processed(rows: &[f32], matrix: Option<&[f32]>, dimension: usize) -> Vec<f32> {
+    let Some(matrix) = matrix else { return rows.to_vec() };
+    let mut out = vec![0.0; rows.len()];
+    dense::times_transposed(rows, matrix, &mut out, dimension);
+    out.par_chunks_mut(dimension).with_min_len(64).for_each(|row| {
+        let norm = dot(row, row).sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|x| *x /= norm);
+        }
+    });
+    out
+}
+
+fn has_direction(row: &[f32]) -> bool {
+    row.iter().any(|x| *x != 0.0)
+}
+
+/// Score and row of each question's best relevant record.
+fn best_answers(answers: Answers<'_>, asked: &[f32], which: &[u32], relevant: &[Vec<u32>]) -> Vec<Option<(f32, u32)>> {
+    let examples = answers.examples;
+    let dimension = examples.dimension;
+    let of = |query: u32| relevant.get(query as usize).map_or(&[][..], Vec::as_slice);
+    let mut rows: Vec<u32> = which.iter().flat_map(|&query| of(query).iter().copied()).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let answers = answers.processed(&rows);
+    let best = asked.par_chunks(dimension).zip(which).map(|(asked, &query)| {
+        if !has_direction(asked) {
+            return None;
+        }
+        let mut best: Option<(f32, u32)> = None;
+        let own = examples.own.get(query as usize).copied().flatten();
+        for &answer in of(query).iter().filter(|answer| Some(**answer) != own) {
+            let found = rows.binary_search(&answer).ok().map(|at| row(&answers, at as u32, dimension));
+            let Some(vector) = found.filter(|vector| has_direction(vector)) else { continue };
+            let score = dot(asked, vector);
+            if best.is_none_or(|(known, _)| score > known) {
+                best = Some((score, answer));
+            }
+        }
+        best
+    });
+    best.collect()
+}
+
+/// Calls `look` with (first question, first place in the pool, products) for every block; products have a row for each
+/// question of the block.
+fn blocks<T: Send>(
+    answers: Answers<'_>,
+    asked: &[f32],
+    pool: &[u32],
+    look: impl Fn(usize, usize, &[f32]) -> T + Sync,
+) -> Vec<Vec<T>> {
+    let dimension = answers.examples.dimension;
+    let chunks = pool.par_chunks(POOL_ROWS).enumerate();
+    let results = chunks.map(|(chunk, rows)| {
+        let rows = answers.processed(rows);
+        let count = rows.len() / dimension;
+        let mut products = Vec::new();
+        let queries = asked.chunks(QUERY_ROWS * dimension).enumerate();
+        let found = queries.map(|(block, asked)| {
+            products.resize(asked.len() / dimension * count, 0.0);
+            dense::times_transposed(asked, &rows, &mut products, dimension);
+            look(block * QUERY_ROWS, chunk * POOL_ROWS, &products)
+        });
+        found.collect()
+    });
+    results.collect()
+}
+
+fn reciprocal_ranks(
+    answers: Answers<'_>,
+    asked: &[f32],
+    which: &[u32],
+    pool: &[u32],
+    best: &[Option<(f32, u32)>],
+) -> Vec<f64> {
+    let examples = answers.examples;
+    let above = blocks(answers, asked, pool, |first, place, products| {
+        let rows = pool.get(place..).unwrap_or(&[]);
+        let queries = which.len().min(first + QUERY_ROWS) - first;
+        let width = products.len() / queries.max(1);
+        let counted = products.chunks(width.max(1)).enumerate().map(|(at, scores)| {
+            let (Some(&query), Some(Some((best, answer)))) = (which.get(first + at), best.get(first + at)) else {
+                return 0;
+            };
+            let own = examples.own.get(query as usize).copied().flatten();
+            let beats = |(score, row): &(&f32, &u32)| {
+                let is_above = **score > best + TIE || (**score >= best - TIE && *row < answer);
+                is_above && Some(**row) != own && !examples.relevance.holds(query, **row)
+            };
+            scores.iter().zip(rows).filter(beats).count()
+        });
+        counted.collect::<Vec<usize>>()
+    });
+    let mut ranks = vec![1_usize; which.len()];
+    for parts in above {
+        for (rank, count) in ranks.iter_mut().zip(parts.into_iter().flatten()) {
+            *rank += count;
+        }
+    }
+    let figure = |(rank, best): (usize, &Option<(f32, u32)>)| match best {
+        Some(_) if rank <= DEPTH => 1.0 / rank as f64,
+        _ => 0.0,
+    };
+    ranks.into_iter().zip(best).map(figure).collect()
+}
+
+/// Score and row.
+type Hit = (f32, u32);
+
+fn precisions(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) -> Vec<f64> {
+    let examples = answers.examples;
+    let better = |a: &Hit, b: &Hit| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let found = blocks(answers, asked, pool, |first, place, products| {
+        let rows = pool.get(place..).unwrap_or(&[]);
+        let queries = which.len().min(first + QUERY_ROWS) - first;
+        let width = products.len() / queries.max(1);
+        let best = products.chunks(width.max(1)).enumerate().map(|(at, scores)| {
+            let own = which.get(first + at).and_then(|&query| examples.own.get(query as usize).copied().flatten());
+            let mut hits: Vec<Hit> = Vec::with_capacity(2 * DEPTH);
+            let mut least = f32::NEG_INFINITY;
+            for (score, row) in scores.iter().zip(rows) {
+                if *score > least && Some(*row) != own {
+                    hits.push((*score, *row));
+                    if hits.len() == 2 * DEPTH {
+                        hits.sort_unstable_by(better);
+                        hits.truncate(DEPTH);
+                        least = hits.last().map_or(least, |last| last.0);
+                    }
+                }
+            }
+            hits
+        });
+        best.collect::<Vec<_>>()
+    });
+    let mut hits: Vec<Vec<Hit>> = vec![Vec::new(); which.len()];
+    for parts in found {
+        for (all, part) in hits.iter_mut().zip(parts.into_iter().flatten()) {
+            all.extend(part);
+            all.sort_unstable_by(better);
+            all.truncate(DEPTH);
+        }
+    }
+    let directed = asked.chunks(examples.dimension).map(has_direction);
+    let figure = |((hits, &query), directed): ((Vec<Hit>, &u32), bool)| {
+        if !directed {
+            return 0.0;
+        }
+        hits.iter().filter(|(_, row)| examples.relevance.holds(query, *row)).count() as f64 / DEPTH as f64
+    };
+    hits.into_iter().zip(which).zip(directed).map(figure).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::centred;
+    use super::super::random::Random;
+    use super::*;
+
+    fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
+        (0..count).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
+    }
+
+    fn examples(random: &mut Random, n: usize, r: usize, d: usize, classes: bool) -> Examples {
+        let records = centred(&uniform(random, r * d), &vec![0.0; d]);
+        let relevance = if classes {
+            let mut pick = |count: usize| (0..count).map(|_| vec![random.below(4) as u32]).collect();
+            Relevance::Classes { queries: pick(n), records: pick(r) }
+        } else {
+            let mut pick = || {
+                let mut rows: Vec<u32> = (0..1 + random.below(3)).map(|_| random.below(r) as u32).collect();
+                rows.sort_unstable();
+                rows.dedup();
+                rows
+            };
+            Relevance::Listed((0..n).map(|_| pick()).collect())
+        };
+        let own = (0..n).map(|_| (random.below(3) == 0).then(|| random.below(r) as u32)).collect();
+        let queries = uniform(random, n * d);
+        let plain = Vec::new();
+        Examples { dimension: d, queries, records, plain, relevance, own, record_mean: vec![0.0; d], same: false }
+    }
+
+    /// Every score in `f64`, sorted.
+    fn ranked(examples: &Examples, queries: &[f32], query: u32, matrices: &Matrices) -> Vec<u32> {
+        let d = examples.dimension;
+        let processed = |x: &[f32], m: &[f32]| {
+            let y: Vec<f64> =
+                m.chunks(d).map(|m| m.iter().zip(x).map(|(m, x)| f64::from(m * x)).sum::<f64>()).collect();
+            let norm = y.iter().map(|y| y * y).sum::<f64>().sqrt();
+            y.into_iter().map(|y| y / norm).collect::<Vec<f64>>()
+        };
+        let asked = processed(row(queries, query, d), &matrices.query);
+        let own = examples.own[query as usize];
+        let mut scored: Vec<(f64, u32)> = (0..examples.record_count() as u32)
+            .filter(|row| Some(*row) != own)
+            .map(|row| {
+                let record = processed(examples.record(row), &matrices.record);
+                (asked.iter().zip(&record).map(|(a, b)| a * b).sum(), row)
+            })
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.into_iter().map(|(_, row)| row).collect()
+    }
+
+    #[test]
+    fn figures_are_those_of_a_full_sort() {
+        for (n, r, d, classes) in [(7, 40, 5, false), (600, 1100, 8, false), (530, 700, 8, true)] {
+            let mut random = Random::new(n as u64, 0);
+            let examples = examples(&mut random, n, r, d, classes);
+            let matrices = Matrices { query: uniform(&mut random, d * d), record: uniform(&mut random, d * d) };
+            let queries = examples.centred_queries(&vec![0.0; d]);
+            let which: Vec<u32> = (0..n as u32).collect();
+            let pool: Vec<u32> = (0..r as u32).collect();
+            let found = figures(&examples, &queries, &which, &pool, Some(&matrices));
+            for query in (0..n as u32).step_by(13) {
+                let ranking = ranked(&examples, &queries, query, &matrices);
+                let first: Vec<bool> =
+                    ranking.iter().take(10).map(|row| examples.relevance.holds(query, *row)).collect();
+                let expected = if classes {
+                    first.iter().filter(|hit| **hit).count() as f64 / 10.0
+                } else {
+                    // A question that is its own only answer has none.
+                    first.iter().position(|hit| *hit).map_or(0.0, |at| 1.0 / (at + 1) as f64)
+                };
+                assert!((found[query as usize] - expected).abs() < 1e-12, "{n} {query}: {found:?} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_scores_are_ranked_by_row_and_nothing_ranks_without_direction() {
+        let records = vec![1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        let relevance = Relevance::Listed(vec![vec![2], vec![3], vec![0]]);
+        let queries = vec![1.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        let examples = Examples {
+            dimension: 2,
+            queries: queries.clone(),
+            records,
+            plain: Vec::new(),
+            relevance,
+            own: vec![Some(1), None, None],
+            record_mean: vec![0.0; 2],
+            same: false,
+        };
+        let pool = [0, 1, 2, 3];
+        let found = figures(&examples, &queries, &[0, 1, 2], &pool, Some(&Matrices::identity(2)));
+        // One equal record stands before row 2 (the other is the question itself); row 3 has no direction; the last
+        // question has none.
+        assert_eq!(found, [0.5, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,374 @@
+//! From labels to a map: how long to train, which method, and then once more on all of them.
+//!
+//! Owns [`fit`]. Some of the questions are held back, group by group; what ranks them best decides the method and its
+//! setting (epochs, or the pull of ridge), epoch 0 and the identity being among what is tried. Then the chosen method is
+//! run on all questions. It knows no gate: the questions it is given are all it sees.
+
+use super::examples::{Examples, Relevance};
+use super::infonce::{EPOCHS, Trainer};
+use super::lda::{Lda, SHRINKAGES};
+use super::random::Random;
+use super::rank::{Matrices, figures};
+use super::ridge::{PULLS, Ridge};
+use super::watch::Watch;
+use crate::error::Result;
+use crate::types::LearnMethod;
+use rayon::prelude::*;
+
+/// Epochs without a better validation figure after which training stops.
+const PATIENCE: usize = 5;
+/// Questions trained on from which training a little too long costs nothing (it was measured): there the last epoch counts
+/// that is at most [`LATER`] standard errors of the difference below the best, because one lucky early peak costs more. With
+/// fewer, every step too many costs: there the first counts that is at most [`EARLIER`] below.
+const ENOUGH: usize = 400;
+const LATER: f64 = 2.0;
+const EARLIER: f64 = 0.5;
+/// A closed form is preferred to training where it is more than this many standard errors better: training did better on
+/// every set it was measured on.
+const PREFERRED: f64 = 1.0;
+/// Records that validation ranks over, at most, beside the answers.
+const POOL: usize = 2_000;
+/// Questions held back for validation: a quarter, at most so many.
+const MOST_VALIDATION: usize = 600;
+/// Chance is drawn from streams: splits, the validation's pool, trainers.
+const SPLIT_STREAM: u64 = 1;
+const POOL_STREAM: u64 = 2;
+const TRAINER_STREAM: u64 = 16;
+
+/// What is to be fitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Order<'a> {
+    /// Questions to learn from, ascending.
+    pub(crate) trained: &'a [u32],
+    /// Group of every question: validation holds back whole groups.
+    pub(crate) groups: &'a [u32],
+    /// Component of every question: what labels connect is no contrast.
+    pub(crate) components: &'a [u32],
+    /// The method; `None`: whichever validates best.
+    pub(crate) method: Option<LearnMethod>,
+    /// Where chance comes from.
+    pub(crate) seed: u64,
+    /// Splits into training and validation whose figures are put together: more are steadier and slower.
+    pub(crate) splits: usize,
+}
+
+/// A map with what is known about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fitted {
+    /// The map.
+    pub(crate) matrices: Matrices,
+    /// How it was fitted.
+    pub(crate) method: LearnMethod,
+    /// Epochs, the pull, or the shrinkage (below 0: narrow).
+    pub(crate) setting: f64,
+    /// Questions it was fitted on in the end, whose mean belongs to it.
+    pub(crate) trained: Vec<u32>,
+    /// Validation figures: plain, and fitted.
+    pub(crate) validation: Option<(f64, f64)>,
+    /// The best validation figure of each method that was tried.
+    pub(crate) tried: Vec<(LearnMethod, f64)>,
+    /// Whether it was stopped before its time.
+    pub(crate) interrupted: bool,
+}
+
+/// One split: what is trained on, what validates, and what it is ranked over.
+struct Split<'a> {
+    trainer: Option<Trainer<'a>>,
+    trained: Vec<u32>,
+    held: Vec<u32>,
+    pool: Vec<u32>,
+    queries: Vec<f32>,
+}
+
+/// Fits a map.
+///
+/// # Errors
+/// None of its own; cancellation keeps the best so far.
+pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Result<Fitted> {
+    let mut splits = splits(examples, order);
+    let plain = plain_figure(examples, &splits);
+    let wants = |method| order.method.is_none_or(|wanted| wanted == method);
+    let mut choices = Vec::new();
+    if wants(LearnMethod::Ridge) && !examples.same && matches!(examples.relevance, Relevance::Listed(_)) {
+        choices.push(best_pull(examples, &splits));
+    }
+    if wants(LearnMethod::Lda) && examples.same {
+        choices.push(best_shrinkage(examples, &splits));
+    }
+    let mut so_far = None;
+    if wants(LearnMethod::InfoNce) {
+        let (choice, map) = best_epoch(examples, &mut splits, watch);
+        choices.push(choice);
+        so_far = map;
+    }
+    let tried = choices.iter().map(|choice| (choice.method, choice.figure())).collect();
+    // What comes last is what there is, or training; an earlier one must be clearly better.
+    let mut choices = choices.into_iter().rev();
+    let mut chosen = choices.next().unwrap_or_default();
+    for other in choices {
+        if !is_near(&other.figures, &chosen.figures, PREFERRED) {
+            chosen = other;
+        }
+    }
+    let Choice { method, setting, .. } = chosen;
+    let figure = chosen.figure();
+    let validated = !chosen.figures.is_empty();
+    let first = splits.first().map(|split| split.trained.clone()).unwrap_or_default();
+    drop(splits);
+    let whole = finish(examples, order, method, setting, watch);
+    let interrupted = watch.is_stopped();
+    let (matrices, trained) = match (whole, so_far) {
+        (Some(matrices), _) => (matrices, order.trained.to_vec()),
+        (None, Some(matrices)) if method == LearnMethod::InfoNce => (matrices, first),
+        _ => (Matrices::identity(examples.dimension), order.trained.to_vec()),
+    };
+    let validation = validated.then_some((plain, figure));
+    Ok(Fitted { matrices, method, setting, trained, validation, tried, interrupted })
+}
+
+/// The chosen method over all questions; `None` where it was stopped on the way or came to nothing.
+fn finish(examples: &Examples, order: Order<'_>, method: LearnMethod, setting: f64, watch: &Watch) -> Option<Matrices> {
+    let matrices = match method {
+        LearnMethod::Ridge => {
+            let queries = examples.centred_queries(&examples.query_mean(order.trained));
+            Ridge::new(examples, &queries, order.trained).solve(setting)?
+        }
+        LearnMethod::Lda => {
+            let queries = examples.centred_queries(&examples.query_mean(order.trained));
+            Lda::new(examples, &queries, order.trained)?.solve(setting.abs(), setting < 0.0)?
+        }
+        LearnMethod::InfoNce => {
+            if setting == 0.0 {
+                return Some(Matrices::identity(examples.dimension));
+            }
+            let mut trainer = Trainer::new(examples, order.trained, order.components, order.seed, TRAINER_STREAM - 1)?;
+            for epoch in 0..setting as usize {
+                if watch.is_stopped() {
+                    return None;
+                }
+                let loss = trainer.epoch();
+                watch.finishing(epoch + 1, setting as usize, loss);
+            }
+            trainer.matrices
+        }
+    };
+    matrices.is_finite().then_some(matrices)
+}
+
+/// A method with its best setting, and the figures of the held-back questions under it.
+#[derive(Debug, Clone)]
+struct Choice {
+    method: LearnMethod,
+    setting: f64,
+    figures: Vec<f64>,
+}
+
+impl Choice {
+    fn figure(&self) -> f64 {
+        average(&self.figures)
+    }
+}
+
+impl Default for Choice {
+    /// The identity.
+    fn default() -> Self {
+        Choice { method: LearnMethod::InfoNce, setting: 0.0, figures: Vec::new() }
+    }
+}
+
+/// Trains all splits side by side until no epoch has been better for a while. The first split's map at the best epoch comes
+/// with the choice.
+fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Choice, Option<Matrices>) {
+    let map = |splits: &[Split<'_>]| {
+        splits.first().and_then(|split| split.trainer.as_ref()).map(|trainer| trainer.matrices.clone())
+    };
+    let mut curve = vec![validate(examples, splits)];
+    let (mut best, mut kept) = (0, map(splits));
+    let figure = |curve: &[Vec<f64>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
+    for epoch in 1..=EPOCHS {
+        if watch.is_stopped() || epoch > best + PATIENCE || splits.iter().all(|split| split.trainer.is_none()) {
+            break;
+        }
+        let losses: Vec<f64> =
+            splits.par_iter_mut().filter_map(|split| split.trainer.as_mut()).map(Trainer::epoch).collect();
+        curve.push(validate(examples, splits));
+        watch.epoch(epoch, EPOCHS, average(&losses), figure(&curve, epoch));
+        if figure(&curve, epoch) > figure(&curve, best) {
+            (best, kept) = (epoch, map(splits));
+        }
+    }
+    let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
+    let epoch = settled(&curve, best, many);
+    let figures = curve.into_iter().nth(epoch).unwrap_or_default();
+    (Choice { method: LearnMethod::InfoNce, setting: epoch as f64, figures }, kept)
+}
+
+/// The epoch that counts near the best one; an identity that was best stays.
+fn settled(curve: &[Vec<f64>], best: usize, many: bool) -> usize {
+    let Some(peak) = curve.get(best).filter(|_| best > 0) else { return best };
+    let near = |epoch: &usize, slack: f64| curve.get(*epoch).is_some_and(|figures| is_near(peak, figures, slack));
+    let found = if many {
+        (best..curve.len()).rev().find(|epoch| near(epoch, LATER))
+    } else {
+        (1..best).find(|epoch| near(epoch, EARLIER))
+    };
+    found.unwrap_or(best)
+}
+
+/// The figures of all held-back questions, one split after the other.
+fn validate(examples: &Examples, splits: &[Split<'_>]) -> Vec<f64> {
+    let found = splits.par_iter().map(|split| {
+        let identity = Matrices::identity(examples.dimension);
+        let matrices = split.trainer.as_ref().map_or(&identity, |trainer| &trainer.matrices);
+        figures(examples, &split.queries, &split.held, &split.pool, Some(matrices))
+    });
+    found.collect::<Vec<_>>().concat()
+}
+
+/// Whether `figures` are at most `slack` standard errors of the difference below `peak`.
+fn is_near(peak: &[f64], figures: &[f64], slack: f64) -> bool {
+    let count = peak.len().max(1) as f64;
+    let differences = || peak.iter().zip(figures).map(|(a, b)| a - b);
+    let mean = differences().sum::<f64>() / count;
+    let variance = differences().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (count - 1.0).max(1.0);
+    mean <= slack * (variance / count).sqrt()
+}
+
+/// The best shrinkage; below 0 with the narrow form. Of equal figures the one nearest to a sphere counts.
+fn best_shrinkage(examples: &Examples, splits: &[Split<'_>]) -> Choice {
+    let sums: Vec<Option<Lda>> =
+        splits.par_iter().map(|split| Lda::new(examples, &split.queries, &split.trained)).collect();
+    let settings: Vec<f64> = SHRINKAGES.iter().rev().flat_map(|shrinkage| [*shrinkage, -shrinkage]).collect();
+    let solve = |split: usize, setting: f64| {
+        sums.get(split).and_then(Option::as_ref).and_then(|sums| sums.solve(setting.abs(), setting < 0.0))
+    };
+    best_setting(examples, splits, LearnMethod::Lda, &settings, solve)
+}
+
+/// The best pull. Of equal figures the one nearest to the identity counts.
+fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> Choice {
+    let sums: Vec<Ridge> =
+        splits.par_iter().map(|split| Ridge::new(examples, &split.queries, &split.trained)).collect();
+    let settings: Vec<f64> = PULLS.iter().rev().copied().collect();
+    let solve = |split: usize, pull: f64| sums.get(split).and_then(|sums| sums.solve(pull));
+    best_setting(examples, splits, LearnMethod::Ridge, &settings, solve)
+}
+
+/// The first of `settings` with the best figure; one that cannot be solved counts 0.
+fn best_setting(
+    examples: &Examples,
+    splits: &[Split<'_>],
+    method: LearnMethod,
+    settings: &[f64],
+    solve: impl Fn(usize, f64) -> Option<Matrices> + Sync,
+) -> Choice {
+    let tried = settings.par_iter().map(|&setting| {
+        let found = splits.iter().enumerate().map(|(idx, split)| match solve(idx, setting) {
+            Some(matrices) => figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
+            None => vec![0.0; split.held.len()],
+        });
+        Choice { method, setting, figures: found.collect::<Vec<_>>().concat() }
+    });
+    let tried: Vec<Choice> = tried.collect();
+    let mut tried = tried.into_iter();
+    let mut best = tried.next().unwrap_or_default();
+    for other in tried {
+        if other.figure() > best.figure() {
+            best = other;
+        }
+    }
+    best
+}
+
+fn average(figures: &[f64]) -> f64 {
+    figures.iter().sum::<f64>() / (figures.len() as f64).max(1.0)
+}
+
+fn plain_figure(examples: &Examples, splits: &[Split<'_>]) -> f64 {
+    let queries = super::examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
+    let found = splits.iter().map(|split| figures(examples, &queries, &split.held, &split.pool, None));
+    average(&found.collect::<Vec<_>>().concat())
+}
+
+/// Holds back questions, whole groups at a time: a quarter of them once, or each of several parts in turn.
+fn splits<'a>(examples: &'a Examples, order: Order<'_>) -> Vec<Split<'a>> {
+    let mut groups: Vec<u32> = order.trained.iter().map(|&query| group(order.groups, query)).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    Random::new(order.seed, SPLIT_STREAM).shuffle(&mut groups);
+    let mut by_group: std::collections::HashMap<u32, Vec<u32>> = std::collections::HashMap::new();
+    for &query in order.trained {
+        by_group.entry(group(order.groups, query)).or_default().push(query);
+    }
+    let parts = order.splits.max(4);
+    let most = if order.splits > 1 { order.trained.len() } else { MOST_VALIDATION };
+    let target = order.trained.len().div_ceil(parts).min(most);
+    let mut held: Vec<Vec<u32>> = vec![Vec::new()];
+    for group in groups {
+        let members = by_group.remove(&group).unwrap_or_default();
+        let full = held.last().is_some_and(|part| part.len() >= target);
+        if full && held.len() < order.splits {
+            held.push(Vec::new());
+        } else if full {
+            break;
+        }
+        // A group that would take most of the questions along is trained on.
+        if let Some(part) = held.last_mut().filter(|part| part.len() + members.len() <= 2 * target) {
+            part.extend(members);
+        }
+    }
+    held.into_iter().enumerate().map(|(idx, held)| split(examples, order, held, idx)).collect()
+}
+
+fn group(groups: &[u32], query: u32) -> u32 {
+    groups.get(query as usize).copied().unwrap_or(0)
+}
+
+fn split<'a>(examples: &'a Examples, order: Order<'_>, mut held: Vec<u32>, idx: usize) -> Split<'a> {
+    held.sort_unstable();
+    let trained: Vec<u32> = order.trained.iter().copied().filter(|query| held.binary_search(query).is_err()).collect();
+    let stream = TRAINER_STREAM + idx as u64;
+    let trainer = Trainer::new(examples, &trained, order.components, order.seed, stream);
+    let queries = match &trainer {
+        Some(trainer) => trainer.queries().to_vec(),
+        None => examples.centred_queries(&examples.query_mean(&trained)),
+    };
+    let pool = pool(examples, &held, order.seed);
+    Split { trainer, trained, held, pool, queries }
+}
+
+/// The answers of `held`, and others up to [`POOL`].
+fn pool(examples: &Examples, held: &[u32], seed: u64) -> Vec<u32> {
+    let mut rows: Vec<u32> = (0..examples.record_count() as u32).collect();
+    if rows.len() > POOL {
+        Random::new(seed, POOL_STREAM).shuffle(&mut rows);
+        rows.truncate(POOL);
+        if let Relevance::Listed(relevant) = &examples.relevance {
+            rows.extend(held.iter().flat_map(|&query| relevant.get(query as usize).into_iter().flatten()));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_that_counts_is_late_with_many_questions_and_early_with_few() {
+        // Two hundred questions; each epoch changes some of them to and fro, and the means rise to epoch 3.
+        let curve: Vec<Vec<f64>> = [0.20, 0.38, 0.395, 0.40, 0.39, 0.25]
+            .iter()
+            .enumerate()
+            .map(|(epoch, mean)| {
+                (0..200).map(|query| mean + if (query + epoch) % 2 == 0 { 0.1 } else { -0.1 }).collect()
+            })
+            .collect();
+        assert_eq!(settled(&curve, 3, true), 4, "later, but not as late as where it falls");
+        assert_eq!(settled(&curve, 3, false), 2, "earlier, but not as early as where it has not risen");
+        assert_eq!((settled(&curve, 0, true), settled(&curve, 0, false)), (0, 0));
+        assert!(is_near(&curve[3], &curve[3], 0.0) && !is_near(&curve[3], &curve[0], 2.0));
+    }
+}

@@ -1,0 +1,437 @@
+//! Learning a lens: from a respect's labels to a stored lens that was tested, or a candidate that was not believed.
+//!
+//! Owns [`Learner`] and the order of things: gather, fit, gate, store. The fit and the gate see the same labels but never the
+//! same questions at the same time (`gate`). What is stored is an ordinary lens made of ordinary parts: a sample with the
+//! questions' vectors, a projection that remembers what it was fitted on, and a lens that pins its statistics.
+
+use super::fit::examples::sample;
+use super::fit::watch::Watch;
+use super::fit::{Fitted, LearnProgress, Order, figures, fit};
+use super::gate::{ACCEPTED_Z, Gate, Lifts, gate};
+use super::gather::{Gathered, gather};
+use super::words::{advice, method_name};
+use crate::error::{Error, Result};
+use crate::exec::pin_chain;
+use crate::lens::{Chain, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
+use crate::store::{CollectionSnapshot, Labels, LearnedLens, Snapshot, Store, ViewSnapshot, candidate_of, sample_of};
+use crate::types::control::Control;
+use crate::types::{
+    Accept, CommitNumber, FittedOn, LearnMethod, LearnMode, LearnedDef, LensDef, Metric, ProjectionDef, ProjectionRef,
+    SampleDef, SampleVectors, Step, ViewKind,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Fewer labels than this are not held out: the closed form is fitted and marked as untested.
+pub(crate) const LEAST_LABELS: u64 = 50;
+/// Up to so many questions several splits validate instead of one, which is steadier and affordable.
+const FEW_QUESTIONS: usize = 400;
+const FEW_SPLITS: usize = 5;
+/// Part of the time limit that fitting may take; the rest is the gate's.
+const FIT_SHARE: f64 = 0.4;
+
+/// Learns a lens from the labels of a respect.
+///
+/// ```no_run
+/// use simile::Store;
+/// use simile::learn::Learner;
+/// let store = Store::open("notes.simile")?;
+/// let report = Learner::new(&store, "answering").in_collection("notes").respect("answers the question").run()?;
+/// println!("{} {}", report.name, if report.fit.accepted { "is used by name" } else { "is a candidate" });
+/// # Ok::<(), simile::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing is learned before `run`"]
+pub struct Learner {
+    store: Store,
+    lens: String,
+    collection: String,
+    view: String,
+    respect: String,
+    mode: Option<LearnMode>,
+    method: Option<LearnMethod>,
+    accept: Accept,
+    seed: u64,
+    time: Option<Duration>,
+    gated: bool,
+    control: Control,
+    listener: Option<Arc<dyn Fn(LearnProgress) + Send + Sync>>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LearnReport {
+    /// The name it was stored under: the lens's own, or its candidate's.
+    pub name: String,
+    /// The fit as it stands in the history.
+    pub fit: LearnedDef,
+    /// Epochs of training, or the pull of ridge towards the identity.
+    pub setting: f64,
+    /// Every method that was tried, with its validation figure.
+    pub tried: Vec<(LearnMethod, f64)>,
+    /// How often each method was chosen in the folds of the gate.
+    pub chosen: Vec<(LearnMethod, usize)>,
+    /// Labelled questions that took part.
+    pub questions: u64,
+    /// Those of them that plain cosine answers right in the first place.
+    pub found_first: u64,
+    /// Labels that could not take part: no vector in this view.
+    pub left_out: u64,
+    /// Whether it was stopped before its time.
+    pub interrupted: bool,
+    /// What would help, where it was not accepted.
+    pub advice: Vec<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
+impl Learner {
+    /// Will learn `lens` from the respect of that name, over view `raw`, gated by new records.
+    pub fn new(store: &Store, lens: impl Into<String>) -> Learner {
+        let lens = lens.into();
+        Learner {
+            store: store.clone(),
+            respect: lens.clone(),
+            lens,
+            collection: String::new(),
+            view: "raw".to_string(),
+            mode: None,
+            method: None,
+            accept: Accept::NewRecords,
+            seed: 0,
+            time: None,
+            gated: true,
+            control: Control::default(),
+            listener: None,
+        }
+    }
+
+    /// The collection whose labels it learns from.
+    pub fn in_collection(mut self, collection: impl Into<String>) -> Self {
+        self.collection = collection.into();
+        self
+    }
+
+    /// The view whose vectors it learns over.
+    pub fn view(mut self, view: impl Into<String>) -> Self {
+        self.view = view.into();
+        self
+    }
+
+    /// The respect whose labels it learns from, where it is not named like the lens.
+    pub fn respect(mut self, respect: impl Into<String>) -> Self {
+        self.respect = respect.into();
+        self
+    }
+
+    /// A matrix for each side, or one for both; without this, one for both where the questions are records.
+    pub fn mode(mut self, mode: LearnMode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// The method; without this, whichever validates best.
+    pub fn method(mut self, method: LearnMethod) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// Which lift must be there for the lens to be accepted.
+    pub fn accept(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
+    }
+
+    /// Where chance comes from; the same seed gives the same bits.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How long it may take: training stops early, and a gate that is not done accepts nothing.
+    pub fn time(mut self, time: Duration) -> Self {
+        self.time = Some(time);
+        self
+    }
+
+    /// Whether held-out labels are asked; without, what is learned stays a candidate.
+    pub fn gated(mut self, gated: bool) -> Self {
+        self.gated = gated;
+        self
+    }
+
+    /// Lets `control` stop it: what is there by then is kept as a candidate.
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Hears how it is getting on, possibly from several threads.
+    pub fn on_progress(mut self, listener: impl Fn(LearnProgress) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Learns, tests and stores.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for a collection, view or respect that is not there,
+    /// [`Invalid`](crate::ErrorKind::Invalid) for labels that nothing can be learned from, for a method that does not fit them,
+    /// and for vectors that are not finite; what a commit answers.
+    pub fn run(&self) -> Result<LearnReport> {
+        let begun = Instant::now();
+        let snapshot = self.store.snapshot()?;
+        let collection = snapshot.collection(&self.collection)?;
+        let view = self.view_of(&collection)?;
+        let labels = snapshot.labels(&self.collection, &self.respect)?;
+        let mode = self.mode.unwrap_or_else(|| default_mode(&labels));
+        self.fits_labels(mode, &labels)?;
+        let (gathered, fitted, lifts, plain) =
+            snapshot.install(|| self.learn(&collection, view, &labels, mode, begun))?;
+        let mut report = self.report(&collection, view, mode, &gathered, &fitted, lifts);
+        // Of classes the figure is a share, and nothing is found first.
+        if labels.respect.field.is_none() {
+            report.found_first = plain.iter().filter(|figure| **figure == 1.0).count() as u64;
+        }
+        report.advice = advice(&report);
+        let learned = self.parts(&snapshot, &collection, view, &gathered, &fitted, report.fit.clone())?;
+        let mut batch = self.store.begin()?;
+        report.fit = batch.put_learned(learned)?;
+        batch.commit()?;
+        report.seconds = begun.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    fn view_of<'a>(&self, collection: &'a CollectionSnapshot) -> Result<&'a ViewSnapshot> {
+        let name = &collection.def().name;
+        let Some(view) = collection.view(&self.view) else {
+            let views: Vec<&str> = collection.views().iter().map(|view| view.def().name.as_str()).collect();
+            let message = format!("{name} has no view {:?} (views: {})", self.view, views.join(", "));
+            return Err(Error::not_found(message));
+        };
+        if view.def().dimension.is_none() {
+            return Err(Error::invalid(format!("view {} of {name} has no vectors yet", self.view)));
+        }
+        Ok(view)
+    }
+
+    /// Refuses a mode or method that the labels do not go with.
+    fn fits_labels(&self, mode: LearnMode, labels: &Labels) -> Result<()> {
+        let classes = labels.respect.field.is_some();
+        if classes && mode == LearnMode::Pair {
+            let message = "classes of a field make records alike: they are learned with mode same, not pair";
+            return Err(Error::invalid(message).with_field("mode"));
+        }
+        if classes && self.accept == Accept::KnownRecords {
+            let message = "among classes of a field every question is a record: only new-records can be asked for";
+            return Err(Error::invalid(message).with_field("accept"));
+        }
+        match self.method {
+            Some(LearnMethod::Ridge) if mode == LearnMode::Same => {
+                let message = "ridge takes questions to records: it goes with mode pair; with same use infonce";
+                Err(Error::invalid(message).with_field("method"))
+            }
+            Some(LearnMethod::Lda) if mode == LearnMode::Pair => {
+                let message = "lda needs classes: it goes with mode same";
+                Err(Error::invalid(message).with_field("method"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn learn(
+        &self,
+        collection: &CollectionSnapshot,
+        view: &ViewSnapshot,
+        labels: &Labels,
+        mode: LearnMode,
+        begun: Instant,
+    ) -> Result<(Gathered, Fitted, Lifts, Vec<f64>)> {
+        let gathered = gather(collection, view, labels, mode == LearnMode::Same, self.seed)?;
+        let all: Vec<u32> = (0..gathered.ids.len() as u32).collect();
+        let few = gathered.labels < LEAST_LABELS;
+        let method = match self.method {
+            None if few && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
+            method => method,
+        };
+        let order = Order {
+            trained: &all,
+            groups: if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups },
+            components: &gathered.components,
+            method,
+            seed: self.seed,
+            splits: if all.len() < FEW_QUESTIONS { FEW_SPLITS } else { 1 },
+        };
+        let until = |share: f64| self.time.map(|time| begun + time.mul_f64(share));
+        let watch = |share| Watch::new(self.control.clone(), until(share)).heard_by(self.listener.clone());
+        let fitted = fit(&gathered.examples, order, &watch(FIT_SHARE))?;
+        let mut lifts = Lifts::default();
+        let plain = if self.gated { plain_figures(&gathered) } else { Vec::new() };
+        if self.gated && !few && self.control.checkpoint().is_ok() {
+            let asked = Gate {
+                queries: &all,
+                groups: &gathered.groups,
+                alike: &gathered.alike,
+                components: &gathered.components,
+                method,
+                seed: self.seed,
+                plain: &plain,
+            };
+            lifts = gate(&gathered.examples, asked, &watch(1.0))?;
+        }
+        Ok((gathered, fitted, lifts, plain))
+    }
+
+    fn report(
+        &self,
+        collection: &CollectionSnapshot,
+        view: &ViewSnapshot,
+        mode: LearnMode,
+        gathered: &Gathered,
+        fitted: &Fitted,
+        lifts: Lifts,
+    ) -> LearnReport {
+        let asked = match self.accept {
+            Accept::NewRecords => lifts.new_records,
+            Accept::KnownRecords => lifts.known_records,
+        };
+        let accepted = asked.is_some_and(|lift| lift.z > ACCEPTED_Z);
+        let template = if let ViewKind::Template(template) = &view.def().kind { Some(template.clone()) } else { None };
+        let (method, labels) = (method_name(fitted.method), gathered.labels);
+        let fitted_on = FittedOn {
+            collection: self.collection.clone(),
+            view: self.view.clone(),
+            embedder: view.def().embedder.clone(),
+            template,
+            how: format!("{method} on {labels} labels of {:?}, seed {}", self.respect, self.seed),
+        };
+        let mut groups = gathered.groups.clone();
+        groups.sort_unstable();
+        groups.dedup();
+        let fit = LearnedDef {
+            lens: self.lens.clone(),
+            fit: 0,
+            collection: collection.def().id,
+            fitted_on,
+            respect: self.respect.clone(),
+            mode,
+            method: fitted.method,
+            seed: self.seed,
+            labels,
+            queries: gathered.ids.len() as u64,
+            records: gathered.records,
+            groups: groups.len() as u64,
+            label_hash: gathered.label_hash,
+            accept: self.accept,
+            known_records: lifts.known_records,
+            new_records: lifts.new_records,
+            validation: fitted.validation,
+            accepted,
+            events: Vec::new(),
+            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
+            commit: CommitNumber(0),
+        };
+        LearnReport {
+            name: if accepted { self.lens.clone() } else { candidate_of(&self.lens) },
+            fit,
+            setting: fitted.setting,
+            tried: fitted.tried.clone(),
+            chosen: lifts.chosen,
+            questions: gathered.ids.len() as u64,
+            found_first: 0,
+            left_out: gathered.left_out,
+            interrupted: fitted.interrupted && self.control.checkpoint().is_err() || lifts.interrupted,
+            advice: Vec::new(),
+            notes: gathered.notes.clone(),
+            seconds: 0.0,
+        }
+    }
+
+    /// The lens with its parts, under the name it will have, and what it pins.
+    fn parts(
+        &self,
+        snapshot: &Snapshot,
+        collection: &CollectionSnapshot,
+        view: &ViewSnapshot,
+        gathered: &Gathered,
+        fitted: &Fitted,
+        def: LearnedDef,
+    ) -> Result<LearnedLens> {
+        let (name, dimension) = (self.lens.clone(), view.dimension());
+        let same = def.mode == LearnMode::Same;
+        let sample = (!same).then(|| self.sample(collection, gathered, fitted));
+        let first = match &sample {
+            Some(sample) => Step::CenterSides(sample.name.clone()),
+            None => Step::CenterCorpus,
+        };
+        let side = dimension as u32;
+        let projection = ProjectionDef {
+            name: name.clone(),
+            rows: side,
+            columns: side,
+            query: fitted.matrices.query.clone(),
+            record: (!same).then(|| fitted.matrices.record.clone()),
+            origin: def.fitted_on.how.clone(),
+            fitted_on: Some(def.fitted_on.clone()),
+        };
+        let centering = match &sample {
+            Some(sample) => {
+                let rows = sample.vectors.as_ref().map_or(Vec::new(), |vectors| vectors.data.clone());
+                ResolvedStep::CenterSides(SampleRows { name: sample.name.clone(), dimension, rows: rows.into() })
+            }
+            None => ResolvedStep::CenterCorpus,
+        };
+        let steps = vec![centering, ResolvedStep::Project(Projection::from_def(&projection)?)];
+        let chain = Chain::new(steps, VectorMetric::try_from(Metric::Cosine)?, dimension)?;
+        let pinned = pin_chain(snapshot, collection.def(), view, &chain)?;
+        let steps = vec![first, Step::Project(ProjectionRef::One(name))];
+        let lens = LensDef { view: self.view.clone(), steps, metric: Metric::Cosine, csls: None };
+        Ok(LearnedLens { sample, projection, lens, pinned, def })
+    }
+
+    /// The questions whose mean the lens subtracts.
+    fn sample(&self, collection: &CollectionSnapshot, gathered: &Gathered, fitted: &Fitted) -> SampleDef {
+        let kept = sample(&fitted.trained);
+        let of = |from: &[String]| kept.iter().filter_map(|&at| from.get(at as usize).cloned()).collect();
+        let data = kept.iter().flat_map(|&at| gathered.examples.query(at).iter().copied()).collect();
+        let dimension = gathered.examples.dimension as u32;
+        SampleDef {
+            ids: of(&gathered.ids),
+            texts: of(&gathered.texts),
+            vectors: Some(SampleVectors { view: self.view.clone(), dimension, data }),
+            ..SampleDef::new(sample_of(&self.lens), collection.def().id)
+        }
+    }
+}
+
+/// The figure of plain cosine for every question, over the whole pool.
+fn plain_figures(gathered: &Gathered) -> Vec<f64> {
+    let examples = &gathered.examples;
+    let queries = super::fit::examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
+    let all: Vec<u32> = (0..examples.query_count() as u32).collect();
+    let pool: Vec<u32> = (0..examples.record_count() as u32).collect();
+    figures(examples, &queries, &all, &pool, None)
+}
+
+/// One matrix for both sides where the questions are records.
+fn default_mode(labels: &Labels) -> LearnMode {
+    let are_records = !labels.queries.is_empty() && labels.queries.iter().all(|query| query.row.is_some());
+    if labels.respect.field.is_some() || are_records { LearnMode::Same } else { LearnMode::Pair }
+}
+
+impl fmt::Debug for Learner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learner")
+            .field("lens", &self.lens)
+            .field("collection", &self.collection)
+            .field("view", &self.view)
+            .field("respect", &self.respect)
+            .field("method", &self.method)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}

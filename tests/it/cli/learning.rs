@@ -1,0 +1,263 @@
+//! `learn`, `promote`, `demote`, `history`: a lens from labels, and what it says when they carry nothing.
+
+use super::{Place, npy};
+use serde_json::Value as Json;
+use std::fmt::Write;
+
+const RECORDS: usize = 150;
+const DIMENSION: usize = 12;
+
+/// Numbers between -1 and 1, the same each time.
+fn noise(seed: u64) -> impl FnMut() -> f32 {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}
+
+/// A store of records, and a question for each that is its record under a fixed map, with noise.
+fn place() -> Place {
+    let place = Place::with_store();
+    let mut next = noise(1);
+    let records: Vec<Vec<f32>> = (0..RECORDS).map(|_| (0..DIMENSION).map(|_| next()).collect()).collect();
+    let map: Vec<Vec<f32>> =
+        (0..DIMENSION).map(|i| (0..DIMENSION).map(|j| f32::from(u8::from(i == j)) + 0.6 * next()).collect()).collect();
+    let questions: Vec<Vec<f32>> = records
+        .iter()
+        .map(|x| {
+            let turned = map.iter().map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum::<f32>());
+            turned.map(|y| y + 0.25 * next()).collect()
+        })
+        .collect();
+    let rows = |rows: &[Vec<f32>]| npy(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let (mut corpus, mut queries) = (String::new(), String::new());
+    for at in 0..RECORDS {
+        let kind = ["tea", "ink", "rye"][at % 3];
+        writeln!(corpus, r#"{{"id": "r{at}", "text": "record {at}", "kind": "{kind}"}}"#).unwrap();
+        writeln!(queries, r#"{{"_id": "q{at}", "text": "question {at}"}}"#).unwrap();
+    }
+    place.write("corpus.jsonl", corpus);
+    place.write("corpus.npy", rows(&records));
+    place.write("queries.jsonl", queries);
+    place.write("queries.npy", rows(&questions));
+    place.write("train.tsv", qrels(&|at| at));
+    let mut order: Vec<usize> = (0..RECORDS).collect();
+    order.sort_by_cached_key(|_| (next() * 1e6) as i64);
+    place.write("shuffled.tsv", qrels(&|at| order[at]));
+    place.run(["import", "s", "things", "corpus.jsonl", "--vectors", "corpus.npy"]).exits(0);
+    place
+}
+
+fn qrels(answer: &dyn Fn(usize) -> usize) -> String {
+    let lines = (0..RECORDS).map(|at| format!("q{at}\tr{}\t1\n", answer(at)));
+    format!("query-id\tcorpus-id\tscore\n{}", lines.collect::<String>())
+}
+
+const LABELS: [&str; 5] = ["--queries", "queries.jsonl", "--query-vectors", "queries.npy", "--qrels"];
+
+fn learn(place: &Place, lens: &str, qrels: &str, more: &[&str]) -> Json {
+    let mut arguments = vec!["--json", "learn", "s", lens, "--in", "things"];
+    arguments.extend(LABELS);
+    arguments.push(qrels);
+    arguments.extend(more);
+    place.run(arguments).exits(0).json()
+}
+
+fn notes(place: &Place, lens: &str) -> String {
+    let answer = place.run(["--json", "query", "s", &format!("find #r1 in things | using {lens}")]).exits(0).json();
+    assert_eq!(answer["results"].as_array().unwrap().len(), 10);
+    answer["notes"].to_string()
+}
+
+#[test]
+fn a_lens_is_learned_confirmed_used_demoted_and_promoted_again() {
+    let place = place();
+    let report = learn(&place, "asks", "train.tsv", &[]);
+    assert_eq!((&report["lens"], &report["promoted"]), (&"asks".into(), &true.into()), "{report}");
+    assert_eq!((&report["labels"], &report["queries"]), (&150.into(), &150.into()));
+    let lift = &report["lift"]["new_records"];
+    assert!(lift["z"].as_f64().unwrap() > 1.64 && lift["low"].as_f64() < lift["mean"].as_f64(), "{report}");
+    assert!(report["lift"]["known_records"].is_null(), "each record has one question: {report}");
+    assert!(report["validation"]["learned"].as_f64() > report["validation"]["plain"].as_f64());
+    assert_eq!(notes(&place, "asks"), "[]");
+    // The labels are kept under the lens's name, and the same seed gives the same figures from there.
+    let again = place.run(["--json", "learn", "s", "asks", "--in", "things"]).exits(0).json();
+    assert_eq!((&again["lift"], &again["validation"]), (&report["lift"], &report["validation"]));
+    assert_eq!(again["fit"], 2);
+    let shown = place.run(["--json", "query", "s", "show lenses"]).exits(0).stdout;
+    assert!(shown.contains("center sides from asks.queries | project asks | score cosine"), "{shown}");
+
+    place.run(["demote", "s", "asks"]).exits(0);
+    assert!(notes(&place, "asks@candidate").contains("is a candidate"));
+    assert!(place.run(["query", "s", "find #r1 in things | using asks"]).exits(2).stderr.contains("asks@candidate"));
+    assert!(place.run(["demote", "s", "asks"]).exits(2).stderr.contains("was demoted"));
+    place.run(["promote", "s", "asks"]).exits(0);
+    assert_eq!(notes(&place, "asks"), "[]");
+    assert!(place.run(["promote", "s", "asks"]).exits(2).stderr.contains("there is no lens asks@candidate"));
+    let history = place.run(["--json", "history", "s", "asks"]).exits(0).json();
+    let events: Vec<String> = history["fits"][1]["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["what"].as_str().unwrap().to_string())
+        .collect();
+    assert_eq!(events, ["accepted", "demoted", "promoted"]);
+    assert_eq!(history["fits"][0]["label_hash"], history["fits"][1]["label_hash"]);
+    place.run(["check", "s"]).exits(0);
+}
+
+#[test]
+fn labels_that_say_nothing_leave_a_candidate_and_say_what_would_help() {
+    let place = place();
+    let report = learn(&place, "asks", "shuffled.tsv", &[]);
+    assert_eq!((&report["lens"], &report["promoted"]), (&"asks@candidate".into(), &false.into()), "{report}");
+    assert!(!report["advice"].as_array().unwrap().is_empty());
+    assert!(notes(&place, "asks@candidate").contains("is a candidate"));
+    let promoted = place.run(["promote", "s", "asks"]).exits(0);
+    assert!(promoted.stderr.contains("did not accept"), "{}", promoted.stderr);
+    // A fit that is accepted takes its place, and the candidate of a later one stands beside it.
+    let better = learn(&place, "asks", "train.tsv", &["--respect", "right"]);
+    assert_eq!(better["promoted"], true);
+    let worse = learn(&place, "asks", "shuffled.tsv", &["--respect", "wrong"]);
+    assert_eq!(worse["lens"], "asks@candidate");
+    assert_eq!(notes(&place, "asks"), "[]");
+    place.run(["promote", "s", "asks"]).exits(0);
+    let history = place.run(["history", "s", "asks"]).exits(0).stdout;
+    assert!(history.contains("fit 3") && history.contains("promoted"), "{history}");
+    place.run(["promote", "s", "asks"]).exits(0);
+    assert!(place.run(["demote", "s", "asks"]).exits(2).stderr.contains("there is a candidate"));
+    place.run(["check", "s"]).exits(0);
+}
+
+#[test]
+fn labels_that_cannot_teach_are_refused_with_the_reason() {
+    let place = place();
+    let refused = |qrels: &str, more: &[&str]| {
+        place.write("bad.tsv", format!("query-id\tcorpus-id\tscore\n{qrels}"));
+        let mut arguments = vec!["learn", "s", "bad", "--in", "things"];
+        arguments.extend(LABELS);
+        arguments.push("bad.tsv");
+        arguments.extend(more);
+        place.run(arguments).exits(2).stderr
+    };
+    assert!(refused("q1\tr1\t1\n", &["--respect", "a"]).contains("one question or one record"));
+    assert!(refused("q1\tr1\t0\nq2\tr2\t0\n", &["--respect", "b"]).contains("not relevant"));
+    assert!(refused("q1\tnowhere\t1\n", &["--respect", "c"]).contains("nowhere"));
+    assert!(refused("q999\tr1\t1\n", &["--respect", "d"]).contains("q999"));
+    assert!(refused("q1\tr1\t1\n", &["--view", "nothing"]).contains("nothing"));
+    place.run(["query", "s", "let mine = score dot"]).exits(0);
+    let mut arguments = vec!["learn", "s", "mine", "--in", "things"];
+    arguments.extend(LABELS);
+    arguments.push("train.tsv");
+    assert!(place.run(arguments).exits(2).stderr.contains("was not learned"));
+    let nobody = place.run(["learn", "s", "asks", "--in", "things"]).exits(2).stderr;
+    assert!(nobody.contains("asks"), "{nobody}");
+    assert!(place.run(["history", "s", "asks"]).exits(2).stderr.contains("none was learned yet"));
+}
+
+#[test]
+fn the_order_of_labels_and_the_number_of_threads_change_nothing() {
+    let place = place();
+    let report = learn(&place, "asks", "train.tsv", &["--seed", "7"]);
+    let lines = qrels(&|at| at);
+    let (header, rest) = lines.split_once('\n').unwrap();
+    let backwards: Vec<&str> = rest.lines().rev().collect();
+    place.write("backwards.tsv", format!("{header}\n{}\n", backwards.join("\n")));
+    let mut arguments = vec!["--json", "learn", "s", "asks", "--in", "things", "--respect", "backwards", "--seed", "7"];
+    arguments.extend(LABELS);
+    arguments.push("backwards.tsv");
+    let mut command = place.command(arguments);
+    let ran = super::Ran::from(command.env("RAYON_NUM_THREADS", "1").output().unwrap()).exits(0);
+    let again = ran.json();
+    for what in ["lift", "validation", "setting", "method", "tried", "groups"] {
+        assert_eq!(report[what], again[what], "{what}");
+    }
+    let history = place.run(["--json", "history", "s", "asks"]).exits(0).json();
+    assert_eq!(history["fits"][0]["label_hash"], history["fits"][1]["label_hash"]);
+    let other = learn(&place, "asks", "train.tsv", &["--seed", "8"]);
+    assert_ne!(other["lift"], report["lift"]);
+}
+
+#[test]
+fn classes_of_a_field_are_learned_as_one_matrix() {
+    let place = Place::with_store();
+    let mut next = noise(5);
+    let (mut corpus, mut rows) = (String::new(), Vec::new());
+    // The class shows in two weak directions among strong ones that say nothing.
+    for at in 0..180 {
+        let kind = ["tea", "ink", "rye"][at % 3];
+        writeln!(corpus, r#"{{"id": "r{at}", "text": "record {at}", "kind": "{kind}"}}"#).unwrap();
+        let mut row: Vec<f32> = (0..DIMENSION).map(|_| next()).collect();
+        row[0] = 0.3 * next() + [0.5, -0.5, 0.0][at % 3];
+        row[1] = 0.3 * next() + [0.0, 0.5, -0.5][at % 3];
+        rows.push(row);
+    }
+    place.write("corpus.jsonl", corpus);
+    place.write("corpus.npy", npy(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    place.run(["import", "s", "things", "corpus.jsonl", "--vectors", "corpus.npy"]).exits(0);
+    for method in ["infonce", "lda", "auto"] {
+        let arguments = ["--json", "learn", "s", method, "--in", "things", "--same-field", "kind", "--method", method];
+        let report = place.run(arguments).exits(0).json();
+        assert_eq!((&report["promoted"], &report["mode"]), (&true.into(), &"same".into()), "{report}");
+        assert!(report["lift"]["new_records"]["mean"].as_f64().unwrap() > 0.1, "{report}");
+        assert_eq!(notes(&place, method), "[]");
+    }
+    let ridge = ["learn", "s", "x", "--in", "things", "--same-field", "kind", "--method", "ridge"];
+    assert!(place.run(ridge).exits(2).stderr.contains("goes with mode pair"));
+}
+
+#[test]
+fn few_labels_make_an_untested_candidate() {
+    let place = place();
+    let few: String = (0..20).map(|at| format!("q{at}\tr{at}\t1\n")).collect();
+    place.write("few.tsv", format!("query-id\tcorpus-id\tscore\n{few}"));
+    let report = learn(&place, "asks", "few.tsv", &[]);
+    assert_eq!((&report["promoted"], &report["method"]), (&false.into(), &"ridge".into()), "{report}");
+    assert!(report["lift"]["new_records"].is_null());
+    assert!(report["advice"][0].as_str().unwrap().contains("too few"), "{report}");
+}
+
+#[test]
+fn a_learned_matrix_is_refused_over_other_vectors() {
+    let place = place();
+    learn(&place, "asks", "train.tsv", &[]);
+    place.run(["view", "s", "things", "other", "--vectors-only"]).exits(0);
+    let fill =
+        ["import", "s", "things", "corpus.jsonl", "--vectors", "queries.npy", "--view", "other", "--only-vectors"];
+    place.run(fill).exits(0);
+    let error =
+        place.run(["--json", "query", "s", "find #r1 in things | view other | project asks"]).exits(2).json_error();
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("fitted on other vectors: view `raw`, here `other`"), "{message}");
+    place.run(["import", "s", "copies", "corpus.jsonl", "--vectors", "corpus.npy"]).exits(0);
+    let error = place.run(["query", "s", "find #r1 in copies | using asks"]).exits(2).stderr;
+    assert!(error.contains("collection `things`, here `copies`"), "{error}");
+}
+
+#[test]
+fn what_is_stopped_is_kept_as_a_candidate() {
+    let place = place();
+    let report = learn(&place, "asks", "train.tsv", &["--time", "0.001s"]);
+    assert_eq!((&report["promoted"], &report["interrupted"]), (&false.into(), &true.into()), "{report}");
+    assert!(report["advice"][0].as_str().unwrap().contains("stopped"), "{report}");
+    let store = simile::Store::open(place.path("s")).unwrap();
+    let token = simile::types::CancelToken::new();
+    let stop = token.clone();
+    let report = simile::learn::Learner::new(&store, "asks")
+        .in_collection("things")
+        .method(simile::types::LearnMethod::InfoNce)
+        .control(simile::types::Control::new().cancelled_by(token))
+        .on_progress(move |progress| {
+            if matches!(progress, simile::learn::LearnProgress::Epoch { epoch: 2, .. }) {
+                stop.cancel();
+            }
+        })
+        .run()
+        .unwrap();
+    assert!(report.interrupted && report.name == "asks@candidate" && report.setting <= 2.0, "{report:?}");
+    drop(store);
+    assert!(notes(&place, "asks@candidate").contains("is a candidate"));
+}
