@@ -7,6 +7,7 @@
 
 pub mod eigen;
 pub mod matrix;
+pub mod random;
 pub mod rows;
 pub mod scalar;
 pub mod simd;

@@ -161,7 +161,8 @@ fn a_field_makes_classes() {
 fn what_is_no_label_changes_nothing() {
     let (_, store) = store();
     let q = || Question::new("q").with_text("keys?");
-    let refused: [(Question, &[(&str, i64)], ErrorKind, &str); 9] = [
+    type Refused = (Question, &'static [(&'static str, i64)], ErrorKind, &'static str);
+    let refused: [Refused; 9] = [
         (q(), &[("r1", 1), ("r9", 1)], ErrorKind::NotFound, "no record \"r9\""),
         (Question::new("q"), &[("r1", 1)], ErrorKind::Invalid, "no text, no vector and no record"),
         (Question::new("q").with_text(" "), &[("r1", 1)], ErrorKind::Invalid, "no text"),

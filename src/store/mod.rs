@@ -37,6 +37,7 @@
 //! ```
 
 mod append;
+mod backgrounds;
 mod backup;
 mod batch;
 mod cache;

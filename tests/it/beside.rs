@@ -117,10 +117,10 @@ impl Watcher {
         let commit = snapshot.commit().0;
         assert!(number >= self.last && commit >= self.last_commit, "{} was seen before {number}", self.last);
         (self.last, self.last_commit, self.looks) = (number, commit, self.looks + 1);
-        if self.looks.is_multiple_of(7) {
-            if let Some((kept, number)) = self.kept.replace((snapshot, number)) {
-                assert_eq!(look(&kept), number, "a snapshot has changed");
-            }
+        if self.looks.is_multiple_of(7)
+            && let Some((kept, number)) = self.kept.replace((snapshot, number))
+        {
+            assert_eq!(look(&kept), number, "a snapshot has changed");
         }
     }
 }
