@@ -6,6 +6,7 @@ mod import;
 mod lenses;
 mod mistakes;
 mod processes;
+mod readings;
 mod search;
 
 use serde_json::Value as Json;
