@@ -62,10 +62,7 @@ pub fn calibrate(hits: &[JudgedScore]) -> Option<Calibrated> {
     if logistic.scale <= 0.0 {
         return None;
     }
-    let of_logistic = cross_validated(hits, |hits| {
-        let fit = platt(hits);
-        CalibrationMap::Logistic { scale: fit.scale.max(0.0), bias: fit.bias }
-    });
+    let of_logistic = cross_validated(hits, platt_map);
     if hits.len() >= ISOTONIC_FROM {
         let of_isotonic = cross_validated(hits, isotonic);
         if of_isotonic.log_loss < of_logistic.log_loss {
@@ -124,6 +121,12 @@ pub fn platt(hits: &[JudgedScore]) -> Logistic {
         bias: bias - scale * shift,
         covariance: (a / (unit * unit), (ab - a * shift) / unit, b - 2.0 * ab * shift + a * shift * shift),
     }
+}
+
+/// The map of [`platt`]; one that would fall says the same of every score.
+fn platt_map(hits: &[JudgedScore]) -> CalibrationMap {
+    let fit = platt(hits);
+    CalibrationMap::Logistic { scale: fit.scale.max(0.0), bias: fit.bias }
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -399,13 +402,20 @@ mod tests {
 
     #[test]
     fn reliability_comes_from_other_queries() {
-        // Every query has scores of its own, all relevant or none: what it says of itself is worth nothing elsewhere.
-        let mut random = Random(11);
-        let hits: Vec<JudgedScore> = (0..1200_u32)
-            .map(|at| JudgedScore { query: at / 10, score: f64::from(at / 10), relevant: (at / 10).is_multiple_of(2) })
-            .map(|hit| JudgedScore { score: hit.score + 0.1 * random.next(), ..hit })
-            .collect();
-        let found = cross_validated(&hits, isotonic);
-        assert!(found.log_loss > 0.68, "{found:?}");
+        // What a fit sees is written into its map: the queries that it says nothing of are those it is held against.
+        let hits = drawn(230, 11, |s| s);
+        let left_out = std::cell::RefCell::new(Vec::new());
+        let found = cross_validated(&hits, |fitted| {
+            let seen: std::collections::BTreeSet<u32> = fitted.iter().map(|hit| hit.query).collect();
+            let missing: Vec<u32> = (0..23).filter(|query| !seen.contains(query)).collect();
+            assert!((4..=5).contains(&missing.len()), "{missing:?}");
+            assert_eq!(fitted.len() + 10 * missing.len(), hits.len());
+            left_out.borrow_mut().extend(missing);
+            platt_map(fitted)
+        });
+        let mut left_out = left_out.into_inner();
+        left_out.sort_unstable();
+        assert_eq!(left_out, (0..23).collect::<Vec<u32>>());
+        assert_eq!(found.table.iter().map(|bin| bin.2).sum::<u64>(), 230);
     }
 }
