@@ -52,10 +52,11 @@ pub mod types;
 
 pub use error::{Damage, Error, ErrorKind, QueryError, Result};
 pub use exec::{
-    Agreement, Analysis, AnalyzedStatistic, Answer, Background, BlendHeader, CalibrationHeader, Change, Comparison,
-    CslsHeader, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader, Listing, Materialized, Memory, Pair,
-    PairRecord, Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo, ProjectionHeader, Query, Reply,
-    SampleHeader, Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep, WhyTerm, is_write, materialize,
+    Agreement, Analysis, AnalyzedStatistic, Answer, Background, BackgroundHeader, BlendHeader, CalibratedValue,
+    CalibrationHeader, Change, Comparison, CslsHeader, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader,
+    Listing, Materialized, Memory, Pair, PairRecord, Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo,
+    ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep,
+    WhyTerm, is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

@@ -3,6 +3,7 @@
 //! Owns which statistics are behind: those of views that changed since, and those of collections that came after the
 //! lens was saved. All of them are computed again at one commit and stored in one. Calibrations stay as they are.
 
+use super::background;
 use super::names::Site;
 use super::pinned::pin_collection;
 use super::plan::statistic_words;
@@ -85,7 +86,16 @@ impl Store {
         let total = lenses.len() as u64;
         for (done, lens) in (1..).zip(lenses) {
             if let Some(pinned) = renew(&snapshot, &lens, collection, control, &mut analysis)? {
+                let fresh: Vec<_> = pinned
+                    .iter()
+                    .filter(|(place, _)| !lens.pinned.contains(place))
+                    .map(|(place, _)| place.collection)
+                    .collect();
                 batch.pin(&lens.name, pinned)?;
+                let wanted = |collection| fresh.contains(&collection);
+                for (collection, found) in background::of_fresh(&snapshot, &lens.lens, lens.version, wanted, control)? {
+                    batch.put_background(&lens.name, collection, found)?;
+                }
             }
             control.report("lenses", done, Some(total));
         }

@@ -25,6 +25,8 @@ pub struct Answer {
     pub notes: Vec<String>,
     /// The records found, from most to least similar.
     pub hits: Vec<Hit>,
+    /// What the hits' percentiles are of; `None` where they were not asked for, and where there are none.
+    pub background: Option<BackgroundHeader>,
     /// Time from binding to answer; for a batch, its time divided by its searches.
     pub elapsed: Duration,
 }
@@ -126,7 +128,7 @@ pub struct CslsHeader {
 }
 
 /// The calibration that made probabilities of scores.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CalibrationHeader {
     /// The lens's own metric, which ranks.
@@ -139,6 +141,20 @@ pub struct CalibrationHeader {
     pub origin: String,
     /// Judged pairs it was fitted on; 0 where it was supplied.
     pub labels: u64,
+    /// Expected calibration error on queries it was not fitted on, 0 to 1; `None` where it was supplied.
+    pub ece: Option<f64>,
+    /// Why it may no longer hold: the records, the lens's statistics or the number of hits have changed since.
+    pub stale: Option<String>,
+}
+
+/// The random pairs of records that scores are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackgroundHeader {
+    /// Pairs: 100,000 drawn at random, or all ordered pairs of a small collection.
+    pub pairs: u64,
+    /// Time that they took besides the search's own; next to nothing where they were known.
+    pub elapsed: Duration,
 }
 
 /// How old a saved lens's statistics are.
@@ -183,6 +199,9 @@ pub struct Hit {
     pub(crate) rank: u64,
     pub(crate) metric: Metric,
     pub(crate) value: f64,
+    /// The value of the lens's own metric, where `value` is a probability; the same otherwise.
+    pub(crate) raw: f64,
+    pub(crate) percentile: Option<f64>,
     pub(crate) row: RowId,
     pub(crate) key: RecordKey,
     pub(crate) id: String,
@@ -215,6 +234,13 @@ impl Hit {
     /// The score or the distance, whichever the metric gives.
     pub fn value(&self) -> f64 {
         self.value
+    }
+
+    /// How many per cent of random pairs of the collection's records are less similar under the same lens, rounded down
+    /// to a tenth: 0 to 99.9. It is no probability. `None` where it was not asked for
+    /// ([`Query::percentiles`](crate::Query::percentiles)), where texts are compared, and for fewer than two records.
+    pub fn percentile(&self) -> Option<f64> {
+        self.percentile
     }
 
     /// Whether [`Hit::value`] is a distance.

@@ -1,140 +1,428 @@
 //! What a value means: how it stands among those of random pairs of records under the same lens.
 //!
 //! Owns the sample. Pairs `(i, j)`, `i` not `j`, are drawn from a fixed seed among the records that have a direction (all
-//! ordered pairs of a collection that has no more of them), `i` as the query; so the figure is the same each time, and it
-//! is kept for as long as the commit is looked at. A percentile is not a probability.
+//! ordered pairs of a collection that has no more of them), `i` as the query, whatever a search's condition keeps. Of a
+//! large collection the pairs are among [`ROWS`] records drawn first, so that what it costs does not grow with it. Under
+//! `csls` the record's correction is taken off as from any score. Tables are kept under all they depend on: the view's
+//! revision, the chain, and whose statistics; of saved lenses writers store them. A percentile is not a probability.
 
-use super::blend::Ready;
+use super::answer::{Answer, BackgroundHeader};
+use super::blend::parts;
+use super::plan::{Pinning, Plan};
+use super::resolve::resolve;
+use super::run::{prepared, view_of};
 use super::why::Background;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lens::program::Traveller;
+use crate::lens::{Percentiles, Prepared, ProcessedQuery, Rough, RoughPass, RowReader, Side};
+use crate::linalg::random::Random;
 use crate::linalg::rows::RowRef;
+use crate::linalg::simd;
+use crate::query::ast::{self, Find, LensBase, LensExpr, Output};
+use crate::store::{Snapshot, ViewSnapshot};
 use crate::types::control::Control;
+use crate::types::{BackgroundDef, CollectionId, CommitNumber, LensDef, LensRecord, RowSet};
 use rayon::prelude::*;
 use std::fmt::Write;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Pairs drawn; fewer say too little about the far end.
 const PAIRS: u64 = 100_000;
-/// What a share is rounded down to: nothing finer can be told from so many pairs.
-const STEPS: f64 = 1000.0;
+/// Records that they are drawn among, at most: with more of them a share of the pairs is no better known.
+const ROWS: usize = 16_384;
+/// Rows of a tile: as queries and as records they stay in the second-level cache.
+const TILE_ROWS: usize = 128;
+/// Rows below which there are two tiles.
+const FEW_ROWS: usize = 2048;
+/// Tiles that one task goes through.
+const RUN: usize = 8;
 
-/// Where `value` stands; `None` for fewer than two records with a direction, and for lenses with `csls`.
+/// Gives every hit of the answers to `plan` its percentile.
 ///
 /// # Errors
 /// Rows that cannot be read, and a set cancellation token.
-pub(crate) fn of(ready: &Ready<'_>, value: f64, control: &Control) -> Result<Option<Background>> {
-    let Some(first) = ready.lenses().first() else { return Ok(None) };
-    if ready.lenses().iter().any(|lens| lens.plan.lens.def.csls.is_some()) {
-        return Ok(None);
+pub(crate) fn attach<'a>(plan: &Plan, answers: impl Iterator<Item = &'a mut Answer>, control: &Control) -> Result<()> {
+    let begun = Instant::now();
+    let mut answers: Vec<&mut Answer> = answers.filter(|answer| !answer.hits.is_empty()).collect();
+    if answers.is_empty() {
+        return Ok(());
     }
-    let plan = first.plan;
-    let mut key = format!("background {} {:?}", plan.snapshot.commit(), plan.collection.def().id);
-    for lens in ready.lenses() {
-        // Writing to a string cannot fail.
-        let _ = write!(key, " {} {:?} {:?}", lens.weight, lens.plan.lens.saved_name, lens.plan.lens.def);
+    let Some(table) = plan.snapshot.install(|| table(plan, control))? else { return Ok(()) };
+    let elapsed = begun.elapsed() / u32::try_from(answers.len()).unwrap_or(u32::MAX).max(1);
+    for answer in &mut answers {
+        answer.background = Some(BackgroundHeader { pairs: table.count(), elapsed });
+        for hit in &mut answer.hits {
+            hit.percentile = Some(table.percentile(hit.raw));
+        }
     }
-    let values = plan.snapshot.cache().get_or_insert_with(key.as_bytes(), || {
-        let values = sample(ready, control)?;
-        let bytes = values.len() * size_of::<f64>();
-        Ok::<_, crate::Error>((values, bytes))
-    })?;
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let distance = ready.lenses().len() == 1 && plan.lens.def.metric.is_distance();
-    let below = if distance {
-        values.len() - values.partition_point(|other| *other <= value)
-    } else {
-        values.partition_point(|other| *other < value)
-    };
-    let above = (below as f64 / values.len() as f64 * STEPS).floor() / STEPS;
-    Ok(Some(Background { pairs: values.len() as u64, above }))
+    Ok(())
 }
 
-/// The values of random pairs, ascending.
-fn sample(ready: &Ready<'_>, control: &Control) -> Result<Vec<f64>> {
-    let mut directed = None;
-    for lens in ready.lenses() {
-        let own = lens.prepared.directed();
-        directed = Some(directed.map_or_else(|| own.clone(), |rows: crate::types::RowSet| rows.and(own)));
+/// Where `value` stands under the lens of `plan`; `None` for fewer than two records with a direction.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn of(plan: &Plan, value: f64, control: &Control) -> Result<Option<Background>> {
+    let table = table(plan, control)?;
+    let place = |table: Arc<Percentiles>| Background {
+        pairs: table.count(),
+        above: f64::from(table.thousandths(value)) / 1000.0,
+    };
+    Ok(table.map(place))
+}
+
+/// The table of the plan's lens: kept, stored, or computed now. `None` where texts are compared, where a view has no
+/// vectors, and for fewer than two records with a direction.
+pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<Percentiles>>> {
+    let Some(lenses) = readied(plan)? else { return Ok(None) };
+    let mut key = format!("background {}", plan.collection.def().id);
+    for lens in &lenses {
+        let def = lens.view.def();
+        let (weight, fingerprint) = (lens.weight, lens.prepared.chain().fingerprint());
+        // Writing to a string cannot fail.
+        let _ = write!(key, " {weight} {} {} {fingerprint:032x} {}", def.id, def.revision, pinned_key(lens.plan));
     }
+    if let Some(kept) = plan.snapshot.cache().get(key.as_bytes()) {
+        return Ok(Some(kept));
+    }
+    let table = match stored(plan)? {
+        Some(stored) => Some(stored),
+        None => sample(&lenses, control)?,
+    };
+    let Some(table) = table.map(Arc::new) else { return Ok(None) };
+    plan.snapshot.cache().insert(key.as_bytes(), Arc::clone(&table), size_of::<f64>() * 1024);
+    Ok(Some(table))
+}
+
+/// A lens of a search with its records ready.
+struct ReadyLens<'a> {
+    plan: &'a Plan,
+    weight: f64,
+    view: &'a ViewSnapshot,
+    prepared: Arc<Prepared>,
+}
+
+fn readied(plan: &Plan) -> Result<Option<Vec<ReadyLens<'_>>>> {
+    let mut lenses = Vec::new();
+    for (weight, plan) in parts(plan) {
+        if plan.compares_texts() {
+            return Ok(None);
+        }
+        let view = view_of(plan)?;
+        let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
+        lenses.push(ReadyLens { plan, weight, view, prepared });
+    }
+    Ok(Some(lenses))
+}
+
+/// Whose pinned statistics a lens has; nothing where they are those of the view's revision.
+fn pinned_key(plan: &Plan) -> String {
+    let mut key = String::new();
+    if let (Some(name), Some(Pinning { statistics })) = (&plan.lens.saved_name, &plan.lens.pinning) {
+        for place in statistics {
+            let _ = write!(key, "{} {} {} {name:?},", place.step_idx, place.commit, place.revision);
+        }
+    }
+    key
+}
+
+/// The oldest statistic that a lens pins, as [`BackgroundDef`] has it.
+fn statistics_of(plan: &Plan) -> CommitNumber {
+    let pinned = plan.lens.pinning.iter().flat_map(|pinning| &pinning.statistics).map(|place| place.commit);
+    pinned.min().unwrap_or(CommitNumber(0))
+}
+
+/// What a writer stored of the saved lens that `plan` searches with, where it is still true.
+fn stored(plan: &Plan) -> Result<Option<Percentiles>> {
+    let (Some(name), true) = (&plan.lens.saved_name, plan.blend.is_empty()) else { return Ok(None) };
+    let Some(saved) = plan.snapshot.lens(name)?.filter(|saved| saved.lens == plan.lens.def) else { return Ok(None) };
+    let Some(def) = plan.snapshot.background(name, plan.collection.def().id)? else { return Ok(None) };
+    let now = (saved.version, view_of(plan)?.def().revision, statistics_of(plan));
+    if (def.lens_version, def.revision, def.statistics) != now {
+        return Ok(None);
+    }
+    Ok(Percentiles::from_quantiles(&def.quantiles, plan.lens.def.metric.is_distance(), def.pairs))
+}
+
+/// The table of random pairs.
+fn sample(lenses: &[ReadyLens<'_>], control: &Control) -> Result<Option<Percentiles>> {
+    let own = lenses.iter().map(|lens| lens.prepared.directed());
+    let directed = own.fold(None, |all: Option<RowSet>, own| Some(all.map_or_else(|| own.clone(), |all| all.and(own))));
     let rows: Vec<u32> = directed.unwrap_or_default().iter().collect();
-    let pairs = pairs(&rows);
-    let values: Vec<Option<f64>> = pairs
-        .par_chunks(512)
-        .map(|pairs| {
+    let n = rows.len() as u64;
+    let values = if n * n.saturating_sub(1) <= PAIRS {
+        all_pairs(lenses, &rows, control)?
+    } else {
+        random_pairs(lenses, rows, control)?
+    };
+    let is_distance = matches!(lenses, [lens] if lens.plan.lens.def.metric.is_distance());
+    Ok(Percentiles::new(values, is_distance))
+}
+
+/// The values of all ordered pairs of different rows, as searches show them.
+fn all_pairs(lenses: &[ReadyLens<'_>], rows: &[u32], control: &Control) -> Result<Vec<f64>> {
+    let n = rows.len();
+    let mut values = vec![0.0; n * n];
+    for lens in lenses {
+        let records = lens.prepared.exact_records(lens.view, rows)?;
+        let reader = RowReader::new(lens.view);
+        values.par_chunks_mut(n.max(1)).zip(rows).try_for_each(|(values, &row)| {
             control.checkpoint()?;
-            let mut traveller = Traveller::default();
-            pairs.iter().map(|pair| pair_value(ready, *pair, &mut traveller)).collect::<Result<Vec<_>>>()
+            let query = as_query(&lens.prepared, &reader, row)?;
+            for (value, record) in values.iter_mut().zip(&records) {
+                // What has no direction as a query finds nothing.
+                let score = query.as_ref().map_or(f64::NAN, |query| lens.prepared.exact_score(query, record));
+                *value += lens.weight * score;
+            }
+            Ok::<_, Error>(())
+        })?;
+    }
+    let others = values.into_iter().enumerate().filter(|(at, _)| at % (n + 1) != 0);
+    Ok(others.map(|(_, value)| value).filter(|value| !value.is_nan()).collect())
+}
+
+fn as_query(prepared: &Prepared, reader: &RowReader<'_>, row: u32) -> Result<Option<ProcessedQuery>> {
+    let mut vector = Vec::new();
+    reader.row(row)?.widen_f64(&mut vector);
+    Ok(prepared.process(&vector).ok())
+}
+
+/// Rows in random order, cut into tiles: each tile asks the next one. So a task reads few rows, each of them several times,
+/// while any two rows are as likely a pair as any other two.
+struct Drawn {
+    rows: Vec<u32>,
+    tiles: usize,
+}
+
+impl Drawn {
+    fn new(mut rows: Vec<u32>) -> Self {
+        Random(0x5eed).draw(&mut rows, ROWS);
+        // A tile asks no other than the next: of few rows, large tiles leave more different pairs to draw.
+        let tiles = if rows.len() < FEW_ROWS { 2 } else { rows.len() / TILE_ROWS };
+        Drawn { tiles, rows }
+    }
+
+    fn places(&self, tile: usize) -> Range<usize> {
+        let n = self.rows.len();
+        tile * n / self.tiles..(tile + 1) * n / self.tiles
+    }
+
+    /// The rows of a tile, the one after the last being the first again.
+    fn tile(&self, tile: usize) -> &[u32] {
+        self.rows.get(self.places(tile % self.tiles)).unwrap_or_default()
+    }
+
+    /// Pairs of a tile with the next: places in the one, and in the other.
+    fn pairs(&self, tile: usize) -> Vec<(u32, u32)> {
+        let (places, n) = (self.places(tile), self.rows.len() as u64);
+        // Each row asks as often as any other, but for rounding.
+        let count = |place: usize| PAIRS * place as u64 / n;
+        let (asking, asked) = (places.len() as u64, self.tile(tile + 1).len() as u64);
+        let mut random = Random(0x5eed_0000 + tile as u64);
+        let wanted = count(places.end) - count(places.start);
+        (0..wanted).map(|_| (random.below(asking) as u32, random.below(asked) as u32)).collect()
+    }
+}
+
+/// The values of [`PAIRS`] random pairs of `rows`, up to the rounding of single precision.
+fn random_pairs(lenses: &[ReadyLens<'_>], rows: Vec<u32>, control: &Control) -> Result<Vec<f64>> {
+    let drawn = Drawn::new(rows);
+    let runs: Vec<Range<usize>> = (0..drawn.tiles).step_by(RUN).map(|tile| tile..drawn.tiles.min(tile + RUN)).collect();
+    let values: Vec<Vec<f64>> = runs
+        .into_par_iter()
+        .map(|run| {
+            control.checkpoint()?;
+            let pairs: Vec<Vec<(u32, u32)>> = run.clone().map(|tile| drawn.pairs(tile)).collect();
+            let mut values: Vec<Vec<f64>> = pairs.iter().map(|pairs| vec![0.0; pairs.len()]).collect();
+            for lens in lenses {
+                add_scores(lens, &drawn, run.clone(), &pairs, &mut values)?;
+            }
+            finished(lenses, &drawn, run, &pairs, values)
         })
-        .collect::<Result<Vec<_>>>()?
-        .concat();
-    let mut values: Vec<f64> = values.into_iter().flatten().collect();
-    values.sort_by(f64::total_cmp);
-    Ok(values)
+        .collect::<Result<_>>()?;
+    Ok(values.concat())
+}
+
+/// Adds what the tiles of `run` find in the next ones with `pairs`; not a number where one of a pair has no direction.
+fn add_scores(
+    lens: &ReadyLens<'_>,
+    drawn: &Drawn,
+    run: Range<usize>,
+    pairs: &[Vec<(u32, u32)>],
+    values: &mut [Vec<f64>],
+) -> Result<()> {
+    let prepared = &lens.prepared;
+    let is_distance = prepared.chain().metric().is_distance();
+    let records_pass = RoughPass::new(prepared, lens.view, Side::Record);
+    let queries_pass = prepared.sides_differ().then(|| RoughPass::new(prepared, lens.view, Side::Query));
+    let (mut queries, mut records) = (Rough::default(), Rough::default());
+    let mut widened = (Vec::new(), Vec::new());
+    for (step, tile) in run.enumerate() {
+        let asked = drawn.tile(tile + 1);
+        match &queries_pass {
+            Some(pass) => pass.process(drawn.tile(tile), &mut queries)?,
+            // What was asked last asks now.
+            None if step > 0 => std::mem::swap(&mut queries, &mut records),
+            None => records_pass.process(drawn.tile(tile), &mut queries)?,
+        }
+        records_pass.process(asked, &mut records)?;
+        let corrections: Vec<f64> = asked.iter().map(|&row| prepared.rough_correction(row)).collect();
+        let (Some(pairs), Some(values)) = (pairs.get(step), values.get_mut(step)) else { continue };
+        for (value, &(i, j)) in values.iter_mut().zip(pairs) {
+            let (i, j) = (i as usize, j as usize);
+            let (query, record) = (queries.row(i), records.row(j));
+            let score = if !is_distance {
+                f64::from(simd::dot_row(query, RowRef::F32(record)))
+            } else {
+                rough_distance(query, record, &mut widened)
+            };
+            let directed = queries.directed.get(i) == Some(&true) && records.directed.get(j) == Some(&true);
+            let correction = corrections.get(j).copied().unwrap_or(0.0);
+            *value += if directed { lens.weight * (score - correction) } else { f64::NAN };
+        }
+    }
+    Ok(())
+}
+
+fn rough_distance(query: &[f32], record: &[f32], (a, b): &mut (Vec<f64>, Vec<f64>)) -> f64 {
+    a.clear();
+    b.clear();
+    a.extend(query.iter().map(|&x| f64::from(x)));
+    b.extend(record.iter().map(|&x| f64::from(x)));
+    simd::squared_distance_f64(a, b).sqrt()
+}
+
+/// The values that mean something. What single precision could not say is computed as a search computes it.
+fn finished(
+    lenses: &[ReadyLens<'_>],
+    drawn: &Drawn,
+    run: Range<usize>,
+    pairs: &[Vec<(u32, u32)>],
+    values: Vec<Vec<f64>>,
+) -> Result<Vec<f64>> {
+    let mut kept = Vec::new();
+    for ((tile, pairs), values) in run.zip(pairs).zip(values) {
+        for (value, &(i, j)) in values.into_iter().zip(pairs) {
+            let row = |tile, place: u32| drawn.tile(tile).get(place as usize).copied().unwrap_or_default();
+            let value = match value.is_finite() {
+                true => Some(value),
+                false => exact_pair(lenses, (row(tile, i), row(tile + 1, j)))?,
+            };
+            kept.extend(value.filter(|value| !value.is_nan()));
+        }
+    }
+    Ok(kept)
 }
 
 /// What record `i` as a query finds record `j` with; `None` where it has no direction as a query.
-fn pair_value(ready: &Ready<'_>, (i, j): (u32, u32), traveller: &mut Traveller) -> Result<Option<f64>> {
-    let mut sum = None;
-    let single = ready.lenses().len() == 1;
-    for lens in ready.lenses() {
-        let (Some(query), Some(record)) = (lens.view.vector(i)?, lens.view.vector(j)?) else { return Ok(None) };
-        let query: Vec<f64> = query.into_iter().map(f64::from).collect();
-        let Ok(query) = lens.prepared.process(&query) else { return Ok(None) };
-        let score = lens.prepared.exact(&query, RowRef::F32(&record), traveller);
-        let term = if single { score } else { lens.weight * score };
-        sum = Some(sum.unwrap_or(0.0) + term);
+fn exact_pair(lenses: &[ReadyLens<'_>], (i, j): (u32, u32)) -> Result<Option<f64>> {
+    let mut sum = 0.0;
+    let mut traveller = Traveller::default();
+    for lens in lenses {
+        let reader = RowReader::new(lens.view);
+        let Some(query) = as_query(&lens.prepared, &reader, i)? else { return Ok(None) };
+        let score = lens.prepared.exact(&query, reader.row(j)?, &mut traveller);
+        sum += lens.weight * score;
     }
-    Ok(sum)
+    Ok(Some(sum))
 }
 
-/// Ordered pairs of different rows: all of them where they are few, else drawn with replacement.
-fn pairs(rows: &[u32]) -> Vec<(u32, u32)> {
-    let n = rows.len() as u64;
-    if n * n.saturating_sub(1) <= PAIRS {
-        let of = |&i: &u32| rows.iter().filter(move |&&j| j != i).map(move |&j| (i, j));
-        return rows.iter().flat_map(of).collect();
-    }
-    let mut random = Random(0x5eed);
-    let draw = |_| {
-        let i = random.below(n);
-        // One of the others: those from `i` on move up by one.
-        let j = random.below(n - 1);
-        let j = if j >= i { j + 1 } else { j };
-        (rows[i as usize], rows[j as usize])
-    };
-    (0..PAIRS).map(draw).collect()
+/// The background of `lens`, about to be saved or pinned anew with this snapshot's statistics, in every collection that
+/// it fits (of those that `wanted` names). Its version and, where steps take statistics, their commit are filled in.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn of_fresh(
+    snapshot: &Snapshot,
+    lens: &LensDef,
+    version: u32,
+    wanted: impl Fn(CollectionId) -> bool,
+    control: &Control,
+) -> Result<Vec<(CollectionId, BackgroundDef)>> {
+    let takes = lens.steps.iter().any(super::steps::takes_statistics);
+    let statistics = if takes { snapshot.commit() } else { CommitNumber(0) };
+    in_collections(snapshot, &LensExpr::from(lens), version, Some(statistics), wanted, control)
 }
 
-/// splitmix64.
-struct Random(u64);
+/// The background of the saved lens `saved` as it is, in every collection that it fits.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn of_saved(
+    snapshot: &Snapshot,
+    saved: &LensRecord,
+    control: &Control,
+) -> Result<Vec<(CollectionId, BackgroundDef)>> {
+    let expr = LensExpr { base: LensBase::Using(saved.name.clone().into()), ..LensExpr::default() };
+    in_collections(snapshot, &expr, saved.version, None, |_| true, control)
+}
 
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        // The bias of the high product is below 2^-32 for so few rows.
-        ((u128::from(z ^ (z >> 31)) * u128::from(n)) >> 64) as u64
+fn in_collections(
+    snapshot: &Snapshot,
+    lens: &LensExpr,
+    version: u32,
+    statistics: Option<CommitNumber>,
+    wanted: impl Fn(CollectionId) -> bool,
+    control: &Control,
+) -> Result<Vec<(CollectionId, BackgroundDef)>> {
+    let mut found = Vec::new();
+    for def in snapshot.collections().iter().filter(|def| wanted(def.id)) {
+        let source = ast::Source::default().into();
+        let collection = def.name.clone().into();
+        let find = Find { source, collection, lens: lens.clone(), output: Output::default() };
+        // A collection that the lens does not fit has none.
+        let Ok(plan) = resolve(snapshot, &find, "") else { continue };
+        let table = if plan.compares_texts() { None } else { snapshot.install(|| table(&plan, control))? };
+        let Some(table) = table else { continue };
+        found.push((
+            def.id,
+            BackgroundDef {
+                lens_version: version,
+                revision: view_of(&plan)?.def().revision,
+                statistics: statistics.unwrap_or_else(|| statistics_of(&plan)),
+                pairs: table.count(),
+                quantiles: table.quantiles(),
+            },
+        ));
     }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all(drawn: &Drawn) -> Vec<(u32, u32)> {
+        let of = |tile: usize| {
+            let row = move |tile, place: u32| drawn.tile(tile)[place as usize];
+            drawn.pairs(tile).into_iter().map(move |(i, j)| (row(tile, i), row(tile + 1, j)))
+        };
+        (0..drawn.tiles).flat_map(of).collect()
+    }
+
     #[test]
     fn pairs_are_of_different_rows_and_the_same_each_time() {
-        assert_eq!(pairs(&[4, 9]), [(4, 9), (9, 4)]);
-        assert!(pairs(&[4]).is_empty() && pairs(&[]).is_empty());
-        let rows: Vec<u32> = (0..1000).map(|row| row * 3).collect();
-        let drawn = pairs(&rows);
-        assert_eq!((drawn.len() as u64, &drawn), (PAIRS, &pairs(&rows)));
-        assert!(drawn.iter().all(|(i, j)| i != j && i % 3 == 0 && j % 3 == 0));
-        // Every row is drawn on both sides: 100 times are expected, and none is a thousandth of a chance.
-        for row in rows {
-            assert!(drawn.iter().any(|pair| pair.0 == row) && drawn.iter().any(|pair| pair.1 == row));
+        for n in [317, 1000, 5000] {
+            let rows: Vec<u32> = (0..n).map(|row| row * 3).collect();
+            let drawn = all(&Drawn::new(rows.clone()));
+            assert_eq!((drawn.len() as u64, &drawn), (PAIRS, &all(&Drawn::new(rows.clone()))));
+            assert!(drawn.iter().all(|(i, j)| i != j && i % 3 == 0 && j % 3 == 0));
+            // Every row asks and is asked: 20 times are expected, and none is a chance of one in 10^8.
+            let asking: std::collections::HashSet<u32> = drawn.iter().map(|pair| pair.0).collect();
+            let asked: std::collections::HashSet<u32> = drawn.iter().map(|pair| pair.1).collect();
+            assert!(asking.len() == rows.len() && asked.len() == rows.len());
         }
+    }
+
+    #[test]
+    fn of_many_rows_some_are_drawn_first_from_all_over() {
+        let drawn = Drawn::new((0..200_000).collect());
+        let rows: std::collections::HashSet<u32> = drawn.rows.iter().copied().collect();
+        assert_eq!(rows.len(), ROWS);
+        let low = drawn.rows.iter().filter(|row| **row < 100_000).count();
+        assert!((ROWS / 2 - 400..ROWS / 2 + 400).contains(&low), "{low}");
+        assert_eq!(all(&drawn).len() as u64, PAIRS);
     }
 }

@@ -240,6 +240,7 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
         plan: counts(plan, &rows, &undirected)?,
         notes: notes(plan, params)?,
         hits: hits(plan, found.hits)?,
+        background: None,
         elapsed: begun.elapsed(),
     };
     timings.then = clock.lap();

@@ -517,7 +517,7 @@ impl FindBuilder {
         Query::from_tree(&self.snapshot, self.find, self.params)
     }
 
-    /// Runs the search.
+    /// Runs the search. [`FindBuilder::prepare`] gives a search that can also say percentiles.
     ///
     /// # Errors
     /// As [`Query::run`].

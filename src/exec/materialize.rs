@@ -3,6 +3,7 @@
 //! Owns [`materialize`] and what it answers. How the rows are written, and kept up to date by later commits, is the
 //! store's business; which searches read them is `path`'s.
 
+use super::background;
 use super::names::Site;
 use super::pinned::pin;
 use super::resolve::{flatten, no_such_lens};
@@ -70,12 +71,20 @@ pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Con
         if batch.follows() != snapshot.commit() {
             continue;
         }
+        let pins: Vec<_> = added.iter().map(|(place, _)| place.collection).collect();
         if !added.is_empty() {
             let mut all = known(&snapshot, &saved)?;
             all.extend(added);
             batch.pin(lens, all)?;
         }
         let names = batch.materialize(lens, element)?;
+        let wanted = |collection| pins.contains(&collection);
+        let mut backgrounds = background::of_saved(&snapshot, &saved, &control)?;
+        backgrounds.retain(|(collection, _)| !wanted(*collection));
+        backgrounds.extend(background::of_fresh(&snapshot, &saved.lens, saved.version, wanted, &control)?);
+        for (collection, found) in backgrounds {
+            batch.put_background(lens, collection, found)?;
+        }
         let commit = batch.commit()?;
         let snapshot = store.snapshot()?;
         let mut rows = Vec::new();

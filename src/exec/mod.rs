@@ -40,18 +40,20 @@ mod tests;
 
 pub use analyze::{Analysis, AnalyzedStatistic};
 pub use answer::{
-    Answer, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo, ProjectionHeader,
+    Answer, BackgroundHeader, BlendHeader, CalibrationHeader, CslsHeader, Hit, LensHeader, PinnedHeader, PlanInfo,
+    ProjectionHeader,
 };
+pub(crate) use background::of_saved as backgrounds_of;
 pub use builder::{Filter, FindBuilder, Lens, Source};
 pub use compare::{Agreement, Comparison};
 pub use explain::{Explanation, Memory, Stage};
 pub use materialize::{Materialized, materialize};
 pub use pairs::{Pair, PairRecord, Pairs, PairsBuilder};
 pub use params::{Param, Params};
-pub use prepared::Query;
 pub(crate) use pinned::pin_chain;
-pub(crate) use probability::map_text;
+pub use prepared::Query;
+pub(crate) use probability::{map_text, probability as probability_of, probability_error};
 pub use sample::SampleHeader;
-pub(crate) use source::embed_texts;
 pub use session::{Listing, Reply, Saved, Session, is_write};
-pub use why::{Background, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};
+pub(crate) use source::embed_texts;
+pub use why::{Background, CalibratedValue, Change, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};

@@ -6,7 +6,7 @@
 use super::answer::{CalibrationHeader, CslsHeader, LensHeader, PinnedHeader};
 use super::blend::{self, BlendPart};
 use super::params::Params;
-use super::probability::{Reach, probability, reach, shown_metric};
+use super::probability::{Reach, probability, reach, shown_metric, stale};
 use super::resolve::param_names;
 use super::steps::{Steps, takes_statistics};
 use crate::query::ast::{Bound, Find, Source};
@@ -159,7 +159,16 @@ impl Plan {
             commit: calibration.commit,
             origin: calibration.origin.clone(),
             labels: calibration.labels,
+            ece: calibration.reliability.as_ref().map(|reliability| reliability.ece),
+            stale: stale(calibration, &self.lens, &self.collection, self.window()),
         })
+    }
+
+    /// Notes why the probabilities may not hold, where that is so.
+    pub(crate) fn note_old_calibration(&mut self) {
+        let found = self.lens.calibration.as_ref();
+        let why = found.and_then(|found| stale(found, &self.lens, &self.collection, self.window()));
+        self.notes.extend(why.map(|why| format!("{why}: calibrate it again")));
     }
 
     fn pinned_header(&self) -> Option<PinnedHeader> {

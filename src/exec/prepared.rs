@@ -4,6 +4,7 @@
 //! commits, prepare it again on a new one.
 
 use super::answer::Answer;
+use super::background;
 use super::builder::{FindBuilder, Source};
 use super::explain::{Explanation, explain};
 use super::names::Site;
@@ -45,6 +46,7 @@ pub struct Query {
     plan: Arc<Plan>,
     params: Params,
     control: Control,
+    percentiles: bool,
 }
 
 impl Query {
@@ -58,7 +60,7 @@ impl Query {
 
     pub(crate) fn from_find(snapshot: &Snapshot, find: &Find, text: &str, params: Params) -> Result<Query> {
         let plan = Arc::new(resolve(snapshot, find, text)?);
-        Ok(Query { plan, params, control: Control::default() })
+        Ok(Query { plan, params, control: Control::default(), percentiles: false })
     }
 
     /// The search in canonical form, defaults included; parameters stand as written.
@@ -83,6 +85,32 @@ impl Query {
         self
     }
 
+    /// Whether hits get their percentile among random pairs of records under the same lens, and the answer its
+    /// [`Answer::background`]. The pairs are drawn once for each lens and state of the records, and kept; a search that
+    /// does not ask for them pays nothing.
+    ///
+    /// ```
+    /// # let dir = std::env::temp_dir().join(format!("simile-doc-percentiles-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&dir).unwrap();
+    /// # use simile::{Record, Store};
+    /// # let store = Store::create(dir.join("notes.simile"))?;
+    /// # let mut batch = store.begin()?;
+    /// # for (id, text) in [("n1", "I left them in my pocket"), ("n2", "A cat"), ("n3", "Rain in the morning")] {
+    /// #     batch.collection("notes")?.insert(Record::new(id, text))?;
+    /// # }
+    /// # batch.commit()?;
+    /// let answer = store.snapshot()?.query("find \"pockets\" in notes")?.percentiles(true).run()?;
+    /// assert!(answer.hits()[0].percentile().is_some());
+    /// assert_eq!(answer.background.unwrap().pairs, 6); // all ordered pairs of three records
+    /// # drop(store);
+    /// # std::fs::remove_dir_all(&dir).unwrap();
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    pub fn percentiles(mut self, wanted: bool) -> Self {
+        self.percentiles = wanted;
+        self
+    }
+
     /// Runs the search.
     ///
     /// # Errors
@@ -93,8 +121,16 @@ impl Query {
     }
 
     pub(crate) fn run_whole(&self) -> Result<Run> {
-        let mut runs = run_all(&self.plan, &[&self.params], &self.control)?;
+        let mut runs = self.run_with(&[&self.params])?;
         runs.pop().unwrap_or_else(|| Err(Error::invalid("one search has one answer")))
+    }
+
+    fn run_with(&self, all_params: &[&Params]) -> Result<Vec<Result<Run>>> {
+        let mut runs = run_all(&self.plan, all_params, &self.control)?;
+        if self.percentiles {
+            background::attach(&self.plan, runs.iter_mut().flatten().map(|run| &mut run.answer), &self.control)?;
+        }
+        Ok(runs)
     }
 
     /// Ids of the records that the search leaves out of its ranking because they have no direction under its lens,
@@ -136,7 +172,7 @@ impl Query {
                 params
             })
             .collect();
-        let runs = run_all(&self.plan, &all.iter().collect::<Vec<_>>(), &self.control)?;
+        let runs = self.run_with(&all.iter().collect::<Vec<_>>())?;
         Ok(runs.into_iter().map(|run| run.map(|run| run.answer)).collect())
     }
 

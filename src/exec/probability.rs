@@ -4,11 +4,12 @@
 //! ranking is the score's: a map never falls, but it may make ties. Nothing is scanned here.
 
 use super::names::Site;
+use super::plan::PlannedLens;
 use super::resolve::FlatLens;
 use crate::error::{QueryError, Result};
 use crate::query::ast::LensExpr;
 use crate::query::{print_name, print_number, print_step};
-use crate::store::Snapshot;
+use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::{Calibration, CalibrationMap, LensDef, Metric};
 use std::ops::Range;
 
@@ -70,7 +71,7 @@ fn not_saved(snapshot: &Snapshot, span: &Range<usize>, site: &Site<'_>) -> Resul
 }
 
 fn how_to(lens: &str) -> String {
-    format!("simile calibrate STORE {lens} --scale A --bias B")
+    format!("simile calibrate STORE {lens} --judged FILE")
 }
 
 /// The probability that `map` gives a score (minus the distance, where the metric is one), 0 to 1.
@@ -82,6 +83,17 @@ pub(crate) fn probability(map: &CalibrationMap, score: f64) -> f64 {
             probabilities.get(at).copied().unwrap_or(0.0)
         }
     }
+}
+
+/// How far the probability of `score` may be off under a logistic map with this covariance of scale and bias: half of the
+/// 95 % interval, by the delta method on the logit.
+pub(crate) fn probability_error(map: &CalibrationMap, (a, ab, b): (f64, f64, f64), score: f64) -> Option<f64> {
+    let CalibrationMap::Logistic { scale, bias } = map else { return None };
+    let variance = (a * score * score + 2.0 * ab * score + b).max(0.0);
+    let reach = 1.96 * variance.sqrt();
+    let at = |bias: f64| probability(&CalibrationMap::Logistic { scale: *scale, bias }, score);
+    let half = (at(bias + reach) - at(bias - reach)) / 2.0;
+    half.is_finite().then_some(half)
 }
 
 /// Which scores can have a probability of at least some bound.
@@ -125,6 +137,35 @@ pub(crate) fn reach(map: &CalibrationMap, least: f64) -> Reach {
                 None => Reach::Nothing,
             }
         }
+    }
+}
+
+/// Why a calibration may no longer hold for a search that skips and lists so many hits.
+pub(crate) fn stale(
+    calibration: &Calibration,
+    lens: &PlannedLens,
+    collection: &CollectionSnapshot,
+    (skip, top): (usize, usize),
+) -> Option<String> {
+    let statistics = lens.pinning.iter().flat_map(|pinning| &pinning.statistics).map(|statistic| statistic.commit);
+    if let Some(newest) = statistics.max().filter(|newest| *newest > calibration.commit) {
+        let commit = calibration.commit;
+        return Some(format!("the lens's statistics are of commit {newest}, its calibration of commit {commit}"));
+    }
+    let judged = calibration.judged_on.as_ref()?;
+    if judged.collection != collection.def().id {
+        return Some("the lens was calibrated on hits of another collection".to_string());
+    }
+    let revision = collection.view(&lens.def.view).map_or(judged.revision, |view| view.def().revision);
+    match revision.saturating_sub(judged.revision) {
+        0 if skip + top > judged.k as usize => Some(format!(
+            "the lens was calibrated on the first {} hits of each query, and this search lists {}",
+            judged.k,
+            skip + top
+        )),
+        0 => None,
+        1 => Some("1 commit changed the records since the lens was calibrated".to_string()),
+        commits => Some(format!("{commits} commits changed the records since the lens was calibrated")),
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         steps,
         calibration: flat.calibration.map(Arc::new),
     };
-    Ok(Plan {
+    let mut plan = Plan {
         snapshot: snapshot.clone(),
         notes: lens_notes(&lens, &collection),
         collection,
@@ -94,10 +94,12 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         find: filled,
         statement,
         text: text.to_string(),
-    })
+    };
+    plan.note_old_calibration();
+    Ok(plan)
 }
 
-/// Remarks on a lens over a collection: doubtful chains, samples from elsewhere or too small, an old calibration.
+/// Remarks on a lens over a collection: doubtful chains, samples from elsewhere or too small.
 pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) -> Vec<String> {
     let mut notes = doubts(&lens.def.steps, lens.def.metric);
     let own = &collection.def().name;
@@ -120,15 +122,6 @@ pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) ->
     {
         notes.push(format!(
             "lens `{own}{CANDIDATE}` is a candidate: held-out labels did not confirm it, or it was demoted (`simile history STORE {own}`)"
-        ));
-    }
-    if let (Some(calibration), Some(pinning)) = (&lens.calibration, &lens.pinning)
-        && let Some(newest) = pinning.statistics.iter().map(|statistic| statistic.commit).max()
-        && newest > calibration.commit
-    {
-        notes.push(format!(
-            "the lens's statistics are of commit {newest}, its calibration of commit {}: calibrate it again",
-            calibration.commit
         ));
     }
     notes

@@ -270,17 +270,19 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
 pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let metric = plan.lens.shown_metric();
-    let shown = found.into_iter().map(|hit| Scored { value: plan.lens.shown(hit.value), ..hit });
+    let shown = found.into_iter().map(|hit| (hit.value, Scored { value: plan.lens.shown(hit.value), ..hit }));
     // A bound on a probability was only an estimate for the score below it.
     let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
-    let kept = shown.filter(|hit| least.is_none_or(|least| hit.value >= least));
-    let listed: Vec<(usize, Scored)> = kept.enumerate().skip(skip).take(top).collect();
-    let hit = |(place, hit): (usize, Scored)| {
+    let kept = shown.filter(|(_, hit)| least.is_none_or(|least| hit.value >= least));
+    let listed: Vec<(usize, (f64, Scored))> = kept.enumerate().skip(skip).take(top).collect();
+    let hit = |(place, (raw, hit)): (usize, (f64, Scored))| {
         let record = plan.collection.shown_record(RowId(hit.row))?;
         Ok(Hit {
             rank: place as u64 + 1,
             metric,
             value: hit.value,
+            raw,
+            percentile: None,
             row: RowId(hit.row),
             key: record.key,
             id: record.id,
@@ -306,6 +308,7 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
         plan: counts,
         notes,
         hits,
+        background: None,
         elapsed: Duration::ZERO,
     })
 }

@@ -4,6 +4,7 @@
 //! Each statement sees the store's latest commit. What a later version will do parses, and is refused by name.
 
 use super::answer::Answer;
+use super::background;
 use super::compare::{Comparison, compare};
 use super::explain::Explanation;
 use super::names::Site;
@@ -106,6 +107,7 @@ pub struct Session {
     params: Params,
     control: Control,
     undirected: Option<Undirected>,
+    percentiles: bool,
     /// Whether `held` is kept between statements.
     holds: bool,
     held: Option<Snapshot>,
@@ -133,6 +135,7 @@ impl Session {
             params: Params::new(),
             control: Control::default(),
             undirected: None,
+            percentiles: false,
             holds: false,
             held: None,
         }
@@ -157,6 +160,11 @@ impl Session {
         self.params.insert(name.into(), value.into());
     }
 
+    /// Whether hits of later searches get their percentile, see [`Query::percentiles`].
+    pub fn set_percentiles(&mut self, wanted: bool) {
+        self.percentiles = wanted;
+    }
+
     /// Lets `control` stop statements.
     pub fn set_control(&mut self, control: Control) {
         self.control = control;
@@ -176,7 +184,7 @@ impl Session {
         }
         match statement {
             Statement::Find(find) => {
-                let run = self.query(&snapshot, &find, text)?.run_whole()?;
+                let run = self.query(&snapshot, &find, text)?.percentiles(self.percentiles).run_whole()?;
                 let generation = snapshot.meta().generation;
                 let collection = run.answer.collection.clone();
                 self.undirected = Some(Undirected { collection, rows: run.undirected, generation });
@@ -225,6 +233,11 @@ impl Session {
         let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
         let mut batch = self.store.begin()?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
+        for (collection, found) in
+            background::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?
+        {
+            batch.put_background(&record.name, collection, found)?;
+        }
         let commit = batch.commit()?;
         Ok(Reply::Saved(Saved {
             name: record.name,

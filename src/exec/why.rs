@@ -11,6 +11,7 @@ use super::names::Site;
 use super::params::Params;
 use super::plan::Plan;
 use super::prepared::placed;
+use super::probability::{probability, probability_error, stale};
 use super::resolve::resolve;
 use super::run::{Rows, rows_of};
 use super::scan::{Scored, count_before};
@@ -45,6 +46,9 @@ pub struct Why {
     pub value: Option<f64>,
     /// Under `score probability`, what the lens's calibration reads the value as.
     pub probability: Option<f64>,
+    /// What the calibration of the saved lens reads the value as, whether the search asks for a probability or not;
+    /// `None` without a calibration.
+    pub calibrated: Option<CalibratedValue>,
     /// Its exact place among all that the search ranks, from 1, listed or not.
     pub rank: Option<u64>,
     /// Whether the answer lists it: ranked, within `above`, `within`, `skip` and `top`.
@@ -53,8 +57,7 @@ pub struct Why {
     pub ranked: u64,
     /// What plain cosine in the same view says; `None` for a blend over several views, and without a direction.
     pub plain: Option<Place>,
-    /// How the value stands among those of random pairs; `None` for fewer than 2 records with a direction, and under
-    /// `csls`, where it would take too long.
+    /// How the value stands among those of random pairs; `None` for fewer than 2 records with a direction.
     pub background: Option<Background>,
     /// One for a lens, several for a blend.
     pub parts: Vec<WhyPart>,
@@ -101,6 +104,23 @@ pub struct Place {
     pub cosine: f64,
     /// The exact place among the same records; `None` where the search does not rank the record.
     pub rank: Option<u64>,
+}
+
+/// A score read as a probability.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CalibratedValue {
+    /// The probability, 0 to 1.
+    pub probability: f64,
+    /// Half of its 95 % interval, from how much the fitted map depends on which queries were judged; `None` for a map
+    /// that was supplied, or is a step function.
+    pub error: Option<f64>,
+    /// Judged hits that the map was fitted on; 0 where it was supplied.
+    pub labels: u64,
+    /// When it was fitted, in seconds since 1970.
+    pub time: Option<u64>,
+    /// Why it may no longer hold.
+    pub stale: Option<String>,
 }
 
 /// A value among those of random pairs of the collection's records under the same lens.
@@ -233,16 +253,36 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
         header: plan.header(),
         standing,
         value,
+        calibrated: value.map(|value| calibrated(plan, value)).transpose()?.flatten(),
         probability: value.filter(|_| plan.lens.calibration.is_some()).map(|value| plan.lens.shown(value)),
         rank,
         listed: is_listed(plan, value, rank),
         ranked: allowed.and_not(&ready.undirected(&allowed)).len(),
         plain: plain(plan, &allowed, row, is_ranked, params, control)?,
-        background: value.map(|value| background::of(&ready, value, control)).transpose()?.flatten(),
+        background: value.map(|value| background::of(plan, value, control)).transpose()?.flatten(),
         parts: ready.lenses().iter().map(|lens| part(lens, row)).collect::<Result<_>>()?,
         notes: plan.notes.clone(),
         elapsed: Duration::ZERO,
     })
+}
+
+/// The value as the saved lens's calibration reads it.
+fn calibrated(plan: &Plan, value: f64) -> Result<Option<CalibratedValue>> {
+    let (Some(name), true) = (&plan.lens.saved_name, plan.blend.is_empty()) else { return Ok(None) };
+    let saved = plan.snapshot.lens(name)?.filter(|saved| saved.lens == plan.lens.def);
+    let Some(saved) = saved else { return Ok(None) };
+    let found = plan.snapshot.calibration(name)?.filter(|found| found.lens_version == saved.version);
+    let Some(found) = found else { return Ok(None) };
+    let score = if plan.lens.def.metric.is_distance() { -value } else { value };
+    let covariance = found.reliability.as_ref().and_then(|reliability| reliability.covariance);
+    Ok(Some(CalibratedValue {
+        probability: probability(&found.map, score),
+        error: covariance.and_then(|covariance| probability_error(&found.map, covariance, score)),
+        labels: found.labels,
+        time: found.judged_on.as_ref().map(|judged| judged.time),
+        // The record is one, wherever it ranks.
+        stale: stale(&found, &plan.lens, &plan.collection, (0, 0)),
+    }))
 }
 
 fn standing(ready: &Ready<'_>, rows: &Rows, row: u32) -> Standing {

@@ -344,9 +344,10 @@ fn calibration(number: u8) -> Calibration {
         return Calibration { lens_version, map, origin, labels: 0, judged_on: None, reliability: None, commit };
     }
     let map = CalibrationMap::Isotonic { scores: vec![-0.5, 0.0, 0.75], probabilities: vec![0.0, 0.25, 1.0] };
-    let judged_on = Some(JudgedOn { collection: CollectionId(1), revision: 3, k: 10, queries: 4, hash: 77 });
+    let judged_on = Some(JudgedOn { collection: CollectionId(1), revision: 3, k: 10, queries: 4, hash: 77, time: 1 });
     let table = vec![(0.05, 0.0, 7), (0.9, 1.0, 3)];
-    let reliability = Some(Reliability { ece: 0.02, log_loss: 0.3, base_log_loss: 0.6, table });
+    let reliability =
+        Some(Reliability { ece: 0.02, log_loss: 0.3, base_log_loss: 0.6, table, covariance: Some((0.1, 0.01, 0.2)) });
     Calibration { lens_version, map, origin, labels: 10, judged_on, reliability, commit }
 }
 

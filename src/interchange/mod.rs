@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod input;
 pub(crate) mod jsonl;
+pub(crate) mod judged;
 pub(crate) mod labels;
 pub(crate) mod npy;
 pub(crate) mod npy_header;

@@ -1,22 +1,28 @@
 //! Level 5: what judged pairs teach, and how well a lens does on them.
 //!
-//! Owns labels as pairs to judge, the retrieval metrics with their intervals, and the run format. It asks its questions through `exec/` and knows no
-//! command line.
-//! Owns the retrieval metrics and the run format, and learning: labels in (`gather`), a matrix fitted to them (`fit`), tested
-//! on what it has not seen (`gate`), and stored as a lens with its history (`learn`). It asks its questions through `exec/`
-//! and knows no command line.
+//! Owns labels as pairs to judge, the retrieval metrics with their intervals and the run format; learning: labels in
+//! (`gather`), a matrix fitted to them (`fit`), tested on what it has not seen (`gate`), and stored as a lens with its history
+//! (`learn`); and readings: what a score is worth (`calibrate`), what a view's vectors look like (`diagnose`), which ready-made
+//! lens helps (`try_lenses`). It asks its questions through `exec/` and knows no command line.
 
 pub mod bootstrap;
+pub mod calibrate;
+pub mod diagnose;
 pub mod evaluate;
-pub mod judge;
-pub mod labels;
-pub mod measure;
+mod figures;
 pub(crate) mod fit;
 pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod groups;
+mod interval;
+pub mod judge;
+pub mod labels;
 #[expect(clippy::module_inception, reason = "the file is named for what it owns: learning, as `gate` is the gate")]
 mod learn;
+pub mod measure;
+pub mod reliability;
+mod tried;
+pub mod try_lenses;
 mod words;
 
 pub use fit::LearnProgress;

@@ -15,10 +15,12 @@ mod moments;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod passes;
+pub mod percentile;
 pub mod prepared;
 pub mod program;
 pub mod projection;
 mod quick;
+pub mod rough;
 mod statistics;
 pub mod step;
 pub mod stored;
@@ -30,8 +32,10 @@ pub mod trace;
 pub use chain::Chain;
 pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
+pub use percentile::Percentiles;
 pub use prepared::Prepared;
 pub use projection::Projection;
+pub use rough::{Rough, RoughPass, RowReader, Side};
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
 pub use stored::{ScalarProcessor, StoredScalars};
 

@@ -7,6 +7,7 @@
 use super::RowSource;
 use super::program::{Op, Undirected, apply_in_place, direction};
 use crate::error::Result;
+use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, stats};
 use crate::types::RowSet;
 use rayon::prelude::*;
@@ -121,7 +122,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    fn clear(&mut self, dimension: usize) {
+    pub fn clear(&mut self, dimension: usize) {
         self.rows.clear();
         self.vectors.clear();
         self.references.clear();
@@ -137,6 +138,17 @@ impl Tile {
         self.references.push(0.0);
         self.alive.push(true);
         self.raw_norms.push(stats::norm(vector));
+    }
+
+    /// Adds a row as it is stored; its norm is not looked at.
+    pub fn push_raw(&mut self, row: u32, vector: RowRef<'_>) {
+        self.rows.push(row);
+        match vector {
+            RowRef::F32(vector) => self.vectors.extend(vector.iter().map(|&x| f64::from(x))),
+            RowRef::F16(vector) => self.vectors.extend(vector.iter().map(|&x| f64::from(x.to_f32()))),
+        }
+        self.references.push(0.0);
+        self.alive.push(true);
     }
 
     pub fn len(&self) -> usize {
@@ -182,6 +194,32 @@ impl Tile {
                 _ => self.run_in_place(op),
             }
         }
+    }
+
+    /// [`Tile::run`] with products of matrices in `f32`; `narrow` has the directions of coordinates in `f32`.
+    pub fn run_rough(&mut self, ops: &[Op], narrow: &[Vec<f32>]) {
+        for (op, narrow) in ops.iter().zip(narrow) {
+            match op {
+                Op::Matrix { matrix, gain } => {
+                    self.multiply_rough(matrix.data());
+                    self.references.iter_mut().for_each(|reference| *reference *= gain);
+                }
+                Op::Coordinates(_) => self.multiply_rough(narrow),
+                _ => self.run(std::slice::from_ref(op), &[Vec::new()]),
+            }
+        }
+    }
+
+    /// Every vector times the rows of `matrix`, in `f32`.
+    fn multiply_rough(&mut self, matrix: &[f32]) {
+        let (dimension, n) = (self.dimension.max(1), self.len());
+        let k = matrix.len() / dimension;
+        let vectors: Vec<f32> = self.vectors.iter().map(|&x| x as f32).collect();
+        let mut products = vec![0.0; n * k];
+        matrix::product_f32(matrix, k, dimension, &vectors, &mut products, dimension);
+        self.vectors.clear();
+        self.vectors.extend(products.iter().map(|&x| f64::from(x)));
+        self.dimension = k;
     }
 
     /// A normalization of which only the norms matter.

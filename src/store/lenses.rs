@@ -147,6 +147,7 @@ impl Batch {
         self.forget_statistics(old)?;
         self.drop_derived(|def| def.lens == old.name)?;
         self.tx()?.remove(&tables::CALIBRATIONS, &old.name)?;
+        self.forget_backgrounds(&old.name)?;
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl Batch {
     }
 
     /// The error for a lens that is not there, with the nearest name and the names that are.
-    fn no_such_lens(&self, name: &str) -> Result<Error> {
+    pub(crate) fn no_such_lens(&self, name: &str) -> Result<Error> {
         let names: Vec<String> = self.tx()?.range(&tables::LENSES, ..)?.into_iter().map(|(name, _)| name).collect();
         let nearest = query::suggest(name, names.iter().map(String::as_str));
         let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();

@@ -38,6 +38,7 @@
 //! ```
 
 mod append;
+mod backgrounds;
 mod backup;
 mod batch;
 mod cache;
@@ -54,11 +55,11 @@ mod flush;
 mod garbage;
 mod handle;
 mod info;
-mod learned;
 mod labelled;
 mod labels;
 #[cfg(test)]
 mod labels_tests;
+mod learned;
 mod lenses;
 mod options;
 mod place;
@@ -87,9 +88,9 @@ pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
 pub use compact::Compacted;
 pub use handle::Store;
 pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
-pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
 pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 pub use labels::LabelsStored;
+pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use question::{NewLabels, Question};
 pub use salvage::Salvaged;

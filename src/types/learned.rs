@@ -126,6 +126,9 @@ pub struct Reliability {
     pub base_log_loss: f64,
     /// Bins that hold anything: (mean probability, share that was relevant, judged hits).
     pub table: Vec<(f64, f64, u64)>,
+    /// Of a logistic map: variance of the scale, covariance, variance of the bias, with hits of one query taken
+    /// together. How far the probability of one hit may be off follows from it.
+    pub covariance: Option<(f64, f64, f64)>,
 }
 
 /// What a calibration was fitted on, to tell when it is out of date.
@@ -141,6 +144,8 @@ pub struct JudgedOn {
     pub queries: u64,
     /// Order-free hash of the judgements.
     pub hash: u64,
+    /// Seconds since 1970.
+    pub time: u64,
 }
 
 /// Scores of random pairs of records under one saved lens.

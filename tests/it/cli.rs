@@ -8,6 +8,7 @@ mod learning;
 mod lenses;
 mod mistakes;
 mod processes;
+mod readings;
 mod search;
 
 use serde_json::Value as Json;

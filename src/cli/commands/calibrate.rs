@@ -1,46 +1,84 @@
 //! `simile calibrate`: how a saved lens's score becomes a probability.
+//!
+//! Owns the forms in which judgements come, and what is said of the fit: how far to believe it, on queries it was not
+//! fitted on.
 
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::text::one_line;
-use crate::error::{Error, ErrorKind, Result};
+use crate::cli::render::json::milliseconds;
+use crate::cli::render::text::{count, one_line, safe};
+use crate::error::{Error, Result};
 use crate::exec::map_text;
+use crate::interchange::beir::read_queries;
+use crate::interchange::judged::{JudgedBy, read_judged};
+use crate::interchange::npy::NpyReader;
+use crate::learn::calibrate::{Asked, CalibrationReport, Calibrator, JudgedQuery, TOP, judged_of_labels};
 use crate::query::print_name;
-use crate::types::Calibration;
+use crate::types::{Calibration, CalibrationMap, Control, Reliability};
 use clap::{ArgGroup, Args};
-use serde_json::json;
-use std::path::PathBuf;
+use serde_json::{Value as Json, json};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Arguments of `calibrate`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("how").required(true).args(["judged", "label", "scale"])))]
+#[command(group(ArgGroup::new("how").required(true).args(["judged", "respect", "label", "scale"])))]
 pub(in crate::cli) struct Calibrate {
     /// The store
     store: PathBuf,
     /// The saved lens
     lens: String,
+    /// Fit it to judged hits: {"query": TEXT, "record": ID, "grade": N} a line, or BEIR's qrels with --queries
+    #[arg(long, value_name = "FILE")]
+    judged: Option<PathBuf>,
+    /// Fit it to the labels of this respect, as far as they are of first hits
+    #[arg(long, value_name = "NAME")]
+    respect: Option<String>,
+    /// The queries that the judgements name, as BEIR has them: {"_id": ..., "text": ...} a line
+    #[arg(long, value_name = "queries.jsonl", requires = "judged")]
+    queries: Option<PathBuf>,
+    /// Vectors of the queries; row i belongs to line i
+    #[arg(long, value_name = "V.npy", requires = "queries")]
+    query_vectors: Option<PathBuf>,
+    /// Count the judgements of so many first hits of each query: as many as are going to be shown
+    #[arg(long, value_name = "K", default_value_t = TOP, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    top: u32,
+    /// The collection that was judged, where several have the lens's view
+    #[arg(long = "in", value_name = "COLLECTION")]
+    collection: Option<String>,
+    /// Fit it to N hits that you judge now (not there yet)
+    #[arg(long, value_name = "N")]
+    label: Option<u64>,
     /// A of 1 / (1 + exp(-(A * score + B))); positive; a distance counts as minus the distance
     #[arg(long, value_name = "A", requires = "bias", allow_hyphen_values = true)]
     scale: Option<f64>,
     /// B of it
     #[arg(long, value_name = "B", requires = "scale", allow_hyphen_values = true)]
     bias: Option<f64>,
-    /// Fit it to judged hits (not there yet)
-    #[arg(long, value_name = "FILE")]
-    judged: Option<PathBuf>,
-    /// Fit it to hits that you judge now (not there yet)
-    #[arg(long, value_name = "N")]
-    label: Option<u64>,
 }
 
 impl Run for Calibrate {
     fn run(self, console: &mut Console) -> Result<Outcome> {
-        let (Some(scale), Some(bias)) = (self.scale, self.bias) else {
-            let flag = if self.judged.is_some() { "--judged" } else { "--label" };
-            let message = format!("{flag}: fitting a calibration is not there yet; supply one with --scale A --bias B");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+        if let (Some(scale), Some(bias)) = (self.scale, self.bias) {
+            return self.supplied(console, scale, bias);
+        }
+        let queries = match (&self.judged, &self.respect) {
+            (Some(judged), _) => self.judged_queries(judged)?,
+            (None, Some(respect)) => self.labelled_queries(console, respect)?,
+            (None, None) => {
+                let message = "--label: judging hits here is not there yet; `simile label` keeps labels that --respect \
+                               takes, and --judged FILE takes judged hits";
+                return Err(Error::new(crate::ErrorKind::Unsupported, message));
+            }
         };
+        self.fit(console, &queries)
+    }
+}
+
+impl Calibrate {
+    fn supplied(&self, console: &mut Console, scale: f64, bias: f64) -> Result<Outcome> {
         let store = console.open_writer(&self.store)?;
         let old = store.snapshot()?.calibration(&self.lens)?;
         let mut batch = store.begin()?;
@@ -58,10 +96,186 @@ impl Run for Calibrate {
         let (name, version) = (one_line(&self.lens), calibration.lens_version);
         let map = map_text(&calibration, &lens);
         console.line(format!("lens {name}, version {version}: probability = {map} (commit {commit})"))?;
+        self.last_lines(console, old.as_ref())?;
+        Ok(Outcome::Done)
+    }
+
+    fn last_lines(&self, console: &mut Console, old: Option<&Calibration>) -> Result<()> {
         if let Some(old) = old {
             console.line(format!("in place of: {} of commit {}", one_line(&old.origin), old.commit))?;
         }
-        console.line(format!("find ... | using {} | score probability", one_line(&print_name(&self.lens))))?;
+        console.line(format!("find ... | using {} | score probability", one_line(&print_name(&self.lens))))
+    }
+
+    /// The judgements of a file, by query.
+    fn judged_queries(&self, path: &Path) -> Result<Vec<JudgedQuery>> {
+        let known = self.known_queries()?;
+        let mut places: HashMap<JudgedBy, usize> = HashMap::new();
+        let mut queries: Vec<JudgedQuery> = Vec::new();
+        for line in read_judged(path)? {
+            let place = match places.get(&line.query) {
+                Some(place) => *place,
+                None => {
+                    queries.push(asked(&line.query, known.as_ref())?);
+                    places.insert(line.query, queries.len() - 1);
+                    queries.len() - 1
+                }
+            };
+            // The last word counts.
+            queries.get_mut(place).map(|query| query.grades.insert(line.record, line.grade));
+        }
+        if queries.is_empty() {
+            return Err(Error::invalid(format!("{} holds no judgements", path.display())));
+        }
+        Ok(queries)
+    }
+
+    /// The judgements that are stored as labels.
+    fn labelled_queries(&self, console: &Console, respect: &str) -> Result<Vec<JudgedQuery>> {
+        let store = console.open_reader(&self.store)?;
+        let snapshot = store.snapshot()?;
+        let Some(lens) = snapshot.lens(&self.lens)? else {
+            return Err(Error::not_found(format!("there is no lens {:?}", self.lens)));
+        };
+        let mut calibrator = Calibrator::new(&store, &self.lens);
+        if let Some(collection) = &self.collection {
+            calibrator = calibrator.in_collection(collection);
+        }
+        let labels = snapshot.labels(&calibrator.collection_of(&snapshot, &lens)?, respect)?;
+        judged_of_labels(&labels, &lens.lens.view)
+    }
+
+    /// The queries of `--queries` by id.
+    fn known_queries(&self) -> Result<Option<HashMap<String, Asked>>> {
+        let Some(path) = &self.queries else { return Ok(None) };
+        let lines = read_queries(path)?;
+        let Some(vectors) = &self.query_vectors else {
+            return Ok(Some(lines.into_iter().map(|line| (line.id, Asked::Text(line.text))).collect()));
+        };
+        let mut reader = NpyReader::open(vectors)?;
+        if reader.rows() != lines.len() as u64 {
+            let (lines, rows) = (lines.len(), reader.rows());
+            return Err(Error::invalid(format!("{lines} queries, but {rows} vectors: row i belongs to line i")));
+        }
+        let mut known = HashMap::with_capacity(lines.len());
+        for line in lines {
+            let mut row = Vec::new();
+            reader.next_row(&mut row)?;
+            known.insert(line.id, Asked::Vector(row));
+        }
+        Ok(Some(known))
+    }
+
+    fn fit(&self, console: &mut Console, queries: &[JudgedQuery]) -> Result<Outcome> {
+        let begun = Instant::now();
+        let store = console.open_writer(&self.store)?;
+        let reporter = console.reporter("scoring judged hits");
+        let mut calibrator = Calibrator::new(&store, &self.lens).top(self.top).control(Control::new().on_progress({
+            let reporter = reporter.clone();
+            move |progress| {
+                reporter.total(progress.total.unwrap_or(0));
+                reporter.done(progress.done);
+            }
+        }));
+        if let Some(collection) = &self.collection {
+            calibrator = calibrator.in_collection(collection);
+        }
+        let report = calibrator.calibrate(queries)?;
+        drop(reporter);
+        if console.json {
+            console.document(&report_json(&report, begun))?;
+            return Ok(Outcome::Done);
+        }
+        self.print(console, &report)?;
         Ok(Outcome::Done)
     }
+
+    fn print(&self, console: &mut Console, report: &CalibrationReport) -> Result<()> {
+        let calibration = &report.calibration;
+        let queries = calibration.judged_on.as_ref().map_or(0, |judged| judged.queries);
+        let (hits, relevant) = report.judged;
+        let outside = match report.outside {
+            0 => String::new(),
+            outside => format!(" · {} outside the first {}, not counted", count(outside, "judged pair"), self.top),
+        };
+        console.line(format!(
+            "{} among the first {} of {} · {relevant} relevant{outside}",
+            count(hits, "judged hit"),
+            self.top,
+            count(queries, "query")
+        ))?;
+        if report.undirected > 0 {
+            console.line(format!("{} without direction under the lens", count(report.undirected, "query")))?;
+        }
+        let (name, version) = (one_line(&self.lens), calibration.lens_version);
+        let map = map_text(calibration, &report.lens.lens);
+        console.line(format!("lens {name}, version {version}: probability = {map} (commit {})", report.commit))?;
+        if let Some(reliability) = &calibration.reliability {
+            self.reliability(console, reliability, report.raw_ece)?;
+        }
+        for warning in &report.warnings {
+            console.line(format!("note: {}", safe(warning)))?;
+        }
+        self.last_lines(console, report.replaced.as_ref())
+    }
+
+    fn reliability(&self, console: &mut Console, reliability: &Reliability, raw: Option<f64>) -> Result<()> {
+        let raw = raw.map_or(String::new(), |raw| format!(" (the score itself: {raw:.3})"));
+        console.line("on queries it was not fitted on (cross-validated):")?;
+        console.line(format!(
+            "  calibration error {:.3}{raw} · log-loss {:.3}, of the base rate {:.3}",
+            reliability.ece, reliability.log_loss, reliability.base_log_loss
+        ))?;
+        console.line(console.style.dim("   said  was     hits".to_string()))?;
+        for (said, was, hits) in &reliability.table {
+            console.line(format!("  {said:>5.2}  {was:<5.2}  {hits:>5}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn asked(by: &JudgedBy, known: Option<&HashMap<String, Asked>>) -> Result<JudgedQuery> {
+    let (id, asked) = match by {
+        JudgedBy::Text(text) => (text, Asked::Text(text.clone())),
+        JudgedBy::Record(id) => (id, Asked::Record(id.clone())),
+        JudgedBy::Id(id) => match known {
+            None => {
+                let message = format!("the judgements name query {id:?}: say which queries there are with --queries");
+                return Err(Error::invalid(message));
+            }
+            Some(known) => match known.get(id) {
+                Some(asked) => (id, asked.clone()),
+                None => return Err(Error::not_found(format!("query {id:?} is judged, but not among the queries"))),
+            },
+        },
+    };
+    Ok(JudgedQuery { id: id.clone(), asked, grades: HashMap::new() })
+}
+
+fn report_json(report: &CalibrationReport, begun: Instant) -> Json {
+    let calibration = &report.calibration;
+    let (scale, bias, steps) = match &calibration.map {
+        CalibrationMap::Logistic { scale, bias } => (Some(*scale), Some(*bias), None),
+        CalibrationMap::Isotonic { scores, .. } => (None, None, Some(scores.len())),
+    };
+    let judged = calibration.judged_on.as_ref();
+    let reliability = calibration.reliability.as_ref().map(|found| {
+        let table: Vec<Json> = found
+            .table
+            .iter()
+            .map(|(said, was, hits)| json!({"probability": said, "relevant": was, "hits": hits}))
+            .collect();
+        json!({"ece": found.ece, "log_loss": found.log_loss, "base_log_loss": found.base_log_loss, "table": table})
+    });
+    json!({
+        "lens": report.lens.name, "version": calibration.lens_version, "metric": report.lens.lens.metric.as_str(),
+        "collection": report.collection,
+        "method": if scale.is_some() { "platt" } else { "isotonic" },
+        "scale": scale, "bias": bias, "steps": steps, "origin": calibration.origin,
+        "judged": report.judged.0, "relevant": report.judged.1, "queries": judged.map(|judged| judged.queries),
+        "top": judged.map(|judged| judged.k), "outside": report.outside, "undirected": report.undirected,
+        "raw_ece": report.raw_ece, "reliability": reliability, "warnings": report.warnings,
+        "replaced": report.replaced.is_some(), "commit": report.commit.0,
+        "seconds": milliseconds(begun.elapsed()) / 1e3,
+    })
 }

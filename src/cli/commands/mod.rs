@@ -8,6 +8,7 @@ mod backup;
 mod calibrate;
 mod check;
 mod compact;
+mod diagnose;
 mod embed;
 mod evaluate;
 mod export;
@@ -25,6 +26,7 @@ mod remove;
 mod repl;
 mod sample;
 mod tour;
+mod try_lenses;
 mod view;
 
 pub(super) use query::Runner;
@@ -84,6 +86,8 @@ pub(super) const COMMANDS: &[Entry] = &[
     entry::<promote::Demote>("demote", "Turn a learned lens back into a candidate"),
     entry::<promote::History>("history", "Show the fits of a learned lens and what became of them"),
     entry::<calibrate::Calibrate>("calibrate", "Say how a saved lens's score becomes a probability"),
+    entry::<diagnose::Diagnose>("diagnose", "Say what a view's vectors are like, and what that suggests to try"),
+    entry::<try_lenses::Try>("try", "Hold ready-made lenses against labels; nothing is saved"),
     entry::<info::Info>("info", "Show what is in a store"),
     entry::<check::Check>("check", "Verify every checksum and invariant"),
     entry::<compact::Compact>("compact", "Give back the space of removed and replaced records"),

@@ -128,6 +128,7 @@ impl Runner {
     ) -> Result<Runner> {
         let store = console.open_reader(path)?;
         let mut session = Session::new(&store);
+        session.set_percentiles(true);
         for (name, value) in &params {
             session.bind(name, value.clone());
         }

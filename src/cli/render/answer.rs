@@ -125,6 +125,9 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
     let metric = answer.header.metric;
     let full = bar_scale(answer);
     let mut columns = vec![Column::right(if metric.is_distance() { "distance" } else { "score" })];
+    if answer.background.is_some() {
+        columns.push(Column::right("pctl"));
+    }
     if full.is_some() {
         columns.push(Column::left("", BAR + 1));
     }
@@ -135,6 +138,9 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
         .iter()
         .map(|hit| {
             let mut row = vec![number(hit.value(), metric)];
+            if answer.background.is_some() {
+                row.push(hit.percentile().map_or("-".to_string(), |percentile| format!("{percentile:.1}")));
+            }
             if let Some(full) = full {
                 row.push(bar(hit.value() / full));
             }
@@ -195,6 +201,11 @@ fn footer(answer: &Answer) -> String {
         parts.push(format!("{} left out (including self keeps it)", thousands(plan.left_out)));
     }
     parts.push(milliseconds(answer.elapsed_ms()));
+    if let Some(background) = &answer.background {
+        let elapsed = background.elapsed.as_secs_f64() * 1e3;
+        let time = if elapsed < 0.05 { String::new() } else { format!(", {}", milliseconds(elapsed)) };
+        parts.push(format!("pctl of {} random pairs{time}", thousands(background.pairs)));
+    }
     parts.join(" · ")
 }
 

@@ -35,18 +35,18 @@ pub(crate) fn jsonl(answer: &Answer) -> Vec<String> {
 pub(crate) fn csv(answer: &Answer) -> Vec<String> {
     let fields = field_names(answer);
     let value_name = value_name(answer);
-    let mut title: Vec<String> = ["rank", "id", value_name, "text"].map(str::to_string).to_vec();
-    title.extend(fields.iter().map(|field| {
-        if ["rank", "id", value_name, "text"].contains(field) {
-            format!("fields.{field}")
-        } else {
-            (*field).to_string()
-        }
-    }));
+    let own = ["rank", "id", value_name, "percentile", "text"];
+    let mut title: Vec<String> = own.map(str::to_string).to_vec();
+    title.extend(fields.iter().map(
+        |field| {
+            if own.contains(field) { format!("fields.{field}") } else { (*field).to_string() }
+        },
+    ));
     let mut lines = vec![csv_line(&title)];
     lines.extend(answer.hits().iter().map(|hit| {
-        let mut cells =
-            vec![hit.rank().to_string(), hit.id().to_string(), number_cell(hit.value()), hit.text().to_string()];
+        let percentile = hit.percentile().map(number_cell).unwrap_or_default();
+        let (rank, id, text) = (hit.rank().to_string(), hit.id().to_string(), hit.text().to_string());
+        let mut cells = vec![rank, id, number_cell(hit.value()), percentile, text];
         cells.extend(fields.iter().map(|field| hit.fields().get(*field).map(cell).unwrap_or_default()));
         csv_line(&cells)
     }));

@@ -40,6 +40,13 @@ struct AnswerShape<'a> {
     plan: PlanShape,
     notes: &'a [String],
     results: Vec<HitDocument<'a>>,
+    background: Option<BackgroundShape>,
+    elapsed_ms: f64,
+}
+
+#[derive(Serialize)]
+struct BackgroundShape {
+    pairs: u64,
     elapsed_ms: f64,
 }
 
@@ -85,6 +92,8 @@ struct CalibrationShape<'a> {
     commit: u64,
     origin: &'a str,
     labels: u64,
+    ece: Option<f64>,
+    stale: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -123,6 +132,8 @@ pub(crate) struct HitDocument<'a> {
     score: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<f64>,
+    /// Null where it was not asked for, and where there is none.
+    percentile: Option<f64>,
     text: &'a str,
     fields: Fields<'a>,
 }
@@ -134,6 +145,7 @@ impl<'a> From<&'a Hit> for HitDocument<'a> {
             id: hit.id(),
             score: (!hit.is_distance()).then(|| hit.value()),
             distance: hit.distance(),
+            percentile: hit.percentile(),
             text: hit.text(),
             fields: Fields(hit.fields()),
         }
@@ -149,6 +161,10 @@ impl Serialize for AnswerDocument<'_> {
             plan: plan_shape(&answer.plan),
             notes: &answer.notes,
             results: answer.hits().iter().map(HitDocument::from).collect(),
+            background: answer.background.map(|background| BackgroundShape {
+                pairs: background.pairs,
+                elapsed_ms: milliseconds(background.elapsed),
+            }),
             elapsed_ms: milliseconds(answer.elapsed),
         };
         shape.serialize(serializer)
@@ -171,6 +187,8 @@ pub(super) fn lens_shape(header: &LensHeader) -> LensShape<'_> {
             commit: calibration.commit.0,
             origin: &calibration.origin,
             labels: calibration.labels,
+            ece: calibration.ece,
+            stale: calibration.stale.as_deref(),
         }),
         samples: header
             .samples

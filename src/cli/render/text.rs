@@ -156,6 +156,19 @@ pub(crate) fn bytes(number: u64) -> String {
     if *unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") }
 }
 
+/// The day of a moment in seconds since 1970, in UTC: `2026-11-20` (Howard Hinnant's `civil_from_days`).
+pub(crate) fn date(seconds: u64) -> String {
+    let days = seconds / 86_400 + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +210,13 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_200_000), "1.2 MB");
         assert_eq!(bytes(999_960), "1.0 MB");
+    }
+
+    #[test]
+    fn days_are_counted_with_leap_years() {
+        let days = [0, 951_782_400, 951_868_800, 1_795_132_800, 4_107_542_399, 4_107_542_400];
+        let names = ["1970-01-01", "2000-02-29", "2000-03-01", "2026-11-20", "2100-02-28", "2100-03-01"];
+        assert_eq!(days.map(date), names);
     }
 
     #[test]

@@ -4,9 +4,9 @@
 
 use super::answer::{header_lines, milliseconds, notes, number};
 use super::json::{LensShape, lens_shape};
-use super::text::{cut, one_line, pad, thousands, width};
+use super::text::{count, cut, date, one_line, pad, safe, thousands, width};
 use crate::cli::console::Style;
-use crate::exec::{Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
+use crate::exec::{CalibratedValue, Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
 use crate::types::Metric;
 use serde::{Serialize, Serializer};
 
@@ -34,6 +34,9 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
         let share = background.above * 100.0;
         let text = format!("{what} {share:.1} % of {} random pairs under this lens", thousands(background.pairs));
         out.push(row("background", &text, why.parts.last().map_or(0, name_columns)));
+    }
+    if let Some(calibrated) = &why.calibrated {
+        out.push(row("probability", &probability_text(calibrated), why.parts.last().map_or(0, name_columns)));
     }
     out.push(format!(" {}", style.dim(milliseconds(why.elapsed.as_secs_f64() * 1e3))));
     out
@@ -68,6 +71,17 @@ fn headline(why: &Why) -> String {
     value.into_iter().chain(probability).chain([place]).collect::<Vec<_>>().join(" · ")
 }
 
+fn probability_text(calibrated: &CalibratedValue) -> String {
+    let error = calibrated.error.map_or(String::new(), |error| format!(" ± {error:.2}"));
+    let origin = match (calibrated.labels, calibrated.time) {
+        (0, _) => "supplied scale and bias".to_string(),
+        (labels, Some(time)) => format!("{}, {}", count(labels, "judged hit"), date(time)),
+        (labels, None) => count(labels, "judged hit"),
+    };
+    let stale = calibrated.stale.as_ref().map_or(String::new(), |stale| format!("; {}", safe(stale)));
+    format!("{:.2}{error} ({origin}){stale}", calibrated.probability)
+}
+
 fn plain_line(why: &Why) -> Option<String> {
     let plain = why.plain?;
     let ranks = match (plain.rank, why.rank) {
@@ -99,7 +113,7 @@ fn part_lines(part: &WhyPart) -> Vec<String> {
 fn name_columns(part: &WhyPart) -> usize {
     let names = part.steps.iter().map(|step| width(&one_line(&step.step)));
     let names = names.chain(part.terms.iter().map(|term| width(&one_line(&term.name)) + 2));
-    names.chain(["background".len()]).max().unwrap_or(0).min(NAME)
+    names.chain(["probability".len()]).max().unwrap_or(0).min(NAME)
 }
 
 fn row(name: &str, text: &str, columns: usize) -> String {
@@ -166,6 +180,7 @@ struct Shape<'a> {
     distance: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f64>,
+    calibrated: Option<CalibratedShape<'a>>,
     rank: Option<u64>,
     listed: bool,
     ranked: u64,
@@ -180,6 +195,15 @@ struct Shape<'a> {
 struct PlainShape {
     cosine: f64,
     rank: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CalibratedShape<'a> {
+    probability: f64,
+    error: Option<f64>,
+    labels: u64,
+    time: Option<u64>,
+    stale: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -268,6 +292,13 @@ impl Serialize for WhyDocument<'_> {
             score: why.value.filter(|_| !is_distance),
             distance: why.value.filter(|_| is_distance),
             probability: why.probability,
+            calibrated: why.calibrated.as_ref().map(|found| CalibratedShape {
+                probability: found.probability,
+                error: found.error,
+                labels: found.labels,
+                time: found.time,
+                stale: found.stale.as_deref(),
+            }),
             rank: why.rank,
             listed: why.listed,
             ranked: why.ranked,

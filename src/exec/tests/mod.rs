@@ -1,6 +1,7 @@
 //! Searches on real, small stores: answers against the oracle, counts, errors, statements.
 
 mod answers;
+mod background;
 mod errors;
 mod forms;
 mod lenses;

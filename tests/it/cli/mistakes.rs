@@ -98,7 +98,7 @@ fn what_is_not_there_yet_says_so() {
     let place = notes();
     place.run(["query", "s", "let plain = score cosine"]).exits(0);
     let ran = place.run(["calibrate", "s", "plain", "--label", "20"]).exits(2);
-    assert!(ran.stderr.contains("--scale"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--judged FILE"), "{}", ran.stderr);
 }
 
 #[test]

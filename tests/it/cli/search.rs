@@ -82,7 +82,7 @@ fn every_format_has_the_hits() {
     assert_eq!(documents.len(), 3);
     assert_eq!(documents[2]["rank"], 3);
     let csv = run("csv");
-    assert_eq!(csv.lines().next().unwrap(), "rank,id,score,text,place,tags,year");
+    assert_eq!(csv.lines().next().unwrap(), "rank,id,score,percentile,text,place,tags,year");
     assert!(csv.contains("\"[\"\"home\"\",\"\"lost\"\"]\""), "{csv}");
     let markdown = run("markdown");
     assert!(markdown.starts_with("| rank | score | id | text |\n| ---: |"), "{markdown}");
