@@ -62,6 +62,11 @@ impl Hubs {
         mean_of_highest(&mut scores, self.k)
     }
 
+    /// Multiplications that [`Hubs::exact`] takes, about.
+    pub fn multiplications(&self) -> usize {
+        self.queries.iter().map(|query| query.processed.len()).sum()
+    }
+
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
         let one = |query: &ProcessedQuery| query.processed.len() * 8 + query.folded.len() * 4 + query.shifts.len() * 16;

@@ -296,6 +296,11 @@ impl Prepared {
         }
     }
 
+    /// Multiplications that [`Prepared::exact`] takes for a row, about.
+    pub(crate) fn exact_work(&self) -> usize {
+        self.record.multiplications(self.chain.dimension()) + self.hubs.as_ref().map_or(0, Hubs::multiplications)
+    }
+
     /// `r(x)`, what `csls` subtracts half of, in `f64`; `None` where the lens has no `csls`.
     pub fn hubness(&self, row: RowRef<'_>) -> Option<f64> {
         let hubs = self.hubs.as_ref()?;

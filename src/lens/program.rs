@@ -272,6 +272,18 @@ impl Program {
         })
     }
 
+    /// Multiplications that one vector of dimension `input` takes, about.
+    pub fn multiplications(&self, input: usize) -> usize {
+        let of = |(dimension, work): (usize, usize), op: &Op| match op {
+            Op::Truncate { to, .. } => (*to, work),
+            Op::Matrix { matrix, .. } => (matrix.rows(), work + matrix.rows() * dimension),
+            Op::Coordinates(basis) => (basis.count, work + basis.count * dimension),
+            Op::Remove(basis) => (dimension, work + 2 * basis.count * dimension),
+            Op::OwnMean | Op::Shift(_) | Op::Normalize | Op::Divide { .. } => (dimension, work + dimension),
+        };
+        self.ops.iter().fold((input, input), of).1
+    }
+
     /// Number of normalizations.
     pub fn normalizations(&self) -> usize {
         self.ops.iter().filter(|op| matches!(op, Op::Normalize)).count()

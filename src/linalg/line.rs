@@ -37,29 +37,25 @@ pub struct RowTerms<'a> {
     pub bonus: &'a [f32],
 }
 
-/// Positions looked at together: nearly always none of them reaches the threshold.
-const TOGETHER: usize = 32;
-
-/// [`reaching`](super::simd::reaching) in plain Rust.
+/// [`reaching`](super::simd::reaching) in plain Rust, for the rows from `first` on.
 #[inline(always)]
-pub(super) fn scalar_reaching(line: &Line, threshold: f32, products: &[f32], terms: RowTerms<'_>, out: &mut Vec<u32>) {
-    let Line { shift, error, .. } = *line;
-    for (chunk, products) in products.chunks(TOGETHER).enumerate() {
-        let start = chunk * TOGETHER;
-        let run = start..start + products.len();
-        let reach = &terms.reach[run.clone()];
+pub(super) fn scalar_reaching(
+    line: &Line,
+    threshold: f32,
+    products: &[f32],
+    terms: RowTerms<'_>,
+    first: usize,
+    out: &mut Vec<u32>,
+) {
+    for (i, product) in products.iter().enumerate().skip(first) {
         // Slices that are empty stay so.
-        let (alpha, bonus) = (terms.alpha.get(run.clone()).unwrap_or(&[]), terms.bonus.get(run).unwrap_or(&[]));
-        let upper = |i: usize| {
-            let factor = if alpha.is_empty() { 1.0 } else { alpha[i] };
-            let bonus = if bonus.is_empty() { 0.0 } else { bonus[i] };
-            factor * (products[i] + shift) + reach[i] * error + bonus
-        };
+        let factor = terms.alpha.get(i).copied().unwrap_or(1.0);
+        let bonus = terms.bonus.get(i).copied().unwrap_or(0.0);
+        let upper = factor * (product + line.shift) + terms.reach[i] * line.error + bonus;
         // What is not a number is not below anything.
-        let below = |i: usize| upper(i) < threshold;
-        let all = (0..products.len()).fold(true, |all, i| all & below(i));
-        if !all {
-            out.extend((0..products.len()).filter(|&i| !below(i)).map(|i| (start + i) as u32));
+        let below = upper < threshold;
+        if !below {
+            out.push(i as u32);
         }
     }
 }

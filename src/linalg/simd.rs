@@ -155,7 +155,7 @@ pub fn reaching(line: &Line, threshold: f64, products: &[f32], terms: RowTerms<'
     if x86::available() {
         return x86::reaching(line, threshold, products, terms, out);
     }
-    scalar_reaching(line, threshold, products, terms, out);
+    scalar_reaching(line, threshold, products, terms, 0, out);
 }
 
 /// Queries whose products are computed side by side.
@@ -266,11 +266,12 @@ mod x86 {
     use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, scalar};
     use half::f16;
     use std::arch::x86_64::{
-        __m128i, __m256, __m256d, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps, _mm_loadu_si128,
-        _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm256_add_pd, _mm256_add_ps, _mm256_castps256_ps128,
-        _mm256_cvtph_ps, _mm256_cvtps_pd, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps,
-        _mm256_mul_pd, _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps,
-        _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+        __m128i, __m256, __m256d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps,
+        _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm256_add_pd, _mm256_add_ps,
+        _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtph_ps, _mm256_cvtps_pd, _mm256_extractf128_ps,
+        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_mul_pd, _mm256_mul_ps,
+        _mm256_set1_ps, _mm256_setzero_pd, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
     };
 
     /// Whether this machine has every instruction used below. The answer is cached by the standard library.
@@ -387,9 +388,40 @@ mod x86 {
         scalar::squared_distance_f64(a, b)
     }
 
+    /// Rows whose quick test is one branch: nearly always none of them reaches the threshold.
+    const TESTED_ROWS: usize = 32;
+
     #[target_feature(enable = "avx2")]
     fn reaching_avx2(line: &Line, threshold: f32, products: &[f32], terms: RowTerms<'_>, out: &mut Vec<u32>) {
-        super::scalar_reaching(line, threshold, products, terms, out);
+        let RowTerms { alpha, reach, bonus } = terms;
+        let fits = |terms: &[f32]| terms.is_empty() || terms.len() == products.len();
+        assert!(reach.len() == products.len() && fits(alpha) && fits(bonus));
+        let (shift, error) = (_mm256_set1_ps(line.shift), _mm256_set1_ps(line.error));
+        let limit = _mm256_set1_ps(threshold);
+        let (ones, zeros) = (_mm256_set1_ps(1.0), _mm256_setzero_ps());
+        let whole = products.len() / TESTED_ROWS * TESTED_ROWS;
+        for start in (0..whole).step_by(TESTED_ROWS) {
+            let mut reached = 0u32;
+            for lane in (0..TESTED_ROWS).step_by(8) {
+                let at = start + lane;
+                // SAFETY: `at + 8 <= whole`, which is at most the length of `products`, of `reach`, and of `alpha` and
+                // `bonus` where these are not empty (asserted above); an unaligned load asks for no alignment.
+                let load = |from: &[f32]| unsafe { _mm256_loadu_ps(from.as_ptr().add(at)) };
+                let factor = if alpha.is_empty() { ones } else { load(alpha) };
+                let bonus = if bonus.is_empty() { zeros } else { load(bonus) };
+                // Products and sums, never fused: what is tested is what the portable form tests.
+                let product = _mm256_mul_ps(factor, _mm256_add_ps(load(products), shift));
+                let upper = _mm256_add_ps(_mm256_add_ps(product, _mm256_mul_ps(load(reach), error)), bonus);
+                // What is not a number is not below anything.
+                let bits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(upper, limit));
+                reached |= (bits as u32) << lane;
+            }
+            while reached != 0 {
+                out.push(start as u32 + reached.trailing_zeros());
+                reached &= reached - 1;
+            }
+        }
+        super::scalar_reaching(line, threshold, products, terms, whole, out);
     }
 
     #[target_feature(enable = "avx2")]
@@ -655,6 +687,29 @@ mod tests {
         }
         assert_eq!(both, [true, true], "some reach and some do not");
         assert_eq!(lines.reached(&products, f32::NAN, 1.0, &[0.0]), u64::MAX, "what is not a number is let through");
+    }
+
+    #[test]
+    fn rows_reach_as_the_portable_form_says() {
+        let line = Line { shift: 0.125, error: 0.25, offset: 0.0, scale: 1.0 };
+        for count in 0..=130usize {
+            let (mut products, alpha) = (values(count, 1), values(count, 2));
+            let (reach, bonus) = (values(count, 3), values(count, 4));
+            if count > 40 {
+                (products[count / 2], products[count - 1]) = (f32::NAN, f32::INFINITY);
+            }
+            let some: [&[f32]; 2] = [&[], &alpha];
+            for (alpha, bonus) in some.into_iter().flat_map(|alpha| [(alpha, &[][..]), (alpha, &bonus[..])]) {
+                let terms = RowTerms { alpha, reach: &reach, bonus };
+                for threshold in [f64::NEG_INFINITY, 0.1, 0.9, f64::INFINITY] {
+                    let (mut fast, mut portable) = (Vec::new(), Vec::new());
+                    reaching(&line, threshold, &products, terms, &mut fast);
+                    scalar_reaching(&line, line.threshold(threshold), &products, terms, 0, &mut portable);
+                    assert_eq!(fast, portable, "{count} rows, threshold {threshold}");
+                    assert!(threshold > 0.0 || fast.len() == count, "all reach what is below all");
+                }
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 /// Bytes of rows that are multiplied with every lens before the next are read: they stay in the second-level cache.
 const TILE_BYTES: usize = 128 << 10;
 /// A tile of which at most one row in so many is allowed is read row by row.
-const SPARSE: u64 = 4;
+const SPARSE: usize = 4;
 
 /// A weighted sum of lenses over the rows of one collection.
 #[derive(Clone)]
@@ -239,16 +239,17 @@ impl<'a> Pass<'a> {
     ) -> Result<Vec<S>> {
         let tile_rows = (TILE_BYTES / (self.source.dimension() * size_of::<f32>()).max(1)).max(16);
         let empty = || (empty(), Scratch::default());
-        let found = screen::each_block(self.source, self.allowed, empty, |(state, scratch), rows, first, full| {
+        let found = screen::each_block(self.source, self.allowed, empty, |(state, scratch), rows, first, allowed| {
             before(state);
             for start in (0..rows.len()).step_by(tile_rows) {
                 let tile = rows.slice(start..rows.len().min(start + tile_rows));
                 let (start, end) = (first + start as u32, first + (start + tile.len()) as u32);
-                let count = if full { u64::from(end - start) } else { self.allowed.count_range(start..end) };
                 let Scratch { products, extras } = scratch;
                 products.resize(self.parts.len() * tile.len(), 0.0);
-                if count * SPARSE <= tile.len() as u64 {
-                    for row in self.allowed.iter_range(start..end) {
+                if let Some(allowed) = allowed
+                    && allowed.count(start..end) * SPARSE <= tile.len()
+                {
+                    for row in allowed.iter(start..end) {
                         let data = tile.row((row - start) as usize);
                         let product = |part: &Part<'_>, _| simd::dot_row(&part.query.folded, data);
                         each(state, row, self.sum(row, product, extras));
@@ -259,7 +260,7 @@ impl<'a> Pass<'a> {
                     simd::dot_rows(&part.query.folded, tile, out);
                 }
                 for row in start..end {
-                    if full || self.allowed.contains(row) {
+                    if allowed.is_none_or(|allowed| allowed.contains(row)) {
                         let place = (row - start) as usize;
                         let product = |_: &Part<'_>, idx: usize| products[idx * tile.len() + place];
                         each(state, row, self.sum(row, product, extras));

@@ -11,8 +11,12 @@ use crate::linalg::topk::Candidate;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// Rows that a task scores at least.
-const CHUNK: usize = 32;
+/// Multiplications that are worth a task: some microseconds, less than it takes to wake a thread that sleeps, but after a
+/// pass none does.
+const TASK_WORK: usize = 40_000;
+
+/// Rows that a task scores at least, however much work they are: one that is put off to be taken up at once is no gain.
+const TASK_ROWS: usize = 2;
 
 /// The scores (or distances) of some rows, in the order of `rows`, as a scan would show them.
 ///
@@ -32,7 +36,8 @@ pub fn rescore(
         let data = source.block(block)?.row((row - source.block_range(block).start) as usize);
         Ok(Scored { row, value: prepared.exact(query, data, traveller) })
     };
-    rows.par_iter().with_min_len(CHUNK).map_init(Traveller::default, score).collect()
+    let task_rows = (TASK_WORK / prepared.exact_work().max(1)).max(TASK_ROWS);
+    rows.par_iter().with_min_len(task_rows).map_init(Traveller::default, score).collect()
 }
 
 /// The block that holds `row`.

@@ -5,6 +5,7 @@
 //! (`finish`), and only these scores are compared and shown. So an answer is the same bits for any number of
 //! threads, for one query or many, filtered or not. It knows no records and no names.
 
+mod bits;
 mod blend;
 #[cfg(test)]
 mod blend_tests;

@@ -5,6 +5,7 @@
 //! row's true sort key (`ProcessedQuery::interval`), and offers it. Rows that are not allowed are not read where that
 //! saves anything. Nothing is allocated for a row.
 
+use super::bits::RowBits;
 use super::quick::{Terms, Test};
 use super::{Wanted, finish};
 use crate::error::Result;
@@ -15,6 +16,9 @@ use crate::linalg::simd::{self, GROUP_ROWS, GroupProducts, LANES, Lines, Panel, 
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
 use crate::types::RowSet;
 use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Rows whose products are computed before any is looked at: they and their scalars stay in the first-level cache.
 const TILE_ROWS: usize = 1024;
@@ -37,9 +41,9 @@ pub(super) fn one(
     let screen = Screen::new(prepared, query, &terms, simd::dot_error(source.dimension()));
     let shared = SharedThreshold::new();
     let empty = || (candidates(prepared, wanted), Scratch::default());
-    let found = each_block(source, allowed, empty, |(found, scratch), rows, first, full| {
+    let found = each_block(source, allowed, empty, |(found, scratch), rows, first, allowed| {
         found.share(&shared);
-        screen.block(&terms, rows, first, (!full).then_some(allowed), found, scratch);
+        screen.block(&terms, rows, first, allowed, found, scratch);
     })?;
     let finish = |(mut found, mut scratch): (Candidates, Scratch<'_>)| {
         screen.listed(&terms, &mut found, &mut scratch);
@@ -73,9 +77,8 @@ pub(super) fn many(
         let lines: Vec<Lines> = panels.iter().map(|panel| panel.lines.clone()).collect();
         (vec![candidates(prepared, wanted); queries.len()], lines, Scratch::default())
     };
-    let found = each_block(source, allowed, empty, |(found, lines, scratch), rows, first, full| {
+    let found = each_block(source, allowed, empty, |(found, lines, scratch), rows, first, allowed| {
         found.iter_mut().zip(&shared).for_each(|(found, shared)| found.share(shared));
-        let allowed = (!full).then_some(allowed);
         scratch.list(allowed, first, rows.len());
         multiply_block(&panels, &terms, rows, first, lines, found, scratch);
     })?;
@@ -103,50 +106,56 @@ fn candidates(prepared: &Prepared, wanted: &Wanted) -> Candidates {
     Candidates::new(wanted.k, if threshold.is_nan() { f64::INFINITY } else { threshold })
 }
 
-/// Runs `each(state, rows, first row, all allowed)` over the blocks that hold allowed rows, in parallel; the states
-/// that were made on the way.
+/// Runs `each(state, rows, first row, the allowed rows where not all of them are)` over the blocks that hold allowed
+/// rows, in parallel; the states that were made on the way.
 pub(super) fn each_block<'s, S: Send>(
     source: &'s dyn RowSource,
     allowed: &RowSet,
     empty: impl Fn() -> S + Sync,
-    each: impl Fn(&mut S, RowsRef<'s>, u32, bool) + Sync,
+    each: impl Fn(&mut S, RowsRef<'s>, u32, Option<&RowBits>) + Sync,
 ) -> Result<Vec<S>> {
-    let blocks = touched(source, allowed);
-    // A few tasks for each thread: enough to even out, few enough to share a threshold among many blocks.
-    let task_blocks = blocks.len().div_ceil(rayon::current_num_threads() * 4).max(1);
-    let run = |blocks: &[(usize, bool)]| {
+    let rows = source.row_count();
+    let bits = (allowed.len() < u64::from(rows)).then(|| RowBits::new(allowed, rows));
+    let blocks = touched(source, bits.as_ref());
+    let threads = rayon::current_num_threads();
+    let next = AtomicUsize::new(0);
+    let run = |_| {
         let mut state = empty();
-        for &(block, full) in blocks {
-            each(&mut state, source.block(block)?, source.block_range(block).start, full);
+        while let Some(claimed) = claim(&next, blocks.len(), threads) {
+            for &(block, full) in &blocks[claimed] {
+                let bits = bits.as_ref().filter(|_| !full);
+                each(&mut state, source.block(block)?, source.block_range(block).start, bits);
+            }
         }
         Ok(state)
     };
-    blocks.par_chunks(task_blocks).map(run).collect()
+    // One task for each thread: a thread that is woken late finds less to do, and no other waits for it.
+    (0..threads.min(blocks.len())).into_par_iter().with_max_len(1).map(run).collect()
 }
 
-/// The blocks that hold allowed rows, each with whether all of its rows are.
-fn touched(source: &dyn RowSource, allowed: &RowSet) -> Vec<(usize, bool)> {
-    let blocks = 0..source.block_count();
-    let rows = |block: usize| source.block_range(block);
-    if allowed.len() == u64::from(source.row_count()) {
-        return blocks.map(|block| (block, true)).collect();
-    }
-    let counted = |block: usize, count: u64| (count > 0).then(|| (block, count == rows(block).len() as u64));
-    // To ask how many rows lie in a block costs as much as to walk over some hundred of them.
-    if allowed.len() > blocks.len() as u64 * 256 {
-        return blocks.filter_map(|block| counted(block, allowed.count_range(rows(block)))).collect();
-    }
-    let mut found = Vec::new();
-    let (mut block, mut count) = (0, 0);
-    for row in allowed.iter() {
-        while block < blocks.end && row >= rows(block).end {
-            found.extend(counted(block, count));
-            (block, count) = (block + 1, 0);
-        }
-        count += 1;
-    }
-    found.extend((block < blocks.end).then(|| counted(block, count)).flatten());
-    found
+/// The next of `count` blocks that nobody has taken: less and less at a time, so that all threads end together; `None`
+/// when there are no more.
+fn claim(next: &AtomicUsize, count: usize, threads: usize) -> Option<Range<usize>> {
+    let share = |start: usize| ((count - start) / (threads * SHARES)).clamp(1, CLAIMED_BLOCKS);
+    // Relaxed: the number only says which blocks are whose.
+    let taken = next.fetch_update(Relaxed, Relaxed, |start| (start < count).then(|| start + share(start)));
+    taken.ok().map(|start| start..start + share(start))
+}
+
+/// A thread takes at most this part of its share of what is left.
+const SHARES: usize = 4;
+
+/// Most blocks that a thread takes at a time: from end to end a run that is long enough to be read ahead.
+const CLAIMED_BLOCKS: usize = 16;
+
+/// The blocks that hold allowed rows, each with whether all of its rows are; all blocks where no bits say otherwise.
+fn touched(source: &dyn RowSource, allowed: Option<&RowBits>) -> Vec<(usize, bool)> {
+    let counted = |block: usize| {
+        let rows = source.block_range(block);
+        let count = allowed.map_or(rows.len(), |allowed| allowed.count(rows.clone()));
+        (count > 0).then_some((block, count == rows.len()))
+    };
+    (0..source.block_count()).filter_map(counted).collect()
 }
 
 /// Room to work in, kept from block to block.
@@ -170,10 +179,10 @@ struct Scratch<'s> {
 
 impl Scratch<'_> {
     /// Lists the allowed rows of a block of `count` rows from `first` on; all without a set.
-    fn list(&mut self, allowed: Option<&RowSet>, first: u32, count: usize) {
+    fn list(&mut self, allowed: Option<&RowBits>, first: u32, count: usize) {
         self.rows.clear();
         match allowed {
-            Some(allowed) => self.rows.extend(allowed.iter_range(first..first + count as u32).map(|row| row - first)),
+            Some(allowed) => self.rows.extend(allowed.iter(first..first + count as u32).map(|row| row - first)),
             None => self.rows.extend(0..count as u32),
         }
     }
@@ -211,16 +220,16 @@ impl<'a> Screen<'a> {
         terms: &Terms<'_>,
         rows: RowsRef<'s>,
         first: u32,
-        allowed: Option<&RowSet>,
+        allowed: Option<&RowBits>,
         found: &mut Candidates,
         scratch: &mut Scratch<'s>,
     ) {
         let run = first..first + rows.len() as u32;
         if let Some(allowed) = allowed
-            && allowed.count_range(run.clone()) as f64 <= LISTED * rows.len() as f64
+            && allowed.count(run.clone()) as f64 <= LISTED * rows.len() as f64
         {
             let before = scratch.listed.len();
-            scratch.listed.extend(allowed.iter_range(run));
+            scratch.listed.extend(allowed.iter(run));
             let data = scratch.listed[before..].iter().map(|row| rows.row((row - first) as usize));
             scratch.listed_rows.extend(data);
             if scratch.listed.len() >= TILE_ROWS {
@@ -389,6 +398,23 @@ fn widen(rows: RowsRef<'_>, list: &[u32], elements: &mut Vec<f32>) {
         elements.resize(list.len() * dimension, 0.0);
         for (&row, out) in list.iter().zip(elements.chunks_exact_mut(dimension)) {
             simd::widen_f16(&data[row as usize * stride..][..dimension], out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_is_taken_once_and_the_last_ones_one_by_one() {
+        for (count, threads) in [(0, 1), (1, 2), (20, 2), (1000, 1), (4099, 7)] {
+            let next = AtomicUsize::new(0);
+            let taken: Vec<_> = std::iter::from_fn(|| claim(&next, count, threads)).collect();
+            assert_eq!(taken.iter().cloned().flatten().collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
+            let lengths: Vec<_> = taken.iter().map(ExactSizeIterator::len).collect();
+            assert!(lengths.is_sorted_by(|a, b| a >= b) && lengths.iter().all(|&n| n <= CLAIMED_BLOCKS));
+            assert!(lengths.last().is_none_or(|&n| n == 1));
         }
     }
 }
