@@ -4,6 +4,7 @@
 //! fitted on.
 
 use super::Run;
+use super::label::{self, ToJudge};
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::json::milliseconds;
@@ -15,6 +16,7 @@ use crate::interchange::judged::{JudgedBy, read_judged};
 use crate::interchange::npy::NpyReader;
 use crate::learn::calibrate::{Asked, CalibrationReport, Calibrator, JudgedQuery, TOP, judged_of_labels};
 use crate::query::print_name;
+use crate::store::{Snapshot, Store, sample_of};
 use crate::types::{Calibration, CalibrationMap, Control, Reliability};
 use clap::{ArgGroup, Args};
 use serde_json::{Value as Json, json};
@@ -24,20 +26,22 @@ use std::time::Instant;
 
 /// Arguments of `calibrate`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("how").required(true).args(["judged", "respect", "label", "scale"])))]
+#[command(group(ArgGroup::new("how").required(true).multiple(true).args(["judged", "respect", "label", "scale"])))]
+#[command(group(ArgGroup::new("asking").multiple(true).args(["judged", "label"])))]
 pub(in crate::cli) struct Calibrate {
     /// The store
     store: PathBuf,
     /// The saved lens
     lens: String,
     /// Fit it to judged hits: {"query": TEXT, "record": ID, "grade": N} a line, or BEIR's qrels with --queries
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["respect", "label", "scale"])]
     judged: Option<PathBuf>,
     /// Fit it to the labels of this respect, as far as they are of first hits
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "scale")]
     respect: Option<String>,
-    /// The queries that the judgements name, as BEIR has them: {"_id": ..., "text": ...} a line
-    #[arg(long, value_name = "queries.jsonl", requires = "judged")]
+    /// The queries that the judgements name, or whose hits are to be judged, as BEIR has them: {"_id": ..., "text": ...}
+    /// a line
+    #[arg(long, value_name = "queries.jsonl", requires = "asking")]
     queries: Option<PathBuf>,
     /// Vectors of the queries; row i belongs to line i
     #[arg(long, value_name = "V.npy", requires = "queries")]
@@ -48,9 +52,13 @@ pub(in crate::cli) struct Calibrate {
     /// The collection that was judged, where several have the lens's view
     #[arg(long = "in", value_name = "COLLECTION")]
     collection: Option<String>,
-    /// Fit it to N hits that you judge now (not there yet)
-    #[arg(long, value_name = "N")]
+    /// Fit it to hits that you judge now, N of them: of --queries, or else of the queries it was learned from, or else of
+    /// records drawn at random. They are kept as labels of --respect
+    #[arg(long, value_name = "N", conflicts_with = "scale", value_parser = clap::value_parser!(u64).range(1..))]
     label: Option<u64>,
+    /// Seed of what is drawn to be judged
+    #[arg(long, value_name = "N", default_value = "0", requires = "label")]
+    seed: u64,
     /// A of 1 / (1 + exp(-(A * score + B))); positive; a distance counts as minus the distance
     #[arg(long, value_name = "A", requires = "bias", allow_hyphen_values = true)]
     scale: Option<f64>,
@@ -64,14 +72,15 @@ impl Run for Calibrate {
         if let (Some(scale), Some(bias)) = (self.scale, self.bias) {
             return self.supplied(console, scale, bias);
         }
-        let queries = match (&self.judged, &self.respect) {
-            (Some(judged), _) => self.judged_queries(judged)?,
-            (None, Some(respect)) => self.labelled_queries(console, respect)?,
-            (None, None) => {
-                let message = "--label: judging hits here is not there yet; `simile label` keeps labels that --respect \
-                               takes, and --judged FILE takes judged hits";
-                return Err(Error::new(crate::ErrorKind::Unsupported, message));
+        let queries = match (&self.judged, self.label, &self.respect) {
+            (Some(judged), ..) => self.judged_queries(judged)?,
+            (None, Some(number), _) => {
+                let respect = self.judge(console, number)?;
+                self.labelled_queries(console, &respect)?
             }
+            (None, None, Some(respect)) => self.labelled_queries(console, respect)?,
+            // The arguments are not accepted without one of these.
+            (None, None, None) => Vec::new(),
         };
         self.fit(console, &queries)
     }
@@ -130,6 +139,55 @@ impl Calibrate {
         Ok(queries)
     }
 
+    /// Has hits of the lens judged, `number` of them, drawn from the first ones of each query; the respect that keeps them.
+    fn judge(&self, console: &mut Console, number: u64) -> Result<String> {
+        let store = console.open_writer(&self.store)?;
+        let snapshot = store.snapshot()?;
+        let Some(lens) = snapshot.lens(&self.lens)? else {
+            return Err(store.begin()?.no_such_lens(&self.lens)?);
+        };
+        let collection = self.calibrator(&store).collection_of(&snapshot, &lens)?;
+        let respect = match &self.respect {
+            Some(respect) => respect.clone(),
+            None => self.own_respect(&snapshot, &collection)?,
+        };
+        let own = sample_of(&self.lens);
+        let sample = self.queries.is_none()
+            && snapshot.sample(&own)?.is_some_and(|sample| snapshot.collection_name(sample.collection) == collection);
+        let asked = ToJudge {
+            collection: &collection,
+            respect: &respect,
+            lens: &self.lens,
+            queries: self.queries.as_deref(),
+            query_vectors: self.query_vectors.as_deref(),
+            sample: sample.then_some(own),
+            depth: self.top,
+            number,
+            seed: self.seed,
+        };
+        label::judge(&asked, console, &store)?;
+        Ok(respect)
+    }
+
+    /// The respect that the lens was learned in; where there is none, or its labels are a field's values, one of its own.
+    fn own_respect(&self, snapshot: &Snapshot, collection: &str) -> Result<String> {
+        if let Some(fit) = snapshot.learned(&self.lens)?.pop()
+            && let Some(respect) = snapshot.respect(collection, &fit.respect)?
+            && respect.field.is_none()
+        {
+            return Ok(respect.name);
+        }
+        Ok(format!("hits of {}", self.lens))
+    }
+
+    fn calibrator(&self, store: &Store) -> Calibrator {
+        let calibrator = Calibrator::new(store, &self.lens).top(self.top);
+        match &self.collection {
+            Some(collection) => calibrator.in_collection(collection),
+            None => calibrator,
+        }
+    }
+
     /// The judgements that are stored as labels.
     fn labelled_queries(&self, console: &Console, respect: &str) -> Result<Vec<JudgedQuery>> {
         let store = console.open_reader(&self.store)?;
@@ -137,11 +195,7 @@ impl Calibrate {
         let Some(lens) = snapshot.lens(&self.lens)? else {
             return Err(Error::not_found(format!("there is no lens {:?}", self.lens)));
         };
-        let mut calibrator = Calibrator::new(&store, &self.lens);
-        if let Some(collection) = &self.collection {
-            calibrator = calibrator.in_collection(collection);
-        }
-        let labels = snapshot.labels(&calibrator.collection_of(&snapshot, &lens)?, respect)?;
+        let labels = snapshot.labels(&self.calibrator(&store).collection_of(&snapshot, &lens)?, respect)?;
         judged_of_labels(&labels, &lens.lens.view)
     }
 
@@ -170,17 +224,14 @@ impl Calibrate {
         let begun = Instant::now();
         let store = console.open_writer(&self.store)?;
         let reporter = console.reporter("scoring judged hits");
-        let mut calibrator = Calibrator::new(&store, &self.lens).top(self.top).control(Control::new().on_progress({
+        let control = Control::new().on_progress({
             let reporter = reporter.clone();
             move |progress| {
                 reporter.total(progress.total.unwrap_or(0));
                 reporter.done(progress.done);
             }
-        }));
-        if let Some(collection) = &self.collection {
-            calibrator = calibrator.in_collection(collection);
-        }
-        let report = calibrator.calibrate(queries)?;
+        });
+        let report = self.calibrator(&store).control(control).calibrate(queries)?;
         drop(reporter);
         if console.json {
             console.document(&report_json(&report, begun))?;

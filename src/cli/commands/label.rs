@@ -19,7 +19,7 @@ use crate::learn::judge::Strategy;
 use crate::store::Store;
 use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Bad lines that are shown to a person; `--json` lists all of them.
@@ -115,6 +115,57 @@ impl From<Choice> for Strategy {
             Choice::Random => Strategy::Random,
         }
     }
+}
+
+/// Hits of a lens that a person is to judge.
+pub(super) struct ToJudge<'a> {
+    pub(super) collection: &'a str,
+    pub(super) respect: &'a str,
+    pub(super) lens: &'a str,
+    /// Without these and without a sample, records drawn at random are the questions.
+    pub(super) queries: Option<&'a Path>,
+    pub(super) query_vectors: Option<&'a Path>,
+    pub(super) sample: Option<String>,
+    /// Hits of each question that take part.
+    pub(super) depth: u32,
+    /// Answers to ask for, at most; drawn from all hits, as a calibration is to hold for all that are shown.
+    pub(super) number: u64,
+    pub(super) seed: u64,
+}
+
+/// Questions drawn from the records of a collection, at most.
+const DRAWN_RECORDS: u64 = 1_000;
+
+/// Has a person judge hits, as `label` does; every answer is kept at once.
+///
+/// # Errors
+/// As the search for the hits; where an answer cannot be stored.
+pub(super) fn judge(asked: &ToJudge<'_>, console: &mut Console, store: &Store) -> Result<()> {
+    let drawn = asked.queries.is_none() && asked.sample.is_none();
+    let label = Label {
+        store: PathBuf::new(),
+        collection: asked.collection.to_string(),
+        respect: asked.respect.to_string(),
+        queries: asked.queries.map(Path::to_path_buf),
+        qrels: None,
+        query_vectors: asked.query_vectors.map(Path::to_path_buf),
+        view: String::new(),
+        pairs: None,
+        same_field: None,
+        skip_bad: false,
+        query: Vec::new(),
+        sample: asked.sample.clone(),
+        records: drawn.then_some(asked.number.min(DRAWN_RECORDS) as u32),
+        lens: Some(asked.lens.to_string()),
+        strategy: Choice::Random,
+        depth: asked.depth,
+        count: Some(asked.number),
+        seed: asked.seed,
+        conflicts: false,
+        list: false,
+        drop: false,
+    };
+    session::ask(&label, console, store)
 }
 
 impl Run for Label {

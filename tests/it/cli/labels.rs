@@ -341,3 +341,73 @@ fn stored_labels_judge() {
     assert!(refused.contains("classes of field tags"), "{refused}");
     place.run(["evaluate", "s", "find $q in notes"]).exits(2);
 }
+
+/// A store of `count` notes about two things, and the lens `plain`.
+fn two_things(count: usize) -> Place {
+    let place = Place::new();
+    place.run(["new", "s"]).exits(0);
+    let note = |i: usize| {
+        let text =
+            if i % 2 == 0 { "the cat sleeps on the warm roof" } else { "the train leaves at noon from platform" };
+        format!("{{\"id\": \"n{i}\", \"text\": \"{text} {i}\"}}\n")
+    };
+    place.write("notes.jsonl", &(0..count).map(note).collect::<String>());
+    place.run(["import", "s", "notes.jsonl", "--into", "notes"]).exits(0);
+    place.run(["query", "s", "let plain = score cosine"]).exits(0);
+    place
+}
+
+#[test]
+fn a_calibration_asks_for_the_judgements_it_needs() {
+    let place = two_things(40);
+    // What is drawn is drawn again with the same seed: first see which pairs come, then say what is true of them.
+    let all = |key: &str, seed: &str, rest: &[&str]| {
+        let keys = format!("{key}\n").repeat(120);
+        let arguments = ["calibrate", "s", "plain", "--label", "120", "--top", "30", "--seed", seed];
+        place.run_with_input(arguments.iter().chain(rest), &keys)
+    };
+    let refused = all("y", "3", &[]).exits(2);
+    assert!(refused.stdout.contains("120 labels kept (120 yes, 0 no)"), "{}", refused.stdout);
+    assert!(refused.stdout.contains("\"hits of plain\""), "{}", refused.stdout);
+    assert!(refused.stderr.contains("all of them relevant"), "{}", refused.stderr);
+    let listed = place.run(["label", "s", "--in", "notes", "--respect", "hits of plain", "--list", "--json"]).exits(0);
+    let labels = listed.json()["labels"].as_array().unwrap().clone();
+    assert_eq!(labels.len(), 120);
+    let number = |id: &Json| id.as_str().unwrap()[1..].parse::<usize>().unwrap();
+    let alike = |label: &Json| number(&label["query_record"]) % 2 == number(&label["record"]) % 2;
+    assert!(labels.iter().any(alike) && !labels.iter().all(alike), "hits of all ranks are drawn");
+    // The other answer to the same pairs where they are about different things.
+    let pairs: String = labels
+        .iter()
+        .map(|l| {
+            format!(
+                "{}\n",
+                json!({"query_record": l["query_record"], "record": l["record"], "grade": u8::from(alike(l))})
+            )
+        })
+        .collect();
+    place.write("true.jsonl", &pairs);
+    place.run(["label", "s", "--in", "notes", "--respect", "hits of plain", "--pairs", "true.jsonl"]).exits(0);
+    // Two more, and it is fitted to all of them.
+    let more = place.run_with_input(["calibrate", "s", "plain", "--label", "2", "--top", "30", "--json"], "s\ns\nq\n");
+    let report = more.exits(0).json();
+    assert_eq!((&report["judged"], &report["collection"]), (&120.into(), &"notes".into()), "{report}");
+    let found =
+        place.run(["query", "s", "find #n4 in notes | using plain | score probability", "--json"]).exits(0).json();
+    assert!(found["hits"][0]["probability"].as_f64().unwrap() > 0.5, "{found}");
+}
+
+#[test]
+fn a_calibration_says_what_cannot_go_together() {
+    let place = notes();
+    place.run(["query", "s", "let plain = score cosine"]).exits(0);
+    place.run(["calibrate", "s", "plain"]).exits(2);
+    place.run(["calibrate", "s", "plain", "--label", "20", "--scale", "1", "--bias", "0"]).exits(2);
+    place.run(["calibrate", "s", "plain", "--label", "0"]).exits(2);
+    place.run(["calibrate", "s", "plain", "--respect", R, "--queries", "q.jsonl"]).exits(2);
+    let told = place.run_with_input(["calibrate", "s", "plan", "--label", "20"], "").exits(2).stderr;
+    assert!(told.contains("did you mean \"plain\"?"), "{told}");
+    // Nothing answered: nothing to fit, and what to do is said.
+    let told = place.run_with_input(["calibrate", "s", "plain", "--label", "20"], "q\n").exits(2).stderr;
+    assert!(told.contains("nothing is labelled") || told.contains("no respect"), "{told}");
+}

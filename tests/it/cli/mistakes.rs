@@ -94,14 +94,6 @@ fn names_that_do_not_exist_are_answered_with_those_that_do() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    let place = notes();
-    place.run(["query", "s", "let plain = score cosine"]).exits(0);
-    let ran = place.run(["calibrate", "s", "plain", "--label", "20"]).exits(2);
-    assert!(ran.stderr.contains("--judged FILE"), "{}", ran.stderr);
-}
-
-#[test]
 fn a_closed_stdout_ends_a_query_quietly() {
     let place = notes();
     let mut child = place

@@ -40,19 +40,35 @@ struct Session<'a> {
     answered: Vec<(usize, i64)>,
 }
 
-/// Asks until everything is answered or enough is.
+/// Asks until everything is answered or enough is, and says what was.
 ///
 /// # Errors
 /// As the search for what to ask about; where an answer cannot be stored.
 pub(super) fn run(label: &Label, console: &mut Console, store: &Store) -> Result<Outcome> {
-    let snapshot = store.snapshot()?;
-    let pairs = candidates::find(label, &snapshot)?;
-    let collection = snapshot.collection(&label.collection)?;
-    let is_empty = pairs.candidates.is_empty();
-    let mut session = Session { label, store, collection, pairs, tally: Tally::default(), answered: Vec::new() };
-    session.ask_all(console)?;
+    let session = Session::held(label, console, store)?;
     session.finish(console)?;
-    Ok(if is_empty { Outcome::Nothing } else { Outcome::Done })
+    Ok(if session.pairs.candidates.is_empty() { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// [`run`] for a command that goes on with the labels: what it makes of them is its result, where results are JSON.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn ask(label: &Label, console: &mut Console, store: &Store) -> Result<()> {
+    let session = Session::held(label, console, store)?;
+    if console.json { Ok(()) } else { session.finish(console) }
+}
+
+impl<'a> Session<'a> {
+    /// A session that was held.
+    fn held(label: &'a Label, console: &mut Console, store: &'a Store) -> Result<Self> {
+        let snapshot = store.snapshot()?;
+        let pairs = candidates::find(label, &snapshot)?;
+        let collection = snapshot.collection(&label.collection)?;
+        let mut session = Session { label, store, collection, pairs, tally: Tally::default(), answered: Vec::new() };
+        session.ask_all(console)?;
+        Ok(session)
+    }
 }
 
 impl Session<'_> {
