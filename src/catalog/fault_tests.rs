@@ -33,6 +33,18 @@ fn check(catalog: &Catalog) -> u64 {
     number
 }
 
+/// After a failed write the store can still be read, unless the device answers nothing any more.
+fn reads_on(catalog: &Catalog, acknowledged: u64, plan: Plan) {
+    match catalog.begin_read() {
+        Ok(_) => {
+            let found = check(catalog);
+            assert!(found == acknowledged || found == acknowledged + 1, "{plan:?}: {found} after {acknowledged}");
+            assert_eq!(catalog.integrity().unwrap(), [], "{plan:?}");
+        }
+        Err(error) => assert!(matches!(plan, Plan::From(..)), "{plan:?}: nothing can be read any more: {error}"),
+    }
+}
+
 /// Runs two commits on a store that fails as planned; false once nothing failed any more.
 fn run(made: &MemoryStorage, plan: Plan) -> bool {
     let inner = made.copy();
@@ -50,6 +62,8 @@ fn run(made: &MemoryStorage, plan: Plan) -> bool {
                     assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::ReadOnly), "{what}: {error}");
                     let again = change(catalog, number).unwrap_err();
                     assert_eq!(again.kind(), ErrorKind::ReadOnly, "{what}: the writer is poisoned: {again}");
+                    assert!(again.to_string().contains("open the store again"), "{what}: {again}");
+                    reads_on(catalog, acknowledged, plan);
                     break;
                 }
             }
