@@ -5,7 +5,7 @@ use super::tests::meta;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::storage::fault::{Fault, Plan};
-use crate::storage::{FaultStorage, MemoryStorage, Storage};
+use crate::storage::{FaultStorage, MemoryStorage, Storage, counted};
 use crate::types::{CollectionId, CommitNumber};
 use std::sync::Arc;
 
@@ -88,6 +88,7 @@ fn any_failed_write_or_sync_leaves_the_commit_before_or_after() {
     drop(catalog);
     for plan in [Plan::Once, Plan::From] {
         let operations = (0..).take_while(|&operation| run(&made, plan(operation, Fault::DiskFull))).count();
+        counted(operations, "failed operations");
         assert!(operations > 50, "{operations} operations are too few to tell");
     }
 }
@@ -114,5 +115,6 @@ fn a_creation_that_fails_is_no_store_or_a_whole_one() {
         }
         operations += 1;
     }
+    counted(operations as usize, "failed operations");
     assert!(operations > 10, "{operations}");
 }

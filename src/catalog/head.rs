@@ -143,6 +143,8 @@ mod tests {
             bad[bit_idx / 8] ^= 1 << (bit_idx % 8);
             assert_eq!(decode(&bad), HeadState::Torn, "bit {bit_idx}");
         }
+        crate::storage::counted(RECORD_BYTES * 8, "flipped bytes");
+        crate::storage::counted(RECORD_BYTES, "cut files");
         for len in 0..RECORD_BYTES as u64 {
             file.set_len(len).unwrap();
             assert_eq!(read_once(&storage).unwrap(), HeadState::Torn);
