@@ -348,6 +348,12 @@ impl Change {
             Change::Classes { collection, .. } => {
                 batch.put_class_respect(&collection_name(*collection), "classes", "year").map(drop)
             }
+            other => other.apply_learned(batch),
+        }
+    }
+
+    fn apply_learned(&self, batch: &mut Batch) -> Result<()> {
+        match self {
             Change::Learn { number, seed, accepted } => learned::learn(batch, *number, *seed, *accepted),
             Change::Promote(number) => learned::promote(batch, *number),
             Change::Demote(number) => learned::demote(batch, *number),

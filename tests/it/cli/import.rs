@@ -256,7 +256,7 @@ fn an_id_that_comes_twice_names_the_line_that_has_it() {
             };
             let refused = place.run_with_input(arguments(&[]), lines).exits(2).json_error();
             let message = refused["message"].as_str().unwrap();
-            assert!(message.contains("line 4 `id` already taken by line 1"), "{message}");
+            assert!(message.contains("line 4 `id`: already taken by line 1"), "{message}");
             assert_eq!(place.records("notes"), if batch.is_empty() { 0 } else { 2 });
 
             let place = Place::with_store();
