@@ -68,6 +68,8 @@ impl Catalog {
                 Err(OpenFailure::Failed(error)) if error.kind() == ErrorKind::Io => return Ok(()),
                 Err(OpenFailure::Failed(error)) => return add_damage_of(error, found),
             },
+            // After a failed write only the files are read.
+            Err(error) if error.kind() == ErrorKind::ReadOnly => return Ok(()),
             Err(error) => return add_damage_of(error, found),
         };
         let sound = handle.check_integrity();

@@ -125,6 +125,7 @@ fn shown_key(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::golden_tests::golden;
     use crate::types::definitions::{ViewDef, ViewKind};
     use crate::types::{
         Calibration, CollectionDef, CollectionId, CommitNumber, ElementType, FieldType, LabelQuery, LabelledRecord,
@@ -132,13 +133,6 @@ mod tests {
         RespectDef, SampleDef, SampleVectors, SegmentEntry, SegmentId, Statistic, Step, StoreMeta, Verdict, ViewId,
     };
     use std::collections::BTreeMap;
-
-    fn golden<V: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: V, expected: &str) {
-        let bytes = encode("t", b"k", &value).unwrap();
-        let payload: String = bytes[..bytes.len() - SUM_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(payload, expected, "the stored form of {value:?} has changed: that is a new format version");
-        assert_eq!(decode::<V>("t", b"k", &bytes).unwrap(), value);
-    }
 
     #[test]
     fn golden_definitions() {

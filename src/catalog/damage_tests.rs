@@ -4,7 +4,7 @@ use super::tables::{IDS, VIEW_TEXTS};
 use super::tests::meta;
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::storage::{MemoryStorage, OpenMode, Storage};
+use crate::storage::{MemoryStorage, OpenMode, Storage, counted};
 use crate::types::{CollectionId, CommitNumber, ViewId};
 use std::sync::Arc;
 
@@ -114,6 +114,7 @@ fn flipped_bits_of_pages_never_give_a_wrong_answer() {
             if right_or_corrupt(&damaged, step == 1, &what) { right += 1 } else { corrupt += 1 }
         }
     }
+    counted(right + corrupt, "flipped bytes");
     assert!(right > 0 && corrupt > right / 4, "{right} right, {corrupt} corrupt: the sample says little");
 }
 
@@ -127,6 +128,7 @@ fn flipped_bits_of_the_header_never_give_a_wrong_answer() {
             for bit in if at < 24 { 0..8 } else { at as u8 % 8..at as u8 % 8 + 1 } {
                 let damaged = flip(&storage, CATALOG_FILE, at, bit);
                 let what = format!("{state}, bit {bit} of header byte {at}");
+                counted(1, "flipped bytes");
                 let read = right_or_corrupt(&damaged.copy(), false, &format!("reading, {what}"));
                 let write = right_or_corrupt(&damaged, true, &format!("writing, {what}"));
                 corrupt += usize::from(!read) + usize::from(!write);
@@ -154,6 +156,7 @@ fn flipped_bits_of_sums_never_give_a_wrong_answer() {
         let damaged = flip(&storage, SUMS_FILE, at, (at % 8) as u8);
         !right_or_corrupt(&damaged, at % 3 == 0, &format!("byte {at} of the sums"))
     });
+    counted(len as usize, "flipped bytes");
     assert!(corrupt.count() > 100);
 }
 
@@ -166,6 +169,7 @@ fn cut_files_never_give_a_wrong_answer() {
         for cut in cuts.into_iter().filter(|&cut| cut < len) {
             let damaged = storage.copy();
             damaged.open(file, OpenMode::Write).unwrap().set_len(cut).unwrap();
+            counted(1, "cut files");
             let what = format!("{file} cut to {cut} of {len}");
             let read = right_or_corrupt(&damaged.copy(), false, &what);
             let write = right_or_corrupt(&damaged, true, &what);

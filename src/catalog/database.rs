@@ -1,6 +1,7 @@
 //! The catalog of one store, opened for reading or as the one writer.
 //!
-//! Owns the exchange of a broken redb handle for a fresh one, and the comparison with HEAD. Invariant: a snapshot
+//! Owns the exchange of a broken redb handle for a fresh one, reading on after a write has failed, and the comparison with
+//! HEAD. Invariant: a snapshot
 //! handed out is never older than what HEAD said before it was taken.
 
 use super::handle::{Handle, open_reader, open_writer, stale_or_damaged};
@@ -38,6 +39,8 @@ pub struct Catalog {
     writer: bool,
     /// The handle in use; a broken one is exchanged by whoever asks next.
     handle: Mutex<Arc<Handle>>,
+    /// What a writer reads with after a write of its own has failed: the files, as any other process sees them.
+    reader: Mutex<Option<Arc<Handle>>>,
 }
 
 /// A snapshot older than what HEAD said before it was taken is damage.
@@ -64,7 +67,7 @@ impl Catalog {
         transaction.put_meta(meta)?;
         transaction.commit_without_head()?;
         head::create(&*storage, meta.commit)?;
-        Ok(Catalog { storage, options, writer: true, handle: Mutex::new(handle) })
+        Ok(Catalog::of(handle, storage, options, true))
     }
 
     /// Opens the catalog as the one writer, repairing what a killed writer left.
@@ -74,7 +77,7 @@ impl Catalog {
     /// writer has it for longer than the busy timeout, `Corrupt` for damage, `Io` otherwise.
     pub fn open_write(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Catalog> {
         let handle = Arc::new(open_writer(&storage, options)?);
-        let catalog = Catalog { storage, options, writer: true, handle: Mutex::new(handle) };
+        let catalog = Catalog::of(handle, storage, options, true);
         drop(catalog.begin_read()?);
         Ok(catalog)
     }
@@ -86,9 +89,13 @@ impl Catalog {
     /// damage, `Io` otherwise.
     pub fn open_read(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Catalog> {
         let handle = Arc::new(open_reader(&storage, options)?);
-        let catalog = Catalog { storage, options, writer: false, handle: Mutex::new(handle) };
+        let catalog = Catalog::of(handle, storage, options, false);
         drop(catalog.begin_read()?);
         Ok(catalog)
+    }
+
+    fn of(handle: Arc<Handle>, storage: Arc<dyn Storage>, options: CatalogOptions, writer: bool) -> Catalog {
+        Catalog { storage, options, writer, handle: Mutex::new(handle), reader: Mutex::default() }
     }
 
     /// Whether this handle may write.
@@ -110,13 +117,26 @@ impl Catalog {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         if handle.health.has_write_failed() {
             let root = self.storage.root();
-            let message = format!("an earlier write to {} failed; open the store again", root.display());
+            let message = format!("an earlier write to {} failed; open the store again before writing", root.display());
             return Err(Error::new(ErrorKind::ReadOnly, message).with_path(root));
         }
         if handle.health.is_broken() {
             *handle = Arc::new(self.reopen(&handle)?);
         }
         Ok(handle.clone())
+    }
+
+    /// The handle to read with. One whose write has failed reads no more: the files are read beside it, as another process
+    /// would, and what they show is the commit before or the one that failed.
+    fn reading_handle(&self) -> Result<Arc<Handle>> {
+        if !self.handle.lock().unwrap_or_else(PoisonError::into_inner).health.has_write_failed() {
+            return self.handle();
+        }
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        match reader.as_ref().filter(|handle| !handle.health.is_broken()) {
+            Some(handle) => Ok(handle.clone()),
+            None => Ok(reader.insert(Arc::new(open_reader(&self.storage, self.options)?)).clone()),
+        }
     }
 
     fn reopen(&self, broken: &Arc<Handle>) -> Result<Handle> {
@@ -130,9 +150,9 @@ impl Catalog {
     /// A snapshot of the last commit.
     ///
     /// # Errors
-    /// `Corrupt` for damage, or a snapshot older than HEAD; `ReadOnly` after a failed write; `Io` otherwise.
+    /// `Corrupt` for damage, or a snapshot older than HEAD; `Io` otherwise.
     pub fn begin_read(&self) -> Result<ReadTransaction> {
-        let handle = self.handle()?;
+        let handle = self.reading_handle()?;
         let head = head::read(&*self.storage)?;
         let transaction = handle.begin_read()?;
         check_not_stale(&*self.storage, head, transaction.meta().commit)?;

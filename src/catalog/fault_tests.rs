@@ -5,7 +5,7 @@ use super::tests::meta;
 use super::*;
 use crate::error::{ErrorKind, Result};
 use crate::storage::fault::{Fault, Plan};
-use crate::storage::{FaultStorage, MemoryStorage, Storage};
+use crate::storage::{FaultStorage, MemoryStorage, Storage, counted};
 use crate::types::{CollectionId, CommitNumber};
 use std::sync::Arc;
 
@@ -33,6 +33,18 @@ fn check(catalog: &Catalog) -> u64 {
     number
 }
 
+/// After a failed write the store can still be read, unless the device answers nothing any more.
+fn reads_on(catalog: &Catalog, acknowledged: u64, plan: Plan) {
+    match catalog.begin_read() {
+        Ok(_) => {
+            let found = check(catalog);
+            assert!(found == acknowledged || found == acknowledged + 1, "{plan:?}: {found} after {acknowledged}");
+            assert_eq!(catalog.integrity().unwrap(), [], "{plan:?}");
+        }
+        Err(error) => assert!(matches!(plan, Plan::From(..)), "{plan:?}: nothing can be read any more: {error}"),
+    }
+}
+
 /// Runs two commits on a store that fails as planned; false once nothing failed any more.
 fn run(made: &MemoryStorage, plan: Plan) -> bool {
     let inner = made.copy();
@@ -50,6 +62,8 @@ fn run(made: &MemoryStorage, plan: Plan) -> bool {
                     assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::ReadOnly), "{what}: {error}");
                     let again = change(catalog, number).unwrap_err();
                     assert_eq!(again.kind(), ErrorKind::ReadOnly, "{what}: the writer is poisoned: {again}");
+                    assert!(again.to_string().contains("open the store again"), "{what}: {again}");
+                    reads_on(catalog, acknowledged, plan);
                     break;
                 }
             }
@@ -74,6 +88,7 @@ fn any_failed_write_or_sync_leaves_the_commit_before_or_after() {
     drop(catalog);
     for plan in [Plan::Once, Plan::From] {
         let operations = (0..).take_while(|&operation| run(&made, plan(operation, Fault::DiskFull))).count();
+        counted(operations, "failed operations");
         assert!(operations > 50, "{operations} operations are too few to tell");
     }
 }
@@ -100,5 +115,6 @@ fn a_creation_that_fails_is_no_store_or_a_whole_one() {
         }
         operations += 1;
     }
+    counted(operations as usize, "failed operations");
     assert!(operations > 10, "{operations}");
 }

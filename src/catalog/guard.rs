@@ -96,7 +96,10 @@ impl Health {
                 Error::new(ErrorKind::Limit, format!("a value of {bytes} bytes is too large for the catalog"))
             }
             redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
-                let words = format!("cannot {action} {}: an earlier call failed", self.catalog.display());
+                let words = format!(
+                    "cannot {action} {}: an earlier call failed; take a new snapshot to read on",
+                    self.catalog.display()
+                );
                 Error::new(ErrorKind::Io, words).with_path(&self.catalog)
             }
             other => {

@@ -124,6 +124,12 @@ mod tests {
     use crate::storage::MemoryStorage;
 
     #[test]
+    fn golden_head() {
+        let hex: String = encode(CommitNumber(300)).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "53494d48454144312c0100000000000000000000000000002463b3bee822bfba");
+    }
+
+    #[test]
     fn every_flipped_bit_and_every_cut_says_nothing() {
         let storage = MemoryStorage::new();
         assert_eq!(read(&storage).unwrap(), HeadState::Missing);
@@ -137,6 +143,8 @@ mod tests {
             bad[bit_idx / 8] ^= 1 << (bit_idx % 8);
             assert_eq!(decode(&bad), HeadState::Torn, "bit {bit_idx}");
         }
+        crate::storage::counted(RECORD_BYTES * 8, "flipped bytes");
+        crate::storage::counted(RECORD_BYTES, "cut files");
         for len in 0..RECORD_BYTES as u64 {
             file.set_len(len).unwrap();
             assert_eq!(read_once(&storage).unwrap(), HeadState::Torn);

@@ -12,6 +12,8 @@ mod damage_tests;
 mod database;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+pub(crate) mod golden_tests;
 mod guard;
 mod handle;
 pub mod head;

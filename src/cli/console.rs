@@ -120,6 +120,14 @@ impl Console {
         self.line(text)
     }
 
+    /// Prints one JSON document on standard error, where standard output is full of something else.
+    pub(crate) fn document_aside<T: Serialize>(&mut self, document: &T) -> Result<()> {
+        let text = serde_json::to_string(document)
+            .map_err(|source| Error::invalid("the report cannot be written as JSON").with_source(source))?;
+        to_stderr(format_args!("{text}\n"));
+        Ok(())
+    }
+
     /// Hands everything printed so far to whoever reads it.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(stdout_error)

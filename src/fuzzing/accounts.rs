@@ -51,6 +51,16 @@ pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
             line(format_args!("{:?}", snapshot.statistic(&lens.name, place.collection, place.step_idx)?));
         }
     }
+    for def in snapshot.all_learned()? {
+        line(format_args!("{def:?}"));
+    }
+    for lens in snapshot.lenses()? {
+        for def in snapshot.collections() {
+            if let Some(found) = snapshot.background(&lens.name, def.id)? {
+                line(format_args!("{} {} {found:?}", lens.name, def.name));
+            }
+        }
+    }
     for sample in snapshot.samples()? {
         line(format_args!("{sample:?}"));
     }

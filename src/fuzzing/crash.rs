@@ -5,8 +5,8 @@
 //! store must open as it was before or after the commit that was under way, with every acknowledged one, whole, and
 //! take the next commits.
 
-use super::accounts;
 use super::ops::{self, Change, Model, Step};
+use super::{accounts, learned};
 use crate::error::ErrorKind;
 use crate::storage::disk::{Dice, Disk, Loss};
 use crate::storage::fault::{Fault, Plan};
@@ -84,6 +84,7 @@ impl Recording {
             let open = store.as_ref().expect("an open store");
             let found = accounts::records(&open.snapshot().expect("a snapshot")).expect("records");
             assert!(found == model, "after {step:?}: {found:?} where {model:?} should be");
+            learned::stand(&open.snapshot().expect("a snapshot")).expect("learned lenses");
             accounts::search_both(&open.snapshot().expect("a snapshot"), &model)
                 .unwrap_or_else(|error| panic!("after {step:?}: {error}"));
             let report = open.check().unwrap_or_else(|error| panic!("after {step:?}: {error}"));
@@ -133,6 +134,7 @@ fn holds(left: &MemoryStorage, possible: &[&str], what: &dyn Fn() -> String) {
     let store = open(&storage).unwrap_or_else(|error| panic!("{}: {error}", what()));
     let found = shown(&store);
     assert!(possible.contains(&found.as_str()), "{}: found\n{found}instead of\n{}", what(), possible.join("or\n"));
+    learned::stand(&store.snapshot().expect("a snapshot")).unwrap_or_else(|error| panic!("{}: {error}", what()));
     let report = store.check().unwrap_or_else(|error| panic!("{}: {error}", what()));
     assert!(report.is_ok(), "{}: {:?}", what(), report.findings);
     assert!(
@@ -172,6 +174,7 @@ pub(super) fn fails_at(start: &MemoryStorage, steps: &[Step], plan: Plan, loss: 
             assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::ReadOnly), "{}: {step:?}: {error}", what());
             // What the step would have made of it counts as well.
             possible.push(after(start, steps, step));
+            reads_on(store.as_ref(), &possible, &what);
             break;
         }
         let snapshot = store.as_ref().and_then(|store| store.snapshot().ok());
@@ -185,6 +188,16 @@ pub(super) fn fails_at(start: &MemoryStorage, steps: &[Step], plan: Plan, loss: 
     let left = disk.after(loss, &mut Dice::new(faulty.clock().operations()));
     holds(&left, &possible.iter().map(String::as_str).collect::<Vec<_>>(), &what);
     faulty.clock().has_fired()
+}
+
+/// After a failed write a store that is still open shows one of `possible`, and a check of it passes.
+fn reads_on(store: Option<&Store>, possible: &[String], what: &dyn Fn() -> String) {
+    let Some(store) = store else { return };
+    let snapshot = store.snapshot().unwrap_or_else(|error| panic!("{}: no snapshot: {error}", what()));
+    let found = accounts::shown(&snapshot).unwrap_or_else(|error| panic!("{}: reading on: {error}", what()));
+    assert!(possible.contains(&found), "{}: reading on, found\n{found}instead of\n{}", what(), possible.join("or\n"));
+    let report = store.check().unwrap_or_else(|error| panic!("{}: a check after it: {error}", what()));
+    assert!(report.is_ok(), "{}: {:?}", what(), report.findings);
 }
 
 /// What the store shows after `steps` up to and with `last`, without a failure.

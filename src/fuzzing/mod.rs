@@ -9,6 +9,8 @@ mod accounts;
 mod crash;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod damage;
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
+mod learned;
 #[cfg(test)]
 mod lists;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]

@@ -3,6 +3,7 @@
 //! Owns [`Step`], which any bytes give a list of and which has a form in files, how a list is carried out, and [`Model`],
 //! what the records must be afterwards. It knows nothing of faults.
 
+use super::learned;
 use crate::error::{ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, NewLabels, Options, Question, Store, ViewSpec};
 use crate::text::embed::Embedder;
@@ -99,6 +100,17 @@ pub(super) enum Change {
         collection: u8,
         drop: bool,
     },
+    /// A fit of a learned lens, accepted or kept as a candidate.
+    Learn {
+        number: u8,
+        seed: u8,
+        accepted: bool,
+    },
+    Promote(u8),
+    Demote(u8),
+    DropLens(u8),
+    /// What random pairs score under a lens.
+    Background(u8),
 }
 
 /// One thing that is done to a store.
@@ -112,7 +124,7 @@ pub(super) enum Step {
 
 impl Change {
     fn choose(choices: &mut Choices<'_>) -> Change {
-        let (kind, collection) = (choices.below(24), choices.below(2));
+        let (kind, collection) = (choices.below(30), choices.below(2));
         let (id, number) = (choices.below(24), choices.byte());
         match kind {
             0..6 => Change::Put { collection, id, text: number % 8, vector: number / 8, embed: number % 3 > 0 },
@@ -130,6 +142,11 @@ impl Change {
             19..22 => Change::Label { collection, question: number % 4, id: id % 6, grade: number / 4 % 3 },
             22 => Change::TakeBack { collection, question: number % 4, id: id % 6 },
             23 => Change::Classes { collection, drop: number % 4 == 0 },
+            24 | 25 => Change::Learn { number: id % 2, seed: number, accepted: number % 3 == 0 },
+            26 => Change::Promote(number % 2),
+            27 => Change::Demote(number % 2),
+            28 => Change::Background(number % 5),
+            29 => Change::DropLens(number % 3),
             _ if number % 2 == 0 => Change::Sample(number % 3),
             _ => Change::Calibration(number % 3),
         }
@@ -331,6 +348,17 @@ impl Change {
             Change::Classes { collection, .. } => {
                 batch.put_class_respect(&collection_name(*collection), "classes", "year").map(drop)
             }
+            other => other.apply_learned(batch),
+        }
+    }
+
+    fn apply_learned(&self, batch: &mut Batch) -> Result<()> {
+        match self {
+            Change::Learn { number, seed, accepted } => learned::learn(batch, *number, *seed, *accepted),
+            Change::Promote(number) => learned::promote(batch, *number),
+            Change::Demote(number) => learned::demote(batch, *number),
+            Change::DropLens(number) => learned::drop_lens(batch, *number),
+            Change::Background(number) => learned::background(batch, *number),
             _ => Ok(()),
         }
     }

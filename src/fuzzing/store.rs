@@ -7,7 +7,7 @@ use crate::catalog::{Total, codec};
 use crate::segment::header::Header;
 use crate::storage::disk::LOSSES;
 use crate::storage::fault::Plan;
-use crate::store::ColumnChunk;
+use crate::store::{ColumnChunk, StoredRecord};
 use crate::types::{
     BackgroundDef, Calibration, CollectionDef, DerivedDef, ElementType, LabelQuery, LearnedDef, LensRecord, PairLabels,
     ProjectionDef, RespectDef, RowSet, SampleDef, SegmentEntry, SegmentId, Statistic, StoreMeta, ViewId,
@@ -88,6 +88,8 @@ pub fn decode_catalog_value(data: &[u8]) {
     value::<LearnedDef>(data);
     value::<BackgroundDef>(data);
     value::<BTreeMap<String, Total>>(data);
+    value::<StoredRecord>(data);
+    value::<Vec<u64>>(data);
     if let Some(chunk) = value::<ColumnChunk>(data).filter(|chunk| chunk.is_well_formed(chunk.rows())) {
         (0..chunk.rows().min(10_000)).for_each(|row| drop(chunk.get(row as usize).map(|value| format!("{value:?}"))));
     }

@@ -7,7 +7,7 @@ use super::ops::{Change, Choices, Step};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, KeyBytes, codec, tables};
 use crate::storage::disk::{Dice, LOSSES, Loss};
 use crate::storage::fault::{Fault, Plan};
-use crate::storage::{FaultStorage, MemoryStorage, Storage};
+use crate::storage::{FaultStorage, MemoryStorage, Storage, counted};
 use crate::store::Store;
 use crate::types::Control;
 use std::collections::BTreeMap;
@@ -24,11 +24,16 @@ fn steps(seed: u64, count: usize) -> Vec<Step> {
 /// Stopped at each `every`-th operation, losing in another way each time; how often that was.
 fn survives(steps: &[Step], every: usize, seed: usize) -> usize {
     let mut checked = 0;
+    let mut torn = 0;
     let recording = Recording::of(&crash::empty(), steps, Plan::Nothing);
     recording.walk(seed % every, every, |done, disk| {
-        recording.check(done, disk, LOSSES[(done + seed) % LOSSES.len()], done as u64);
+        let loss = LOSSES[(done + seed) % LOSSES.len()];
+        recording.check(done, disk, loss, done as u64);
         checked += 1;
+        torn += usize::from(loss == Loss::Torn);
     });
+    counted(checked, "losses of power");
+    counted(torn, "of them with torn writes");
     checked
 }
 
@@ -43,7 +48,6 @@ fn a_loss_of_power_at_any_operation_leaves_the_state_before_or_after() {
     for seed in 1..=list_count(4) {
         lists::hold(&steps(seed, 12), |steps| checked.set(checked.get() + survives(steps, 1, seed as usize)));
     }
-    println!("{} losses of power", checked.get());
     assert!(checked.get() >= 1_000, "{} are too few to tell", checked.get());
 }
 
@@ -72,6 +76,7 @@ fn lists_that_failed_once_are_replayed() {
             if !fails_at(&crash::empty(), &steps, Plan::From(operation, fault), Loss::Everything) {
                 break;
             }
+            counted(1, "failed operations");
         }
     }
 }
@@ -106,7 +111,12 @@ fn large() -> [Step; 4] {
 fn a_loss_of_power_leaves_large_commits_whole() {
     let recording = Recording::of(&crash::empty(), &large(), Plan::Nothing);
     let every = recording.len() / 40 + 1;
-    recording.walk(0, every, |done, disk| recording.check(done, disk, LOSSES[done % LOSSES.len()], done as u64));
+    let mut checked = 0;
+    recording.walk(0, every, |done, disk| {
+        recording.check(done, disk, LOSSES[done % LOSSES.len()], done as u64);
+        checked += 1;
+    });
+    counted(checked, "losses of power");
 }
 
 #[test]
@@ -139,6 +149,7 @@ fn any_operation_that_fails_leaves_the_state_before_or_after() {
             failures += 1;
         }
     }
+    counted(failures, "failed operations");
     assert!(failures > 100, "{failures} are too few to tell");
 }
 
@@ -155,6 +166,7 @@ fn a_backup_is_the_store_or_an_error() {
     to.clock().trace().iter().for_each(|operation| disk.apply(operation));
     let left = disk.after(Loss::Everything, &mut Dice::new(1));
     assert_eq!(judge(&left, sound, true, &|| "the copy after a power loss".to_string()), Verdict::Same);
+    counted((0..operations).step_by(7).count() * 2, "failed operations");
     for operation in (0..operations).step_by(7) {
         for fault in [Plan::Once(operation, Fault::Error), Plan::From(operation, Fault::DiskFull)] {
             let to = FaultStorage::new(MemoryStorage::new());
@@ -179,6 +191,7 @@ fn a_flipped_bit_anywhere_is_seen_or_does_no_harm() {
     let sound = Sound::get();
     let mut dice = Dice::new(11);
     let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut flipped_count = 0;
     for (path, bytes) in &sound.files {
         let (whole, some) = match path.as_str() {
             "catalog.redb" => (340, 100),
@@ -188,6 +201,7 @@ fn a_flipped_bit_anywhere_is_seen_or_does_no_harm() {
             _ => continue,
         };
         for place in places(bytes.len(), whole, some, &mut dice) {
+            flipped_count += 1;
             let mut flipped = bytes.clone();
             flipped[place] ^= 1 << dice.below(8);
             let what = || format!("{path}, byte {place}: {:02x} for {:02x}", flipped[place], bytes[place]);
@@ -199,6 +213,7 @@ fn a_flipped_bit_anywhere_is_seen_or_does_no_harm() {
             }
         }
     }
+    counted(flipped_count, "flipped bytes");
     assert_eq!(refused["HEAD"], 0, "a torn HEAD says nothing");
     assert!(refused.iter().all(|(path, &count)| *path == "HEAD" || count > 10), "{refused:?}");
 }
@@ -214,6 +229,7 @@ fn a_cut_file_is_seen() {
         }
         let fields = [0, 8, 12, 16, 20, 24, 28, 32, 40, 56, 64, 4_096, 4_097, 69_632, bytes.len().saturating_sub(1)];
         for len in fields.into_iter().chain(places(bytes.len(), 0, 12, &mut dice)).filter(|&len| len < bytes.len()) {
+            counted(1, "cut files");
             let what = || format!("{path} cut to {len} bytes");
             let left = sound.with(path, Some(bytes[..len].to_vec()));
             let verdict = judge(&left.copy(), sound, len % 2 == 0 || sound.is_derived(path), &what);

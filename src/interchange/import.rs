@@ -8,11 +8,11 @@ use super::input::{LineReader, Position, Source, open, open_with_position};
 use super::jsonl::{ImportSpec, LineError, parse_line};
 use super::npy::NpyReader;
 use super::npy_header::Element;
+use super::placed::Placed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Batch, CollectionSpec, CollectionWriter, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
 use crate::types::{ElementType, Record, Value, ViewKind};
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What to import, and how.
@@ -30,7 +30,8 @@ pub struct ImportOptions {
     pub batch: Option<u64>,
     /// Pass over bad lines and list them.
     pub skip_bad: bool,
-    /// Replace records whose ids exist.
+    /// Replace records whose ids exist. Of an id that comes twice in one input the later line counts, and the report
+    /// notes it.
     pub update: bool,
     /// Keep the supplied vectors of a replaced record although its text has changed.
     pub keep_vectors: bool,
@@ -78,7 +79,7 @@ impl ImportListener for () {}
 /// Why one line did not go in.
 enum Refusal {
     /// The line is bad; the batch is as it was.
-    Line(LineError, ErrorKind, Option<String>),
+    Line(LineError, ErrorKind),
     /// Nothing more can be done.
     Fatal(Error),
 }
@@ -137,8 +138,10 @@ struct Run<'o> {
     report: ImportReport,
     /// Records of the commits so far.
     committed: u64,
-    /// Lines whose id was taken, to be told by whom at the end: (position in `skipped`, id).
-    taken: Vec<(usize, String)>,
+    /// Which lines the rows written so far came from.
+    placed: Placed,
+    /// Lines whose record took the place of an earlier line's: how many, and the first with that earlier line.
+    again: Option<(u64, u64, u64)>,
     any_text: bool,
     /// The first whole number that no integer holds: its line and field.
     large: Option<(u64, String)>,
@@ -160,7 +163,8 @@ impl<'o> Run<'o> {
             vectors,
             report,
             committed: 0,
-            taken: Vec::new(),
+            placed: Placed::default(),
+            again: None,
             any_text: false,
             large: None,
             at_end: false,
@@ -261,20 +265,18 @@ impl<'o> Run<'o> {
                 self.at_end = true;
                 return Ok(());
             };
-            match parsed.and_then(|record| self.apply(writer, record, number)) {
+            let done = parsed.and_then(|record| self.apply(writer, record, number));
+            self.keep_place(writer, &done, number);
+            match done {
                 // A vector for a record that was there is a change of that record.
                 Ok(Outcome::Inserted) if self.spec.only_vectors => self.report.updated += 1,
                 Ok(Outcome::Inserted) => self.report.inserted += 1,
                 Ok(Outcome::Updated) => self.report.updated += 1,
                 Ok(Outcome::Unchanged) => self.report.unchanged += 1,
                 Err(Refusal::Fatal(error)) => return Err(error),
-                Err(Refusal::Line(problem, kind, id)) => {
-                    if let Some(id) = id {
-                        self.taken.push((self.report.skipped.len(), id));
-                    }
+                Err(Refusal::Line(problem, kind)) => {
                     self.report.skipped.push(problem);
                     if !self.options.skip_bad {
-                        self.name_the_takers();
                         return Err(self.bad_line(kind));
                     }
                 }
@@ -282,6 +284,21 @@ impl<'o> Run<'o> {
             listener.line(self.report.read, &|| self.position.share());
         }
         Ok(())
+    }
+
+    /// Remembers which row the line became, and whether it took the place of an earlier line's.
+    fn keep_place(&mut self, writer: &CollectionWriter<'_>, done: &Result<Outcome, Refusal>, number: u64) {
+        let row = writer.def().rows.saturating_sub(1);
+        match done {
+            Ok(Outcome::Inserted | Outcome::Updated) if !self.spec.only_vectors => {}
+            _ => return,
+        }
+        if let (Ok(Outcome::Updated), Some(earlier)) =
+            (done, writer.replaced_row().and_then(|row| self.placed.line_of(row)))
+        {
+            self.again.get_or_insert((0, number, earlier)).0 += 1;
+        }
+        self.placed.note(row, number);
     }
 
     /// The next line as a record with its row of the matrix; a bad line still uses up its row.
@@ -314,7 +331,7 @@ impl<'o> Run<'o> {
             }
             record
         });
-        Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, ErrorKind::Invalid, None)))))
+        Ok(Some((number, with_row.map_err(|problem| Refusal::Line(problem, ErrorKind::Invalid)))))
     }
 
     /// Gives a record to the store.
@@ -324,7 +341,7 @@ impl<'o> Run<'o> {
             let Some(vector) = record.vectors.remove(&self.spec.vector_view) else {
                 let field = self.spec.vector_field.clone();
                 let problem = LineError { line: number, field, reason: "is missing".to_string() };
-                return Err(Refusal::Line(problem, ErrorKind::Invalid, None));
+                return Err(Refusal::Line(problem, ErrorKind::Invalid));
             };
             if self.options.update {
                 writer.replace_vector(&id, &self.spec.vector_view, vector)
@@ -338,11 +355,11 @@ impl<'o> Run<'o> {
         } else {
             writer.insert(record).map(|()| Outcome::Inserted)
         };
-        done.map_err(|error| self.refusal(error, id, number))
+        done.map_err(|error| self.refusal(writer, error, &id, number))
     }
 
     /// Tells what is wrong with a record from what is wrong with the store.
-    fn refusal(&self, error: Error, id: String, number: u64) -> Refusal {
+    fn refusal(&self, writer: &CollectionWriter<'_>, error: Error, id: &str, number: u64) -> Refusal {
         use ErrorKind::{Exists, Invalid, Limit, NotFound};
         if !matches!(error.kind(), Exists | Invalid | Limit | NotFound) {
             return Refusal::Fatal(error);
@@ -358,33 +375,14 @@ impl<'o> Run<'o> {
             None if matches!(error.kind(), Exists | NotFound) => Some("id".to_string()),
             None => None,
         };
-        let taken = (error.kind() == Exists && !self.spec.only_vectors).then_some(id);
-        Refusal::Line(LineError { line: number, field, reason: error.message().to_string() }, error.kind(), taken)
-    }
-
-    /// Says of every taken id whether an earlier line of this input took it. The input is read once more only when
-    /// there is something to say; a pipe cannot be.
-    fn name_the_takers(&mut self) {
-        let taken = std::mem::take(&mut self.taken);
-        if taken.is_empty() {
-            return;
-        }
-        if self.options.input == Path::new("-") {
-            for (position, _) in &taken {
-                let Some(problem) = self.report.skipped.get_mut(*position) else { continue };
-                problem.reason.push_str(", or stands in an earlier line of this input");
-            }
-            return;
-        }
-        let wanted: HashSet<&str> = taken.iter().map(|(_, id)| id.as_str()).collect();
-        let first = first_lines(&self.options.input, &self.spec, &wanted);
-        for (position, id) in &taken {
-            let Some(problem) = self.report.skipped.get_mut(*position) else { continue };
-            match first.get(id.as_str()) {
-                Some(&line) if line < problem.line => problem.reason = format!("already taken by line {line}"),
-                _ => problem.reason.push_str(" (--update replaces, --resume skips what is identical)"),
+        let mut reason = error.message().to_string();
+        if error.kind() == Exists && !self.spec.only_vectors {
+            match writer.row_of(id).ok().flatten().and_then(|row| self.placed.line_of(row)) {
+                Some(line) => reason = format!("already taken by line {line}"),
+                None => reason.push_str(" (--update replaces, --resume skips what is identical)"),
             }
         }
+        Refusal::Line(LineError { line: number, field, reason }, error.kind())
     }
 
     /// The error for the first bad line.
@@ -407,7 +405,12 @@ impl<'o> Run<'o> {
     }
 
     fn finish(mut self) -> ImportReport {
-        self.name_the_takers();
+        if let Some((count, line, earlier)) = self.again {
+            let lines = if count == 1 { "1 line has".to_string() } else { format!("{count} lines have") };
+            self.report.notes.push(format!(
+                "{lines} the id of an earlier line of this input, and the later one counts: line {line} replaced line {earlier}"
+            ));
+        }
         let embeds = self.vectors.is_none() && self.spec.vector_field.is_none();
         if embeds && !self.any_text && self.report.kept() > 0 {
             let field = &self.spec.text;
@@ -430,23 +433,4 @@ fn beyond_integers<'r>(record: &'r Record, line: &[u8]) -> Option<&'r str> {
     let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E');
     let is_whole = |piece: &[u8]| piece.len() >= 19 && piece.iter().all(u8::is_ascii_digit);
     line.split(|byte| !is_number(byte)).any(is_whole).then_some(field.as_str())
-}
-
-/// The first line of `input` on which each of the `wanted` ids stands.
-fn first_lines<'w>(input: &Path, spec: &ImportSpec, wanted: &HashSet<&'w str>) -> HashMap<&'w str, u64> {
-    let mut first = HashMap::new();
-    let spec = ImportSpec { only_vectors: true, vector_field: None, ..spec.clone() };
-    let Ok(source) = open(input) else { return first };
-    let mut lines = LineReader::new(source);
-    while let Ok(Some(line)) = lines.next_line() {
-        if let Ok(record) = parse_line(line.bytes, &spec)
-            && let Some(id) = wanted.get(record.id.as_str())
-        {
-            first.entry(*id).or_insert(line.number);
-        }
-        if first.len() == wanted.len() {
-            break;
-        }
-    }
-    first
 }

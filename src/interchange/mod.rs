@@ -14,3 +14,4 @@ pub(crate) mod labels;
 pub(crate) mod npy;
 pub(crate) mod npy_header;
 pub(crate) mod output;
+pub(crate) mod placed;

@@ -144,3 +144,10 @@ pub enum RangeLocks {
     #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
     Memory(range_lock::MemoryLocks),
 }
+
+/// Says how many faults of a kind a test has been through: `cargo test -- --nocapture 2>&1 | grep -o 'counted: .*'` lists
+/// them, to be added up.
+#[cfg(test)]
+pub(crate) fn counted(count: usize, what: &str) {
+    eprintln!("counted: {count} {what}");
+}

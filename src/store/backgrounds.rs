@@ -16,11 +16,17 @@ impl Batch {
     /// Stores what random pairs of `collection` score under the saved lens `lens`, in place of what was stored before.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a lens that is not there,
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for quantiles that are not 1,001 ascending numbers.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a lens or a collection that is not there,
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a version that the lens never had, and for quantiles that are
+    /// not 1,001 ascending numbers.
     pub fn put_background(&mut self, lens: &str, collection: CollectionId, background: BackgroundDef) -> Result<()> {
-        if self.tx()?.get(&tables::LENSES, &lens.to_string())?.is_none() {
+        let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
             return Err(Error::not_found(format!("there is no lens {lens:?}")));
+        };
+        self.collection_numbered(collection)?;
+        if background.lens_version > record.version {
+            let (given, newest) = (background.lens_version, record.version);
+            return Err(Error::invalid(format!("a background of version {given} of lens {lens}, which has {newest}")));
         }
         check_background(&background)?;
         let result = self.tx()?.put(&tables::BACKGROUNDS, &(collection, lens.to_string()), &background);

@@ -466,6 +466,21 @@ mod tests {
     }
 
     #[test]
+    fn golden_chunks() {
+        use crate::catalog::golden_tests::golden;
+        let of = |field_type, values: &[Value]| chunk(field_type, values).unwrap();
+        golden(of(FieldType::Text, &["a".into(), Value::Null, "b".into(), "a".into()]), "0002016101620400fbffff0100");
+        golden(of(FieldType::Integer, &[Value::Null, Value::Integer(-300)]), "0101020200fb5702");
+        golden(of(FieldType::Float, &[Value::Float(-2.0), Value::Null]), "0201010200000000000000c00000000000000000");
+        golden(of(FieldType::Bool, &[true.into(), Value::Null, false.into()]), "030105010103");
+        golden(
+            of(FieldType::TextList, &[vec!["x", "y"].into(), Value::Null, vec!["y"].into()]),
+            "04010502017801790302020303000101",
+        );
+        golden(of(FieldType::Json, &[Value::Null, Value::Json("{}".to_string())]), "05010202");
+    }
+
+    #[test]
     fn an_empty_chunk_is_not_kept() {
         assert_eq!(chunk(FieldType::Integer, &[Value::Null, Value::Null]), None);
         assert_eq!(chunk(FieldType::Text, &[Value::Null]), None);

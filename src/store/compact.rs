@@ -8,6 +8,7 @@
 
 use super::append::{Appending, ViewState};
 use super::batch::Batch;
+use super::derived::{is_given_up, remove, view_def};
 use super::handle::{Shared, Store};
 use super::record::{COLUMNS, RECORDS};
 use super::state::ColumnFiller;
@@ -197,7 +198,7 @@ fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
     })
 }
 
-/// Rows derived from a view move with the rows they were derived from.
+/// Rows derived from a view move with the rows they were derived from; damaged ones go.
 fn compact_derived(
     appending: &mut Appending<'_>,
     collection: CollectionId,
@@ -205,15 +206,21 @@ fn compact_derived(
     control: &Control,
 ) -> Result<()> {
     let derived: Vec<(ViewId, DerivedDef)> = appending.tx.range(&tables::DERIVED, ..)?;
-    for (id, mut def) in derived.into_iter().filter(|(_, def)| def.collection == collection) {
-        let mut view = super::derived::view_def(&def);
-        let mut state = ViewState::load(appending.tx, &view)?;
-        state.compact(appending, &mut view, live, control)?;
-        state.finish(appending, &view)?;
-        def.rows = view.rows;
-        appending.tx.put(&tables::DERIVED, &id, &def)?;
+    for (_, def) in derived.into_iter().filter(|(_, def)| def.collection == collection) {
+        match move_derived(appending, &def, live, control) {
+            Err(error) if is_given_up(&error) => remove(appending, &def)?,
+            other => other?,
+        }
     }
     Ok(())
+}
+
+fn move_derived(appending: &mut Appending<'_>, def: &DerivedDef, live: &RowSet, control: &Control) -> Result<()> {
+    let mut view = view_def(def);
+    let mut state = ViewState::load(appending.tx, &view)?;
+    state.compact(appending, &mut view, live, control)?;
+    state.finish(appending, &view)?;
+    appending.tx.put(&tables::DERIVED, &def.id, &DerivedDef { rows: view.rows, ..def.clone() })
 }
 
 /// The first row below `rows` that is not live; `rows`, if all are.

@@ -158,8 +158,14 @@ impl Batch {
     }
 }
 
+/// Whether derived rows are given up for this: they are damaged, or a part of their lens is gone. They can be made again,
+/// and what was asked for goes on.
+pub(super) fn is_given_up(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid)
+}
+
 /// Takes derived rows out of the catalog; their files go when nobody reads them any more.
-fn remove(appending: &mut Appending<'_>, def: &DerivedDef) -> Result<()> {
+pub(super) fn remove(appending: &mut Appending<'_>, def: &DerivedDef) -> Result<()> {
     let range = (def.id, SegmentId(0))..=(def.id, SegmentId(u32::MAX));
     for ((view, id), _) in appending.tx.range(&tables::SEGMENTS, range)? {
         appending.tx.remove(&tables::SEGMENTS, &(view, id))?;
@@ -336,10 +342,7 @@ pub(super) fn follow(batch: &mut Batch, idx: usize) -> Result<()> {
         let rewritten = rewritten.iter().find(|(view, _)| *view == def.source).map(|(_, rows)| rows);
         let (state, mut appending) = batch.appending(idx)?;
         match extend(state, &mut appending, &def, rewritten, &control) {
-            // What turns out to be damaged, or has lost a part of its lens, can be made again, which the commit cannot.
-            Err(error) if def.rows > 0 && matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid) => {
-                remove(&mut appending, &def)?;
-            }
+            Err(error) if def.rows > 0 && is_given_up(&error) => remove(&mut appending, &def)?,
             other => other?,
         }
     }

@@ -113,6 +113,7 @@ fn a_commit_takes_derived_rows_along_or_has_not_happened() {
             assert!(store.check().unwrap().is_ok());
         }
     }
+    crate::storage::counted(failures as usize, "failed operations");
     assert!(failures > 20, "{failures}");
 }
 

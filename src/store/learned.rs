@@ -11,8 +11,8 @@ use super::snapshot::Snapshot;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{
-    Calibration, LearnedDef, LensDef, LensRecord, PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef, Statistic,
-    Step, limits,
+    Calibration, LearnedDef, LensDef, LensRecord, Lift, PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef,
+    Statistic, Step, limits,
 };
 
 /// What stands behind the name of a lens that was not promoted.
@@ -61,7 +61,8 @@ impl Batch {
     /// what bore that name goes. An accepted fit takes the place of a candidate, too. Answers with the fit as stored.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name that cannot be one, for a lens of that name that was not learned, and for parts that
+    /// [`ErrorKind::NotFound`] for a collection that is not there, [`ErrorKind::Invalid`] for a name that cannot be one, for
+    /// figures that are not numbers, for a lens of that name that was not learned, and for parts that
     /// another saved lens uses; [`ErrorKind::Limit`] for parts that are too large.
     pub fn put_learned(&mut self, learned: LearnedLens) -> Result<LearnedDef> {
         let mut def = learned.def.clone();
@@ -79,7 +80,12 @@ impl Batch {
             check_sample(sample)?;
             self.check_place(sample)?;
         }
+        self.collection_numbered(def.collection)?;
+        check_figures(&def)?;
         check_projection(&named.projection)?;
+        if named.sample.is_none() {
+            self.check_samples_of(&named.lens)?;
+        }
         self.refuse_under_others(&name)?;
         def.fit = fits.last().map_or(1, |last| last.fit + 1);
         def.commit = self.next_commit();
@@ -303,6 +309,23 @@ fn check_learned_name(lens: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses figures that no measurement gives.
+pub(super) fn check_figures(def: &LearnedDef) -> Result<()> {
+    // A spread of nothing has no finite z.
+    let lift = |lift: &Lift| lift.mean.is_finite() && lift.plain.is_finite();
+    let validation = def.validation.is_none_or(|(plain, learned)| plain.is_finite() && learned.is_finite());
+    if validation && [&def.known_records, &def.new_records].into_iter().flatten().all(lift) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the figures of a fit of lens {} are not all numbers", def.lens)))
+}
+
+/// Whether a history tells what became of a fit from the commit that stored it on.
+pub(super) fn has_beginning(def: &LearnedDef) -> bool {
+    let began = def.events.first().is_some_and(|(what, _)| what == if def.accepted { ACCEPTED } else { KEPT });
+    began && def.events.is_sorted_by_key(|(_, commit)| *commit)
 }
 
 fn fits(read: &impl CatalogRead, lens: &str) -> Result<Vec<LearnedDef>> {

@@ -69,8 +69,8 @@ impl Batch {
     /// of the one before.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say, [`ErrorKind::Limit`] for a statistic that is
-    /// too large to be kept.
+    /// [`ErrorKind::Invalid`] for a name the query language could not say, [`ErrorKind::NotFound`] for a sample that is
+    /// not there, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn put_lens(
         &mut self,
         name: &str,
@@ -78,6 +78,7 @@ impl Batch {
         pinned: Vec<(PinnedStatistic, Statistic)>,
     ) -> Result<LensRecord> {
         check_name("lens", name)?;
+        self.check_samples_of(&lens)?;
         let commit = self.next_commit();
         let old = self.tx()?.get(&tables::LENSES, &name.to_string())?;
         let result = old.as_ref().map_or(Ok(()), |old| self.forget_what_hangs_on(old));

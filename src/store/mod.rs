@@ -60,6 +60,8 @@ mod labels;
 #[cfg(test)]
 mod labels_tests;
 mod learned;
+#[cfg(test)]
+mod learned_tests;
 mod lenses;
 mod options;
 mod place;
@@ -93,6 +95,7 @@ pub use labels::LabelsStored;
 pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use question::{NewLabels, Question};
+pub(crate) use record::StoredRecord;
 pub use salvage::Salvaged;
 pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};

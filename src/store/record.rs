@@ -17,7 +17,7 @@ pub(super) const COLUMNS: Table<(CollectionId, String, u32), ColumnChunk> = Tabl
 
 /// A metadata value on disk; null is not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum StoredValue {
+pub(crate) enum StoredValue {
     /// `true` or `false`.
     Bool(bool),
     /// A whole number.
@@ -34,7 +34,7 @@ pub(super) enum StoredValue {
 
 /// A record without its views.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct StoredRecord {
+pub(crate) struct StoredRecord {
     /// The stable key.
     pub(super) key: RecordKey,
     /// The id.
@@ -141,6 +141,25 @@ impl StoredValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn golden_records() {
+        let values = [
+            StoredValue::Bool(true),
+            StoredValue::Integer(-300),
+            StoredValue::Float(-2.0),
+            StoredValue::Text("t".to_string()),
+            StoredValue::TextList(vec!["a".to_string()]),
+            StoredValue::Json("{}".to_string()),
+        ];
+        let fields = values.into_iter().enumerate().map(|(idx, value)| (format!("f{idx}"), value)).collect();
+        let record = StoredRecord { key: RecordKey(300), id: "n1".to_string(), text: "keys?".to_string(), fields };
+        crate::catalog::golden_tests::golden(
+            record,
+            "fb2c01026e31056b6579733f06026630000102663101fb57020266320200000000000000c00266330301740266340401\
+         016102663505027b7d",
+        );
+    }
 
     #[test]
     fn nulls_are_missing_and_widened_integers_are_equal() {

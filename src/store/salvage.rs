@@ -15,6 +15,7 @@ use super::options::{CollectionSpec, Options, ViewSpec};
 use super::place;
 use super::record::{RECORDS, StoredRecord};
 use super::rows::SET_CHUNK_ROWS;
+use super::samples::samples_of;
 use crate::catalog::salvage::Salvager;
 use crate::catalog::sums::SUMS_PER_CHUNK;
 use crate::catalog::{CATALOG_FILE, CatalogOptions, tables};
@@ -283,8 +284,15 @@ impl Work<'_> {
         for (_, projection) in self.source.entries(&tables::PROJECTIONS, |_| true) {
             self.batch.put_projection(projection)?;
         }
+        let known = self.known();
+        let mut samples = BTreeSet::new();
         for (name, sample) in self.source.entries(&tables::SAMPLES, |_| true) {
+            if !known.contains(&sample.collection) {
+                self.leave_behind(format!("sample {name}"), "its collection");
+                continue;
+            }
             self.batch.tx()?.put(&tables::SAMPLES, &name, &sample)?;
+            samples.insert(name);
         }
         let mut saved = BTreeSet::new();
         for (name, lens) in self.source.entries(&tables::LENSES, |_| true) {
@@ -294,9 +302,11 @@ impl Work<'_> {
                 statistics.extend(self.source.get(&tables::STATISTICS, &key).ok().flatten().map(|found| (key, found)));
             }
             if statistics.len() < lens.pinned.len() {
-                let (expected, found) = ("all that it pins".to_string(), "not all".to_string());
-                let what = format!("lens {name}");
-                self.source.note(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found });
+                self.leave_behind(format!("lens {name}"), "all that it pins");
+                continue;
+            }
+            if let Some(sample) = samples_of(&lens.lens).find(|sample| !samples.contains(*sample)) {
+                self.leave_behind(format!("lens {name}"), &format!("its sample {sample}"));
                 continue;
             }
             let calibration = self.source.get(&tables::CALIBRATIONS, &name).ok().flatten();
@@ -315,14 +325,28 @@ impl Work<'_> {
 }
 
 impl Work<'_> {
+    /// Collections of the new store.
+    fn known(&self) -> Vec<CollectionId> {
+        self.batch.collections.iter().map(|state| state.def.id).collect()
+    }
+
+    /// Lists something intact that is of no use without what is lost.
+    fn leave_behind(&mut self, what: String, without: &str) {
+        let (expected, found) = (without.to_string(), "not all of it".to_string());
+        self.source.note(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found });
+    }
+
     /// The history of learned lenses, and the backgrounds of lenses that are `saved`, for collections that are.
     fn learned(&mut self, saved: &BTreeSet<String>) -> Result<()> {
-        let known: Vec<CollectionId> = self.batch.collections.iter().map(|state| state.def.id).collect();
+        let known = self.known();
         for (key, def) in self.source.entries(&tables::LEARNED, |_| true) {
             if known.contains(&def.collection) {
                 self.batch.tx()?.put(&tables::LEARNED, &key, &def)?;
+            } else {
+                self.leave_behind(format!("fit {} of lens {}", key.1, key.0), "its collection");
             }
         }
+        // Scores of random pairs can be drawn again: those of what is lost need no mention.
         let in_reach = |(collection, lens): &(CollectionId, String)| known.contains(collection) && saved.contains(lens);
         for (key, background) in self.source.entries(&tables::BACKGROUNDS, in_reach) {
             self.batch.tx()?.put(&tables::BACKGROUNDS, &key, &background)?;

@@ -9,7 +9,7 @@ use super::snapshot::Snapshot;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
-use crate::types::{CollectionDef, SampleDef, Step, limits};
+use crate::types::{CollectionDef, CollectionId, LensDef, SampleDef, Step, limits};
 
 /// What became of something that was stored under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +102,32 @@ impl Batch {
         Ok(())
     }
 
+    /// The definition of a collection, as this batch has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none of that number.
+    pub(super) fn collection_numbered(&self, id: CollectionId) -> Result<CollectionDef> {
+        if let Some(state) = self.collections.iter().find(|state| state.def.id == id) {
+            return Ok(state.def.clone());
+        }
+        let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
+        let found = stored.into_iter().map(|(_, def)| def).find(|def| def.id == id);
+        found.ok_or_else(|| Error::not_found(format!("there is no collection number {id}")))
+    }
+
+    /// Refuses a lens that takes its queries' mean, or its `csls`, from a sample that is not there.
+    pub(super) fn check_samples_of(&self, lens: &LensDef) -> Result<()> {
+        for name in samples_of(lens) {
+            if self.tx()?.get(&tables::SAMPLES, &name.to_string())?.is_none() {
+                return Err(Error::not_found(format!("there is no sample {name:?}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The collection is there, and so is the view the vectors are for.
     pub(super) fn check_place(&self, sample: &SampleDef) -> Result<()> {
-        let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
-        let in_batch = self.collections.iter().map(|state| &state.def);
-        let mut defs: Vec<&CollectionDef> = in_batch.chain(stored.iter().map(|(_, def)| def)).collect();
-        defs.retain(|def| def.id == sample.collection);
-        let Some(def) = defs.first() else {
-            return Err(Error::not_found(format!("there is no collection number {}", sample.collection)));
-        };
+        let def = self.collection_numbered(sample.collection)?;
         let Some(vectors) = &sample.vectors else { return Ok(()) };
         let Some(view) = def.views.iter().find(|view| view.name == vectors.view) else {
             let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
@@ -149,6 +166,15 @@ impl Snapshot {
     pub fn samples(&self) -> Result<Vec<SampleDef>> {
         Ok(self.core().read.range(&tables::SAMPLES, ..)?.into_iter().map(|(_, sample)| sample).collect())
     }
+}
+
+/// Names of the samples that give a lens its meaning.
+pub(super) fn samples_of(lens: &LensDef) -> impl Iterator<Item = &str> {
+    let of_steps = lens.steps.iter().filter_map(|step| match step {
+        Step::CenterSides(name) => Some(name.as_str()),
+        _ => None,
+    });
+    of_steps.chain(lens.csls.iter().map(|(_, name)| name.as_str()))
 }
 
 /// Refuses a sample that is none.

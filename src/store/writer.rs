@@ -34,11 +34,13 @@ pub struct CollectionWriter<'a> {
     idx: usize,
     no_embed: bool,
     keep_vectors: bool,
+    /// The row that the last update left behind.
+    replaced: Option<u32>,
 }
 
 impl<'a> CollectionWriter<'a> {
     pub(super) fn new(batch: &'a mut Batch, idx: usize) -> Self {
-        CollectionWriter { batch, idx, no_embed: false, keep_vectors: false }
+        CollectionWriter { batch, idx, no_embed: false, keep_vectors: false, replaced: None }
     }
 
     /// Whether records stay without vectors until [`Batch::embed`], unless they bring them.
@@ -209,7 +211,13 @@ impl<'a> CollectionWriter<'a> {
         &self.batch.collections[self.idx]
     }
 
-    fn row_of(&self, id: &str) -> Result<Option<u32>> {
+    /// The row that the last record which took the place of another has left behind.
+    pub(crate) fn replaced_row(&self) -> Option<u32> {
+        self.replaced
+    }
+
+    /// The row of a live record.
+    pub(crate) fn row_of(&self, id: &str) -> Result<Option<u32>> {
         self.batch.tx()?.get(&tables::IDS, &(self.def().id, id.to_string()))
     }
 
@@ -303,7 +311,9 @@ impl<'a> CollectionWriter<'a> {
             return Ok(Outcome::Unchanged);
         }
         let replaced = Replaced { row, key: old.key, same_text: old.text == record.text };
-        self.append(record, changes, Some(replaced)).map(|()| Outcome::Updated)
+        self.append(record, changes, Some(replaced))?;
+        self.replaced = Some(row);
+        Ok(Outcome::Updated)
     }
 
     /// Marks a row dead. Its record stays until `compact`, because columns and segments are in row order.

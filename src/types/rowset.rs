@@ -280,4 +280,13 @@ mod tests {
         assert_eq!(RowSet::decode(&b.encode()), Some(b));
         assert_eq!(RowSet::decode(b"nonsense"), None);
     }
+
+    #[test]
+    fn golden_sets_of_rows() {
+        // As sets of live and absent rows stand in the catalog: listed one by one, and as a run of rows.
+        let hex = |set: RowSet| set.encode().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(RowSet::from_rows([1, 70_000])), "3a300000020000000000000001000000180000001a00000001007011");
+        assert_eq!(hex(RowSet::from_range(2..10).packed()), "3b3000000100000700010002000700");
+        assert_eq!(hex(RowSet::new()), "3a30000000000000");
+    }
 }

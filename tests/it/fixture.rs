@@ -8,8 +8,12 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
-use simile::store::{CollectionSpec, NewLabels, Question, Snapshot, Store, ViewSpec};
-use simile::types::{ElementType, ProjectionDef, SampleDef, SampleVectors, Value};
+use simile::store::{CollectionSpec, LearnedLens, NewLabels, Question, Snapshot, Store, ViewSpec};
+use simile::types::{
+    Accept, BackgroundDef, Calibration, CalibrationMap, CollectionId, CommitNumber, ElementType, FittedOn, JudgedOn,
+    LearnMethod, LearnMode, LearnedDef, LensDef, Lift, Metric, PinnedStatistic, ProjectionDef, ProjectionRef,
+    Reliability, SampleDef, SampleVectors, Statistic, Step, Value,
+};
 use simile::{Param, Record, Session};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -60,6 +64,9 @@ const QUERIES: &[&str] = &[
     "find $q in notes | using sides | top 3",
     "find $q in notes | using near | top 3",
     "find $q in notes | using likely | score probability | top 3",
+    "find $q in notes | using stepped | score probability | top 3",
+    "find $q in notes | using answering | top 3",
+    "find $q in notes | using answering@candidate | top 3",
     "find #m7 in many | using narrow | top 5",
     "find #m7 in many | using narrow16 | where n >= 2000 | top 5",
     "find #m4099 in many | view raw | score pearson | top 3",
@@ -100,6 +107,9 @@ fn answers(snapshot: &Snapshot) -> Vec<Json> {
 /// Definitions that no query shows.
 fn other_things(snapshot: &Snapshot) -> Vec<Json> {
     let calibration = snapshot.calibration("likely").unwrap().unwrap();
+    let stepped = snapshot.calibration("stepped").unwrap().unwrap();
+    let collection = snapshot.collection("notes").unwrap().def().id;
+    let background = snapshot.background("centered", collection).unwrap();
     let lenses: Vec<String> =
         snapshot.lenses().unwrap().iter().map(|lens| format!("{} {}", lens.name, lens.version)).collect();
     vec![
@@ -111,6 +121,9 @@ fn other_things(snapshot: &Snapshot) -> Vec<Json> {
         json!({ "thing": "labels", "is": format!("{:?}", snapshot.labels("notes", "answers").unwrap()) }),
         json!({ "thing": "classes", "is": format!("{:?}", snapshot.labels("notes", "of the same year").unwrap().classes) }),
         json!({ "thing": "calibration", "is": format!("{calibration:?}") }),
+        json!({ "thing": "calibration from judgements", "is": format!("{stepped:?}") }),
+        json!({ "thing": "learned", "is": format!("{:?}", snapshot.all_learned().unwrap()) }),
+        json!({ "thing": "background", "is": format!("{:?}", background.map(|found| (found.pairs, found.quantiles[700]))) }),
     ]
 }
 
@@ -224,13 +237,13 @@ fn fill(store: &Store) {
     batch.collection("notes").unwrap().insert(Record::new("ümläut id", "ümläut").field("year", 1.5)).unwrap();
     batch.create_collection("many", CollectionSpec::new().supplied_vectors()).unwrap();
     for number in 0..4_200_u32 {
-        let vector = (0..24).map(|place| ((number * 7 + place * 5) % 17) as f32 - 8.0).collect();
+        let vector = (0..8).map(|place| ((number * 7 + place * 5) % 17) as f32 - 8.0).collect();
         let record = Record::new(format!("m{number}"), "").field("n", i64::from(number)).vector("raw", vector);
         batch.collection("many").unwrap().insert(record).unwrap();
     }
     batch.put_projection(matrix("rot", 2, 3, |at| at as f32 - 2.5, false)).unwrap();
     batch.put_projection(matrix("pair", 2, 3, |at| at as f32 / 4.0 - 0.5, true)).unwrap();
-    batch.put_projection(matrix("wide", 4, 24, |at| (at % 9) as f32 - 4.0, false)).unwrap();
+    batch.put_projection(matrix("wide", 4, 8, |at| (at % 9) as f32 - 4.0, false)).unwrap();
     batch.commit().unwrap();
     let collection = store.snapshot().unwrap().collection("notes").unwrap().def().id;
     let mut batch = store.begin().unwrap();
@@ -256,6 +269,7 @@ fn lenses(store: &Store) {
         "let sides = view given | center sides from questions | score cosine",
         "let near = view given | score cosine csls 1 from questions",
         "let likely = view given | center | score dot",
+        "let stepped = view given | score cosine",
         "let narrow = view raw | project wide | score cosine",
         "let narrow16 = view raw | normalize | project wide | score dot",
     ] {
@@ -284,7 +298,7 @@ fn make_fixture() {
     notes.remove("gone").unwrap();
     notes.upsert(Record::new("n5", "An empty note no more").field("year", 2030)).unwrap();
     notes.replace_vector("n4", "given", given(4)).unwrap();
-    batch.collection("many").unwrap().remove("m5").unwrap();
+    batch.collection("many").unwrap().remove("m4150").unwrap();
     batch.commit().unwrap();
     let reader = Store::open_read_only(&path).unwrap();
     let before = reader.snapshot().unwrap();
@@ -313,10 +327,78 @@ fn make_fixture() {
     drop(before);
 }
 
-/// What a later part of the format adds.
+/// A learned lens as a fit stores one.
+fn learned(collection: CollectionId, number: u32, accepted: bool) -> LearnedLens {
+    let vectors = SampleVectors { view: "given".to_string(), dimension: 3, data: given(number) };
+    let sample = SampleDef {
+        ids: vec!["q1".to_string()],
+        texts: vec!["Where is it?".to_string()],
+        vectors: Some(vectors),
+        ..SampleDef::new("answering.queries", collection)
+    };
+    let fitted_on = FittedOn {
+        collection: "notes".to_string(),
+        view: "given".to_string(),
+        embedder: None,
+        template: None,
+        how: "a fixture".to_string(),
+    };
+    let projection = matrix("answering", 2, 3, |at| at as f32 / 8.0, true);
+    let lift = Lift { mean: 0.125, low: 0.0625, high: 0.1875, z: 3.5, plain: 0.5, queries: 40 };
+    let def = LearnedDef {
+        lens: "answering".to_string(),
+        fit: 0,
+        collection,
+        fitted_on: fitted_on.clone(),
+        respect: "answers".to_string(),
+        mode: LearnMode::Pair,
+        method: LearnMethod::InfoNce,
+        seed: u64::from(number),
+        labels: 50,
+        queries: 25,
+        records: 40,
+        groups: 12,
+        label_hash: 0x0123_4567,
+        accept: Accept::NewRecords,
+        known_records: Some(lift),
+        new_records: accepted.then_some(lift),
+        validation: Some((0.25, 0.5)),
+        accepted,
+        events: Vec::new(),
+        time: 1_700_000_000,
+        commit: CommitNumber(0),
+    };
+    let step = Step::Project(ProjectionRef::One("answering".to_string()));
+    let steps = vec![Step::CenterSides("answering.queries".to_string()), step];
+    let pinned = PinnedStatistic { collection, step_idx: 0, commit: CommitNumber(2), records: 5, revision: 1 };
+    let sides = Statistic::Sides { queries: vec![0.5, 1.0, 0.25], records: vec![1.0, -0.5, 0.125] };
+    LearnedLens {
+        sample: Some(sample),
+        projection: ProjectionDef { fitted_on: Some(fitted_on), ..projection },
+        lens: LensDef { view: "given".to_string(), steps, metric: Metric::Cosine, csls: None },
+        pinned: vec![(pinned, sides)],
+        def,
+    }
+}
+
+/// Lenses that were learned, calibrations, a background, labels.
 fn more(store: &Store) {
-    use simile::types::{Calibration, CalibrationMap, CommitNumber};
+    let collection = store.snapshot().unwrap().collection("notes").unwrap().def().id;
     let mut batch = store.begin().unwrap();
+    batch.put_learned(learned(collection, 2, true)).unwrap();
+    batch.put_learned(learned(collection, 5, false)).unwrap();
+    batch.promote("answering").unwrap();
+    let quantiles = (0..=1_000).map(|at| f64::from(at) / 500.0 - 1.0).collect();
+    let statistics = CommitNumber(1);
+    let background = BackgroundDef { lens_version: 1, revision: 1, statistics, pairs: 10, quantiles };
+    batch.put_background("centered", collection, background).unwrap();
+    let map = CalibrationMap::Isotonic { scores: vec![-0.5, 0.0, 0.75], probabilities: vec![0.0, 0.25, 0.75] };
+    let judged_on = Some(JudgedOn { collection, revision: 1, k: 10, queries: 3, hash: 5, time: 1_700_000_000 });
+    let (table, covariance) = (vec![(0.125, 0.0, 4), (0.75, 1.0, 2)], Some((0.25, -0.125, 0.5)));
+    let reliability = Some(Reliability { ece: 0.03125, log_loss: 0.25, base_log_loss: 0.625, table, covariance });
+    let (origin, commit) = ("judgements of a fixture".to_string(), CommitNumber(0));
+    let fitted = Calibration { lens_version: 0, map, origin, labels: 6, judged_on, reliability, commit };
+    batch.put_calibration("stepped", fitted).unwrap();
     let map = CalibrationMap::Logistic { scale: 0.5, bias: -0.25 };
     let (origin, commit) = ("a fixture".to_string(), CommitNumber(0));
     let calibration =

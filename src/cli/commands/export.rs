@@ -18,7 +18,7 @@ pub(in crate::cli) struct Export {
     store: PathBuf,
     /// The collection
     collection: String,
-    /// JSONL file to write, packed if it ends in .gz; `-` is standard output
+    /// JSONL file to write, packed if it ends in .gz; `-` is standard output (with --json the report goes to standard error)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Folder for one .npy file for each view
@@ -47,6 +47,11 @@ impl Run for Export {
         };
         reporter.clear();
         if to_stdout {
+            // Standard output is the records', line by line; what is said about them goes beside it.
+            console.flush()?;
+            if console.json {
+                console.document_aside(&document(&self, &report))?;
+            }
             return Ok(Outcome::Done);
         }
         if console.json {

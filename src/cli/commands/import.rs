@@ -50,7 +50,7 @@ pub(in crate::cli) struct Import {
     /// Records for each durable commit [default: one commit for all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     batch: Option<u64>,
-    /// Replace records whose ids exist
+    /// Replace records whose ids exist; of an id that comes twice the later line counts
     #[arg(long)]
     update: bool,
     /// With --update: supplied vectors stay although the text has changed

@@ -1,12 +1,12 @@
 //! Statements from a terminal with editing and history, or from a pipe.
 //!
 //! Owns the joining of lines into statements. On a terminal the editor asks whether a statement is finished; from a
-//! pipe lines are joined by the same rule, and a line that begins with `|` carries on the one before it when it is
-//! already there.
+//! pipe lines are joined by the same rule, but for a string, which ends on its line, and a line that begins with `|`
+//! carries on the one before it when it is already there.
 
 use super::complete::Words;
 use super::history;
-use super::statement::{carries_on, is_complete};
+use super::statement::{End, carries_on, end_of, is_complete};
 use crate::cli::console::{Console, Style};
 use crate::cli::render::text::{one_line, width};
 use crate::error::{Error, ErrorKind, Result};
@@ -121,7 +121,8 @@ fn editor_error(error: ReadlineError) -> Error {
     Error::new(ErrorKind::Io, format!("cannot read from the terminal: {error}")).with_source(error)
 }
 
-/// Reads lines until they are a statement; an empty line or the end finishes one, too.
+/// Reads lines until they are a statement; an empty line or the end finishes one, too, and so does the end of a line within
+/// a string (which `\n` may stand in).
 fn read_piped<R: io::Read>(reader: &mut BufReader<R>) -> Result<Read> {
     let mut text = String::new();
     loop {
@@ -136,7 +137,13 @@ fn read_piped<R: io::Read>(reader: &mut BufReader<R>) -> Result<Read> {
         let line = String::from_utf8_lossy(&line);
         let is_blank = line.trim().is_empty();
         text.push_str(&line);
-        if count == 0 || is_blank || (is_complete(&text) && !next_carries_on(reader)) {
+        let is_ended = match end_of(&text) {
+            End::Whole => !next_carries_on(reader),
+            // Nobody is there to see that a quote is missing: the lines behind it are statements of their own.
+            End::InString => true,
+            End::Open => false,
+        };
+        if count == 0 || is_blank || is_ended {
             let is_comment = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with("--"));
             return Ok(if is_comment { Read::Nothing } else { Read::Statement(text) });
         }
@@ -202,9 +209,15 @@ mod tests {
 
     #[test]
     fn lines_of_a_pipe_become_statements() {
-        let text =
-            "-- notes\n\nfind 'a' in n |\n  top 5\nshow lenses\nfind 'b' in n\n| center\n| top 1\n\nfind 'open\n\nquit";
-        let want = ["find 'a' in n | top 5", "show lenses", "find 'b' in n | center | top 1", "find 'open", "quit"];
+        let text = "-- notes\n\nfind 'a' in n |\n  top 5\nshow lenses\nfind 'b' in n\n| center\n| top 1\n\nfind 'open in n\nfind 'c' in n\nquit";
+        let want = [
+            "find 'a' in n | top 5",
+            "show lenses",
+            "find 'b' in n | center | top 1",
+            "find 'open in n",
+            "find 'c' in n",
+            "quit",
+        ];
         assert_eq!(all(text), want);
     }
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 
 const HELP: &str = "\
 Statements end with the line, or with `;`. A line that ends in `|`, `,` or an operator goes on in the next one, and so
-does an open string or bracket; an empty line ends them all the same.
+does an open string or bracket; an empty line ends them all the same. From a pipe a string ends on its line.
 
   find \"Where are my keys?\" in notes | center corpus | top 5
   find #n17 in notes | where year >= 2020 and tags has \"home\"

@@ -3,8 +3,24 @@
 //! Owns a look at quotes, brackets and the last token; the grammar is the parser's business. Never wrong in a way
 //! that traps anybody: an empty line ends every statement.
 
+/// How a text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It can be a whole statement.
+    Whole,
+    /// It waits for another line.
+    Open,
+    /// It ends within a string.
+    InString,
+}
+
 /// Whether `text` is a whole statement, or waits for another line.
 pub(super) fn is_complete(text: &str) -> bool {
+    end_of(text) == End::Whole
+}
+
+/// How `text` ends.
+pub(super) fn end_of(text: &str) -> End {
     let mut last = String::new();
     let mut depth = 0_i32;
     let mut chars = text.chars().peekable();
@@ -25,7 +41,7 @@ pub(super) fn is_complete(text: &str) -> bool {
                     }
                 }
                 if !closed {
-                    return false;
+                    return End::InString;
                 }
                 last = c.to_string();
             }
@@ -54,7 +70,7 @@ pub(super) fn is_complete(text: &str) -> bool {
             c => last = c.to_string(),
         }
     }
-    last == ";" || (depth <= 0 && !goes_on(&last))
+    if last == ";" || (depth <= 0 && !goes_on(&last)) { End::Whole } else { End::Open }
 }
 
 fn is_word(c: char) -> bool {

@@ -1,12 +1,14 @@
 //! What `check` sees of learned lenses and of backgrounds: they stand under their own names and belong to what is there.
 //!
-//! Owns the invariants: a fit is of a collection that is there and holds finite numbers, a background is of a saved lens
-//! in a version that it had. Whether they are out of date is no damage. It changes nothing.
+//! Owns the invariants: a fit is of a collection that is there, holds finite numbers and tells what became of it from its
+//! beginning on, a background is of a saved lens in a version that it had. Whether they are out of date is no damage. It changes nothing.
 
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
-use crate::types::{CollectionDef, LearnedDef, Lift};
+use crate::store::backgrounds::check_background;
+use crate::store::learned::{check_figures, has_beginning};
+use crate::types::CollectionDef;
 
 impl Checker<'_> {
     /// The history of fits, and what random pairs score.
@@ -22,8 +24,12 @@ impl Checker<'_> {
                 let found = format!("number {}", def.collection);
                 self.find(what.clone(), "a collection that is there".to_string(), found);
             }
-            if !is_finite(&def) {
-                self.find(what, "finite numbers".to_string(), "others".to_string());
+            if let Err(error) = check_figures(&def) {
+                self.find(what.clone(), "finite numbers".to_string(), error.to_string());
+            }
+            if !has_beginning(&def) {
+                let expected = "what became of it, from its beginning on".to_string();
+                self.find(what, expected, format!("{:?}", def.events));
             }
         }
         self.check_backgrounds(defs)
@@ -43,18 +49,10 @@ impl Checker<'_> {
             if !defs.iter().any(|found| found.id == collection) {
                 self.find(what.clone(), "a collection that is there".to_string(), format!("number {collection}"));
             }
-            let quantiles = &background.quantiles;
-            if quantiles.len() != 1_001 || !quantiles.is_sorted() || quantiles.iter().any(|value| value.is_nan()) {
-                self.find(what, "1,001 ascending numbers".to_string(), format!("{} numbers", quantiles.len()));
+            if let Err(error) = check_background(&background) {
+                self.find(what, "1,001 ascending numbers".to_string(), error.to_string());
             }
         }
         Ok(())
     }
-}
-
-fn is_finite(def: &LearnedDef) -> bool {
-    // A spread of nothing has no finite z.
-    let lift = |lift: &Lift| lift.mean.is_finite() && lift.plain.is_finite();
-    let validation = def.validation.is_none_or(|(plain, learned)| plain.is_finite() && learned.is_finite());
-    validation && [&def.known_records, &def.new_records].into_iter().flatten().all(lift)
 }

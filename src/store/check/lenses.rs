@@ -1,13 +1,13 @@
 //! What `check` sees of saved lenses: what they pin, their calibrations, samples of queries.
 //!
 //! Owns the invariants between these tables: a lens pins exactly the statistics that are stored for it, a calibration
-//! belongs to its lens's version, a sample to a collection. It changes nothing.
+//! belongs to its lens's version, a sample to a collection, and what a lens takes from samples is there. It changes nothing.
 
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
 use crate::store::lenses::check_calibration;
-use crate::store::samples::check_sample;
+use crate::store::samples::{check_sample, samples_of};
 use crate::types::{CollectionId, LensRecord, SampleDef};
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Checker<'_> {
         }
         self.check_count(&tables::STATISTICS, pinned_count)?;
         self.check_calibrations(&lenses)?;
-        self.check_samples()
+        self.check_samples(&lenses)
     }
 
     /// Every statistic that a lens pins is there, with finite numbers.
@@ -64,9 +64,15 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn check_samples(&mut self) -> Result<()> {
+    fn check_samples(&mut self, lenses: &BTreeMap<String, LensRecord>) -> Result<()> {
         let samples = self.core.read.range(&tables::SAMPLES, ..);
         let samples: Vec<(String, SampleDef)> = self.keep(samples)?.unwrap_or_default();
+        for (name, lens) in lenses {
+            for sample in samples_of(&lens.lens).filter(|sample| samples.iter().all(|(known, _)| known != sample)) {
+                let expected = format!("the sample {sample} that it takes queries from");
+                self.find(format!("lens {name}"), expected, "none".to_string());
+            }
+        }
         if samples.is_empty() {
             return Ok(());
         }

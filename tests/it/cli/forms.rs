@@ -113,3 +113,26 @@ fn pairs_are_listed_once_each() {
     let far = place.run(["query", "s", "pairs in notes | score euclidean", "--json"]).exits(0).json();
     assert!(far["results"][0]["distance"].is_f64() && far["results"][0].get("score").is_none());
 }
+
+#[test]
+fn an_export_to_standard_output_is_lines_and_nothing_else() {
+    let place = notes();
+    let plain = place.run(["export", "s", "notes", "-o", "-"]).exits(0);
+    assert_eq!((plain.stdout.lines().count(), plain.stderr.as_str()), (3, ""));
+    let with_report = place.run(["export", "s", "notes", "-o", "-", "--json"]).exits(0);
+    assert_eq!(with_report.stdout, plain.stdout);
+    let report: serde_json::Value = serde_json::from_str(&with_report.stderr).unwrap();
+    assert_eq!((&report["file"], &report["records"]), (&"-".into(), &3.into()));
+}
+
+#[test]
+fn a_quote_that_is_not_closed_costs_a_pipe_one_statement() {
+    let place = notes();
+    let input = "find \"keys in notes | top 1\nfind \"keys\" in notes | top 1\nshow lenses\n";
+    let ran = place.run_with_input(["repl", "s"], input).exits(2);
+    assert!(ran.stdout.contains("n17"), "the next statement is answered: {}", ran.stdout);
+    let shown: Vec<&str> = ran.stderr.lines().collect();
+    let at = shown.iter().position(|line| line.contains("find \"keys in notes | top 1")).unwrap();
+    assert!(shown[at + 1].contains('^'), "the place is marked: {}", ran.stderr);
+    assert_eq!(ran.stderr.matches("a string does not end").count(), 1, "{}", ran.stderr);
+}

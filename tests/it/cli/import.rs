@@ -242,3 +242,48 @@ fn rows_that_no_line_of_a_pipe_came_for_keep_everything_out() {
         assert_eq!(place.records("notes"), 0);
     }
 }
+
+#[test]
+fn an_id_that_comes_twice_names_the_line_that_has_it() {
+    let lines = "{\"id\": \"a\", \"text\": \"one\"}\n\n{\"id\": \"b\"}\n{\"id\": \"a\", \"text\": \"two\"}\n{\"id\": \"b\", \"text\": \"x\"}\n";
+    // A pipe cannot be read again, and need not be.
+    for file in ["-", "twice.jsonl"] {
+        for batch in [&["--batch", "1"][..], &[]] {
+            let place = Place::with_store();
+            place.write("twice.jsonl", lines);
+            let arguments = |rest: &[&'static str]| {
+                ["--json", "import", "s", "notes", file].iter().chain(batch).chain(rest).copied().collect::<Vec<_>>()
+            };
+            let refused = place.run_with_input(arguments(&[]), lines).exits(2).json_error();
+            let message = refused["message"].as_str().unwrap();
+            assert!(message.contains("line 4 `id`: already taken by line 1"), "{message}");
+            assert_eq!(place.records("notes"), if batch.is_empty() { 0 } else { 2 });
+
+            let place = Place::with_store();
+            place.write("twice.jsonl", lines);
+            let skipped = place.run_with_input(arguments(&["--skip-bad"]), lines).exits(0).json();
+            let reasons: Vec<&str> =
+                skipped["skipped"].as_array().unwrap().iter().map(|line| line["reason"].as_str().unwrap()).collect();
+            assert_eq!(reasons, ["already taken by line 1", "already taken by line 3"]);
+
+            let place = Place::with_store();
+            place.write("twice.jsonl", lines);
+            let updated = place.run_with_input(arguments(&["--update"]), lines).exits(0).json();
+            assert_eq!((&updated["inserted"], &updated["updated"]), (&2.into(), &2.into()));
+            let note = updated["notes"][0].as_str().unwrap();
+            assert!(
+                note.starts_with("2 lines have the id of an earlier line") && note.ends_with("line 4 replaced line 1")
+            );
+            let record = place.run(["get", "s", "notes", "a", "--json"]).exits(0).json();
+            assert_eq!(record["text"], "two", "the later line counts");
+            let again = place.run_with_input(arguments(&["--update"]), "{\"id\": \"a\"}\n").exits(0).json();
+            if file == "-" {
+                assert_eq!(
+                    again["notes"].as_array().unwrap().len(),
+                    0,
+                    "a record that was there before is no line: {again}"
+                );
+            }
+        }
+    }
+}

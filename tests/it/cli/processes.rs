@@ -1,6 +1,6 @@
 //! Two processes and one store: readers follow a writer's commits, a second writer is told who holds the lock.
 
-use super::{NOTES, Place, notes};
+use super::{NOTES, Place, Ran, notes};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 
@@ -114,4 +114,49 @@ fn a_second_writer_is_told_who_holds_the_store() {
     assert_eq!(refused["kind"], "locked");
     assert_eq!(writer.finish()["inserted"], 2);
     place.run(["import", "s", "more", "more.jsonl"]).exits(0);
+}
+
+/// The program as a user who may read the store and write nothing; `None` where this process cannot become one.
+#[cfg(target_os = "linux")]
+fn as_nobody(place: &Place, arguments: &[&str]) -> Option<Ran> {
+    let program = env!("CARGO_BIN_EXE_simile");
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]).args(arguments);
+    // A user who may not even reach the program is no test of it.
+    let reaches = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", program, "--version"])
+        .output();
+    reaches.ok().filter(|output| output.status.success())?;
+    Some(Ran::from(command.current_dir(place.folder.path()).stdin(Stdio::null()).output().unwrap()))
+}
+
+/// Everything below `folder` may be read by anybody and written by nobody but root.
+#[cfg(target_os = "linux")]
+fn open_to_readers(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o555)).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => open_to_readers(&entry),
+            false => std::fs::set_permissions(entry, std::fs::Permissions::from_mode(0o444)).unwrap(),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_may_not_write_reads() {
+    let place = notes();
+    std::fs::remove_dir_all(place.path("s").join("leases")).ok();
+    open_to_readers(place.folder.path());
+    let Some(ran) = as_nobody(&place, &["query", "s", "find \"keys\" in notes | top 1", "--json"]) else { return };
+    assert_eq!(ran.exits(0).json()["results"][0]["id"], "n17");
+    as_nobody(&place, &["check", "s"]).unwrap().exits(0);
+    as_nobody(&place, &["info", "s"]).unwrap().exits(0);
+    let refused = as_nobody(&place, &["--json", "remove", "s", "notes", "n17"]).unwrap().exits(2).json_error();
+    assert!(refused["message"].as_str().unwrap().contains("ermission denied"), "{refused}");
+    // Leases that somebody else has made change nothing.
+    place.run(["import", "s", "notes", "notes.jsonl", "--update"]).exits(0);
+    open_to_readers(place.folder.path());
+    as_nobody(&place, &["query", "s", "find \"keys\" in notes | top 1"]).unwrap().exits(0);
 }
