@@ -258,9 +258,10 @@ impl Learner {
             None if few && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
             method => method,
         };
+        let validated_by = if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups };
         let order = Order {
             trained: &all,
-            groups: if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups },
+            groups: validated_by,
             components: &gathered.components,
             method,
             seed: self.seed,
@@ -277,6 +278,7 @@ impl Learner {
                 groups: &gathered.groups,
                 alike: &gathered.alike,
                 components: &gathered.components,
+                validated_by,
                 method,
                 seed: self.seed,
                 plain: &plain,

@@ -160,18 +160,23 @@ impl<'a> Trainer<'a> {
         Alike::Components(components.to_vec())
     }
 
-    /// Whether the question of one pair and the record of another are known to be alike.
-    fn is_alike(&self, (query, record): (u32, u32), (other_query, other_record): (u32, u32)) -> bool {
-        if query == other_query || record == other_record {
-            return true;
-        }
+    /// The component of each pair; nothing where labels say themselves what is alike.
+    fn components_of(&self, pairs: &[(u32, u32)]) -> Vec<u32> {
         match &self.alike {
-            Alike::Components(of) => of.get(query as usize) == of.get(other_query as usize),
-            Alike::Labels => {
-                let own = self.examples.own.get(query as usize).copied().flatten();
-                own == Some(other_record) || self.holds(query, other_query, other_record)
+            Alike::Components(of) => {
+                pairs.iter().map(|(query, _)| of.get(*query as usize).copied().unwrap_or(u32::MAX)).collect()
             }
+            Alike::Labels => Vec::new(),
         }
+    }
+
+    /// Whether labels say that the question of one pair and the record of another are alike.
+    fn is_alike(&self, (query, record): (u32, u32), (other_query, other_record): (u32, u32)) -> bool {
+        let own = self.examples.own.get(query as usize).copied().flatten();
+        query == other_query
+            || record == other_record
+            || own == Some(other_record)
+            || self.holds(query, other_query, other_record)
     }
 
     fn holds(&self, query: u32, other_query: u32, other_record: u32) -> bool {
@@ -211,10 +216,16 @@ impl<'a> Trainer<'a> {
     fn fill(&mut self, pairs: &[(u32, u32)]) {
         let dimension = self.examples.dimension;
         let mut masked = std::mem::take(&mut self.workspace.masked);
+        let components = self.components_of(pairs);
         masked.par_chunks_mut(pairs.len()).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(
             |(i, (cells, pair))| {
-                for (j, (cell, other)) in cells.iter_mut().zip(pairs).enumerate() {
-                    *cell = i != j && self.is_alike(*pair, *other);
+                match components.get(i) {
+                    // What shares a question or a record shares its component.
+                    Some(own) => cells.iter_mut().zip(&components).for_each(|(cell, other)| *cell = own == other),
+                    None => cells.iter_mut().zip(pairs).for_each(|(cell, other)| *cell = self.is_alike(*pair, *other)),
+                }
+                if let Some(own) = cells.get_mut(i) {
+                    *own = false;
                 }
             },
         );

@@ -7,13 +7,12 @@
 //! rows and of columns with the diagonal as the truth (InfoNCE, van den Oord et al. 2018, in both directions). A pair that is
 //! known to be alike off the diagonal is left out of both.
 
+use super::loops::{descent, exponentials, tangent, unit, weights};
 use crate::linalg::dense;
 use rayon::prelude::*;
 
 /// Rows that one task goes through.
 const BLOCK_ROWS: usize = 64;
-/// A processed row at most this long has no direction and gets no gradient.
-const SHORTEST: f32 = 1e-12;
 
 /// One side of a batch of `b` pairs.
 #[derive(Debug, Clone)]
@@ -40,10 +39,8 @@ pub(crate) struct Workspace {
     pub(crate) record: Side,
     /// `b x b`: whether a pair off the diagonal is left out; to be filled in by the caller.
     pub(crate) masked: Vec<bool>,
-    /// `b x b`: scores, then the loss's gradient by the cosines.
+    /// `b x b`: cosines, then the loss's gradient by them.
     scores: Vec<f32>,
-    /// The same, transposed.
-    turned: Vec<f32>,
 }
 
 impl Side {
@@ -62,24 +59,18 @@ impl Side {
     fn forward(&mut self, matrix: &[f32], dimension: usize) {
         dense::times_transposed(&self.input, matrix, &mut self.unit, dimension);
         let rows = self.unit.par_chunks_mut(dimension).with_min_len(BLOCK_ROWS);
-        rows.zip(self.norms.par_iter_mut()).for_each(|(row, norm)| {
-            *norm = dot(row, row).sqrt();
-            let factor = if *norm > SHORTEST { 1.0 / *norm } else { 0.0 };
-            row.iter_mut().for_each(|x| *x *= factor);
-        });
+        rows.zip(self.norms.par_iter_mut()).for_each(|(row, norm)| *norm = unit(row));
     }
 }
 
-/// From the gradient by the cosines (`weights`, `b x b`, this side's rows first) to that by the side's matrix.
-fn backward(side: SideMut<'_>, weights: &[f32], other: &[f32], dimension: usize) {
+/// From the gradient by the processed rows, which stands in `slope`, to that by the side's matrix.
+fn backward(side: SideMut<'_>, dimension: usize) {
     let SideMut { input, unit, norms, slope, gradient } = side;
-    dense::times(weights, other, slope, dimension);
     let slopes = slope.par_chunks_mut(dimension).with_min_len(BLOCK_ROWS);
-    slopes.zip(unit.par_chunks(dimension)).zip(norms.par_iter()).for_each(|((slope, unit), norm)| {
-        let along = dot(slope, unit);
-        let factor = if *norm > SHORTEST { 1.0 / *norm } else { 0.0 };
-        slope.iter_mut().zip(unit).for_each(|(slope, unit)| *slope = (*slope - unit * along) * factor);
-    });
+    slopes
+        .zip(unit.par_chunks(dimension))
+        .zip(norms.par_iter())
+        .for_each(|((slope, unit), norm)| tangent(slope, unit, *norm));
     dense::transposed_times(slope, input, gradient, dimension, dimension);
 }
 
@@ -108,7 +99,6 @@ impl Workspace {
             record: Side::new(batch, dimension),
             masked: vec![false; batch * batch],
             scores: vec![0.0; batch * batch],
-            turned: vec![0.0; batch * batch],
         }
     }
 
@@ -123,27 +113,20 @@ impl Workspace {
         rayon::join(|| self.query.forward(query, dimension), || self.record.forward(record, dimension));
         dense::times_transposed(&self.query.unit, &self.record.unit, &mut self.scores, dimension);
         let loss = weigh(&mut self.scores, &self.masked, batch, tau);
-        transpose(&self.scores, &mut self.turned, batch);
         let (query, record) = (self.query.split(), self.record.split());
-        let (query_unit, record_unit) = (query.unit, record.unit);
-        let (scores, turned) = (&self.scores, &self.turned);
+        let (query_unit, record_unit, scores) = (query.unit, record.unit, &self.scores);
         rayon::join(
-            || backward(query, scores, record_unit, dimension),
-            || backward(record, turned, query_unit, dimension),
+            || {
+                dense::times(scores, record_unit, query.slope, dimension);
+                backward(query, dimension);
+            },
+            || {
+                dense::transposed_times(scores, query_unit, record.slope, batch, dimension);
+                backward(record, dimension);
+            },
         );
         loss
     }
-}
-
-/// An inner product in eight lanes, which are added up in a fixed order.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let (whole, rest) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (a, b) in whole.0.iter().zip(rest.0) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-    }
-    let tail: f32 = whole.1.iter().zip(rest.1).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + tail
 }
 
 /// Turns cosines (`b x b`) into the gradient of the loss by them; answers with the loss.
@@ -159,15 +142,7 @@ fn weigh(cosines: &mut [f32], masked: &[bool], batch: usize, tau: f32) -> f64 {
             let rows = cosines
                 .chunks_mut(batch)
                 .zip(masked.chunks(batch))
-                .map(|(row, masked)| {
-                    let mut sum = 0.0;
-                    for ((cell, is_masked), column) in row.iter_mut().zip(masked).zip(&mut columns) {
-                        *cell = if *is_masked { 0.0 } else { ((*cell - 1.0) / tau).exp() };
-                        sum += f64::from(*cell);
-                        *column += f64::from(*cell);
-                    }
-                    sum
-                })
+                .map(|(row, masked)| exponentials(row, masked, &mut columns, tau))
                 .collect();
             (rows, columns)
         })
@@ -186,18 +161,10 @@ fn weigh(cosines: &mut [f32], masked: &[bool], batch: usize, tau: f32) -> f64 {
     let by_row: Vec<f32> = rows.iter().map(|sum| (1.0 / sum) as f32).collect();
     let by_column: Vec<f32> = columns.iter().map(|sum| (1.0 / sum) as f32).collect();
     cosines.par_chunks_mut(batch).with_min_len(BLOCK_ROWS).enumerate().for_each(|(i, row)| {
-        for (cell, by_column) in row.iter_mut().zip(&by_column) {
-            *cell *= (by_row[i] + by_column) * scale;
-        }
+        weights(row, by_row[i], &by_column, scale);
         row[i] -= 2.0 * scale;
     });
     loss / (2.0 * batch as f64)
-}
-
-fn transpose(from: &[f32], to: &mut [f32], side: usize) {
-    to.par_chunks_mut(side).with_min_len(BLOCK_ROWS).enumerate().for_each(|(column, to)| {
-        to.iter_mut().zip(from.chunks_exact(side)).for_each(|(cell, row)| *cell = row[column]);
-    });
 }
 
 /// Adam (Kingma and Ba 2015) for one matrix, with betas 0.9 and 0.999.
@@ -223,11 +190,7 @@ impl Adam {
         let moments = self.first.par_chunks_mut(CHUNK).zip(self.second.par_chunks_mut(CHUNK));
         matrix.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments).for_each(
             |((matrix, gradient), (first, second))| {
-                for (((x, g), m), v) in matrix.iter_mut().zip(gradient).zip(first).zip(second) {
-                    *m = 0.9 * *m + 0.1 * g;
-                    *v = 0.999 * *v + 0.001 * g * g;
-                    *x -= rate * *m / (v.sqrt() * root + 1e-8);
-                }
+                descent(matrix, gradient, (first, second), rate, root);
             },
         );
     }
