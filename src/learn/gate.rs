@@ -217,7 +217,16 @@ mod tests {
     use super::*;
 
     fn gate<'a>(groups: &'a [u32], plain: &'a [f64]) -> Gate<'a> {
-        Gate { queries: &[], groups, alike: groups, components: groups, validated_by: groups, method: None, seed: 1, plain }
+        Gate {
+            queries: &[],
+            groups,
+            alike: groups,
+            components: groups,
+            validated_by: groups,
+            method: None,
+            seed: 1,
+            plain,
+        }
     }
 
     #[test]
@@ -233,6 +242,7 @@ mod tests {
             records: vec![1.0; 100],
             plain: vec![1.0; 100],
             relevance: Relevance::Listed(queries.iter().map(|query| vec![answer(*query)]).collect()),
+            wrong: Vec::new(),
             own: vec![None; 100],
             record_mean: vec![0.0],
             same: false,
@@ -245,7 +255,9 @@ mod tests {
             let seen: HashSet<u32> = part.trained.iter().map(|query| answer(*query)).collect();
             assert!(part.new.iter().all(|query| !seen.contains(&answer(*query))), "{part:?}");
             assert!(part.known.iter().all(|query| seen.contains(&answer(*query)) && !trained.contains(query)));
-            assert!(!(part.known.contains(&0) && trained.contains(&1) || part.known.contains(&1) && trained.contains(&0)));
+            assert!(
+                !(part.known.contains(&0) && trained.contains(&1) || part.known.contains(&1) && trained.contains(&0))
+            );
             // What nobody asks about otherwise is not taken away from the fit.
             assert!(queries.iter().all(|query| *query < 60 || trained.contains(query) != part.new.contains(query)));
             new.extend(&part.new);

@@ -1,7 +1,7 @@
 //! Training by contrast, from the identity: batches of pairs, epoch after epoch.
 //!
-//! Owns [`Trainer`]: which pairs go into a batch, which cells of it are left out because they are known to be alike, and the
-//! falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
+//! Owns [`Trainer`]: which pairs go into a batch, which records that were judged wrong stand behind them, which cells of it are
+//! left out because they are known to be alike, and the falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
 
 use super::examples::{Examples, Relevance, row, share};
 use super::random::Random;
@@ -22,6 +22,8 @@ const BATCH: usize = 256;
 const LARGEST_BATCH: usize = 1_024;
 /// Steps of an epoch, at least.
 const STEPS: usize = 8;
+/// Records judged wrong behind the pairs of a batch, at most this part of their number.
+const MOST_WRONG: f64 = 0.5;
 /// Rows of a batch that one task compares with all others.
 const MASK_ROWS: usize = 64;
 /// A component that holds more than this part of the pairs says little about what is alike: then only what was labelled
@@ -88,7 +90,7 @@ impl<'a> Trainer<'a> {
             matrices: Matrices::identity(dimension),
             adams: [Adam::new(dimension * dimension), Adam::new(dimension * dimension)],
             random: Random::new(seed, stream),
-            workspace: Workspace::new(0, dimension),
+            workspace: Workspace::new(0, 0, dimension),
             steps: STEPS,
             step: 0,
         };
@@ -98,14 +100,26 @@ impl<'a> Trainer<'a> {
         }
         trainer.alike = trainer.what_is_alike(components);
         let batch = trainer.pairs.len().min((trainer.pairs.len() / STEPS).clamp(BATCH, LARGEST_BATCH));
-        trainer.workspace = Workspace::new(batch, dimension);
+        trainer.workspace = Workspace::new(batch, trainer.room(batch), dimension);
         trainer.steps = trainer.pairs.len().div_ceil(batch).max(STEPS);
         Some(trainer)
+    }
+
+    /// How often an epoch goes over the pairs.
+    pub(crate) fn passes(&self) -> f64 {
+        (self.steps * self.workspace.batch()) as f64 / self.pairs.len().max(1) as f64
     }
 
     /// All questions less the mean of those trained on.
     pub(crate) fn queries(&self) -> &[f32] {
         &self.queries
+    }
+
+    /// Places behind the pairs of a batch: as many as its questions have records that were judged wrong, on average.
+    fn room(&self, batch: usize) -> usize {
+        let judged = self.pairs.iter().filter(|(query, _)| !self.examples.wrong(*query).is_empty()).count();
+        let most = (MOST_WRONG * batch as f64) as usize;
+        (judged * batch).div_ceil(self.pairs.len().max(1)).min(most)
     }
 
     /// Pairs of a question and a record: all that were labelled, or for classes one partner for each question.
@@ -214,28 +228,55 @@ impl<'a> Trainer<'a> {
     }
 
     fn fill(&mut self, pairs: &[(u32, u32)]) {
-        let dimension = self.examples.dimension;
+        let (dimension, width) = (self.examples.dimension, self.workspace.width());
+        let behind = self.wrong_records(pairs, width - pairs.len());
         let mut masked = std::mem::take(&mut self.workspace.masked);
         let components = self.components_of(pairs);
-        masked.par_chunks_mut(pairs.len()).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(
-            |(i, (cells, pair))| {
-                match components.get(i) {
-                    // What shares a question or a record shares its component.
-                    Some(own) => cells.iter_mut().zip(&components).for_each(|(cell, other)| *cell = own == other),
-                    None => cells.iter_mut().zip(pairs).for_each(|(cell, other)| *cell = self.is_alike(*pair, *other)),
-                }
-                if let Some(own) = cells.get_mut(i) {
-                    *own = false;
-                }
-            },
-        );
+        masked.par_chunks_mut(width).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(|(i, (cells, pair))| {
+            let (own, others) = cells.split_at_mut(pairs.len());
+            match components.get(i) {
+                // What shares a question or a record shares its component.
+                Some(component) => own.iter_mut().zip(&components).for_each(|(cell, other)| *cell = component == other),
+                None => own.iter_mut().zip(pairs).for_each(|(cell, other)| *cell = self.is_alike(*pair, *other)),
+            }
+            let wrong = self.examples.wrong(pair.0);
+            if !wrong.is_empty() {
+                // What was judged is known better than what hangs together.
+                let judged = own.iter_mut().zip(pairs).filter(|(_, other)| wrong.binary_search(&other.1).is_ok());
+                judged.for_each(|(cell, _)| *cell = false);
+            }
+            if let Some(diagonal) = own.get_mut(i) {
+                *diagonal = false;
+            }
+            // Records behind the pairs are contrasts to the questions that they were judged with, and to no other.
+            let behind = behind.iter().map(|record| record.is_none_or(|record| wrong.binary_search(&record).is_err()));
+            others.iter_mut().zip(behind).for_each(|(cell, is_left_out)| *cell = is_left_out);
+        });
         self.workspace.masked = masked;
         let sides = (&mut self.workspace.query.input, &mut self.workspace.record.input);
-        let inputs = sides.0.chunks_mut(dimension).zip(sides.1.chunks_mut(dimension));
-        for ((query, record), pair) in inputs.zip(pairs) {
+        let records = pairs.iter().map(|pair| Some(pair.1)).chain(behind);
+        for (query, pair) in sides.0.chunks_mut(dimension).zip(pairs) {
             query.copy_from_slice(row(&self.queries, pair.0, dimension));
-            record.copy_from_slice(self.examples.record(pair.1));
         }
+        for (input, record) in sides.1.chunks_mut(dimension).zip(records) {
+            match record {
+                Some(record) => input.copy_from_slice(self.examples.record(record)),
+                None => input.fill(0.0),
+            }
+        }
+    }
+
+    /// For `room` of the questions a record that was judged wrong, drawn among them; `None` for places that stay empty.
+    fn wrong_records(&mut self, pairs: &[(u32, u32)], room: usize) -> Vec<Option<u32>> {
+        let mut found = Vec::with_capacity(room);
+        for (query, _) in pairs.iter().take(if room > 0 { pairs.len() } else { 0 }) {
+            let wrong = self.examples.wrong(*query);
+            if found.len() < room && !wrong.is_empty() {
+                found.push(wrong.get(self.random.below(wrong.len())).copied());
+            }
+        }
+        found.resize(room, None);
+        found
     }
 
     fn descend(&mut self) {

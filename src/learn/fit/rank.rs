@@ -10,7 +10,7 @@ use crate::linalg::dense;
 use rayon::prelude::*;
 
 /// Rows of the pool that one task looks at.
-const POOL_ROWS: usize = 512;
+const POOL_ROWS: usize = 480;
 /// Questions whose products with them are held at once.
 const QUERY_ROWS: usize = 512;
 /// Depth of all figures.
@@ -278,7 +278,17 @@ mod tests {
         let own = (0..n).map(|_| (random.below(3) == 0).then(|| random.below(r) as u32)).collect();
         let queries = uniform(random, n * d);
         let plain = Vec::new();
-        Examples { dimension: d, queries, records, plain, relevance, own, record_mean: vec![0.0; d], same: false }
+        Examples {
+            dimension: d,
+            queries,
+            records,
+            plain,
+            relevance,
+            wrong: Vec::new(),
+            own,
+            record_mean: vec![0.0; d],
+            same: false,
+        }
     }
 
     /// Every score in `f64`, sorted.
@@ -339,6 +349,7 @@ mod tests {
             records,
             plain: Vec::new(),
             relevance,
+            wrong: Vec::new(),
             own: vec![Some(1), None, None],
             record_mean: vec![0.0; 2],
             same: false,

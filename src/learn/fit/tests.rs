@@ -23,6 +23,7 @@ fn turned(n: usize, d: usize, noise: f32, seed: u64) -> Examples {
         plain: examples::centred(&records, &vec![0.0; d]),
         records: examples::centred(&records, &mean),
         relevance: Relevance::Listed((0..n as u32).map(|i| vec![i]).collect()),
+        wrong: Vec::new(),
         own: vec![None; n],
         record_mean: mean,
         same: false,
@@ -68,10 +69,42 @@ fn a_fit_repeats_to_the_bit_for_any_number_of_threads() {
         pool.install(|| fit(&examples, order, &Watch::default()).unwrap())
     };
     for splits in [1, 5] {
-        let (one, three) = (run(1, splits), run(3, splits));
+        let one = run(1, splits);
         let bits = |m: &Matrices| m.query.iter().chain(&m.record).map(|x| x.to_bits()).collect::<Vec<_>>();
-        assert!(bits(&one.matrices) == bits(&three.matrices));
-        assert_eq!((one.method, one.setting, one.validation), (three.method, three.setting, three.validation));
+        for threads in [2, 7] {
+            let other = run(threads, splits);
+            assert!(bits(&one.matrices) == bits(&other.matrices), "{threads} threads");
+            assert_eq!((one.method, one.setting, one.validation), (other.method, other.setting, other.validation));
+        }
+    }
+}
+
+#[test]
+fn what_was_judged_wrong_is_pushed_away() {
+    let plain = turned(120, 16, 0.3, 1);
+    let all: Vec<u32> = (0..120).collect();
+    // Each question with a record that does not answer it; in the second case all of them hang together with it.
+    let wrong: Vec<Vec<u32>> = (0..120).map(|query| vec![(query + 1) % 120]).collect();
+    let together: Vec<u32> = all.iter().map(|query| query / 40).collect();
+    for components in [&all, &together] {
+        let nearness = |examples: &Examples| {
+            let mut trainer = infonce::Trainer::new(examples, &all, components, 3, 0).unwrap();
+            (0..10).for_each(|_| _ = trainer.epoch());
+            let side = |x: &[f32], map: &[f32]| {
+                let mut y: Vec<f32> =
+                    map.chunks(16).map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum::<f32>()).collect();
+                loops::unit(&mut y);
+                y
+            };
+            let cosines = all.iter().map(|&query| {
+                let asked = side(examples::row(trainer.queries(), query, 16), &trainer.matrices.query);
+                let record = side(examples.record((query + 1) % 120), &trainer.matrices.record);
+                f64::from(loops::dot(&asked, &record))
+            });
+            cosines.sum::<f64>() / 120.0
+        };
+        let (before, after) = (nearness(&plain), nearness(&Examples { wrong: wrong.clone(), ..plain.clone() }));
+        assert!(after < before - 0.01, "{before} {after}");
     }
 }
 
