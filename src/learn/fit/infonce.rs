@@ -295,3 +295,51 @@ impl<'a> Trainer<'a> {
         rayon::join(|| first.step(query_matrix, query, rate), || second.step(record_matrix, record, rate));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight questions with an answer each, and a ninth record; `wrong` was judged to be no answer to the first question.
+    fn examples(wrong: Vec<u32>) -> Examples {
+        let rows =
+            |count: usize| (0..count).flat_map(|at| [(at as f32).cos(), (at as f32).sin()]).collect::<Vec<f32>>();
+        Examples {
+            dimension: 2,
+            queries: rows(8),
+            records: rows(9),
+            plain: rows(9),
+            relevance: Relevance::Listed((0..8).map(|at| vec![at]).collect()),
+            wrong: vec![wrong],
+            own: vec![None; 8],
+            record_mean: vec![0.0; 2],
+            same: false,
+        }
+    }
+
+    #[test]
+    fn wrong_answers_are_contrasts_to_their_question_and_to_no_other() {
+        let all: Vec<u32> = (0..8).collect();
+        let components: Vec<u32> = (0..8).map(|query| query / 2).collect();
+        let examples = examples(vec![1, 8]);
+        let mut trainer = Trainer::new(&examples, &all, &components, 1, 0).unwrap();
+        assert_eq!((trainer.workspace.batch(), trainer.workspace.width()), (8, 9));
+        let pairs = trainer.pairs.clone();
+        trainer.fill(&pairs);
+        let masked = |i: usize, j: usize| trainer.workspace.masked[i * 9 + j];
+        assert!(masked(1, 0) && masked(2, 3), "what hangs together is no contrast");
+        assert!(!masked(0, 1), "unless it was judged");
+        assert!(!masked(0, 0) && !masked(0, 2) && !masked(5, 2));
+        assert!(!masked(0, 8) && (1..8).all(|question| masked(question, 8)));
+        let behind = &trainer.workspace.record.input[16..];
+        assert!(behind == examples.record(1) || behind == examples.record(8));
+    }
+
+    #[test]
+    fn without_wrong_answers_a_batch_is_its_pairs() {
+        let all: Vec<u32> = (0..8).collect();
+        let examples = examples(Vec::new());
+        let trainer = Trainer::new(&examples, &all, &all, 1, 0).unwrap();
+        assert_eq!((trainer.workspace.batch(), trainer.workspace.width()), (8, 8));
+    }
+}

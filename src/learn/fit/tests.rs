@@ -80,35 +80,6 @@ fn a_fit_repeats_to_the_bit_for_any_number_of_threads() {
 }
 
 #[test]
-fn what_was_judged_wrong_is_pushed_away() {
-    let plain = turned(120, 16, 0.3, 1);
-    let all: Vec<u32> = (0..120).collect();
-    // Each question with a record that does not answer it; in the second case all of them hang together with it.
-    let wrong: Vec<Vec<u32>> = (0..120).map(|query| vec![(query + 1) % 120]).collect();
-    let together: Vec<u32> = all.iter().map(|query| query / 40).collect();
-    for components in [&all, &together] {
-        let nearness = |examples: &Examples| {
-            let mut trainer = infonce::Trainer::new(examples, &all, components, 3, 0).unwrap();
-            (0..10).for_each(|_| _ = trainer.epoch());
-            let side = |x: &[f32], map: &[f32]| {
-                let mut y: Vec<f32> =
-                    map.chunks(16).map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum::<f32>()).collect();
-                loops::unit(&mut y);
-                y
-            };
-            let cosines = all.iter().map(|&query| {
-                let asked = side(examples::row(trainer.queries(), query, 16), &trainer.matrices.query);
-                let record = side(examples.record((query + 1) % 120), &trainer.matrices.record);
-                f64::from(loops::dot(&asked, &record))
-            });
-            cosines.sum::<f64>() / 120.0
-        };
-        let (before, after) = (nearness(&plain), nearness(&Examples { wrong: wrong.clone(), ..plain.clone() }));
-        assert!(after < before - 0.01, "{before} {after}");
-    }
-}
-
-#[test]
 fn labels_that_say_nothing_do_not_help_what_was_held_back() {
     let mut examples = turned(200, 16, 0.3, 4);
     let mut rows: Vec<Vec<u32>> = (0..200).map(|i| vec![i]).collect();

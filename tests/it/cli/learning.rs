@@ -287,7 +287,6 @@ fn labels_twice_and_of_nothing_else_change_nothing_and_wrong_answers_are_no_answ
     place.write("graded.tsv", format!("{lines}{wrong}"));
     let graded = learn(&place, "graded", "graded.tsv", &[]);
     assert_eq!((&graded["labels"], &graded["records"], &graded["promoted"]), (&150.into(), &150.into(), &true.into()));
-    assert_ne!(graded["validation"], report["validation"], "they are contrasts");
     let hash =
         |lens: &str| place.run(["--json", "history", "s", lens]).exits(0).json()["fits"][0]["label_hash"].clone();
     assert_eq!(hash("once"), hash("twice"));
@@ -307,8 +306,8 @@ fn vectors_that_do_not_fit_and_degenerate_labels_have_defined_ends() {
     assert!(short.contains('3') && short.contains("12"), "{short}");
     place.write("nan.npy", npy(&vec![&[f32::NAN; DIMENSION][..]; RECORDS]));
     let nan = with("nan.npy", "nan");
-    assert!(nan.contains("not a finite"), "{nan}");
-    place.write("few.npy", npy(&vec![&[0.5; DIMENSION][..]; 3]));
+    assert!(nan.contains("NaN") && nan.contains("q0"), "{nan}");
+    place.write("few.npy", npy(&[&[0.5; DIMENSION][..]; 3]));
     assert!(with("few.npy", "few").contains("150 queries, but 3 vectors"));
     // Questions that are all alike tell nothing apart.
     place.write("same.npy", npy(&vec![&[0.5; DIMENSION][..]; RECORDS]));
