@@ -125,6 +125,8 @@ impl Table<'_> {
 
 const PLAIN: &str = "score cosine";
 const LENS: &str = "center corpus | project m | score cosine";
+/// As `learn` makes them: a mean and a square matrix for each side.
+const LEARNED: &str = "center sides from asked | project learned | score cosine";
 
 fn find(collection: &str, rest: &str) -> String {
     format!("find $q in {collection} | {rest}")
@@ -196,6 +198,21 @@ fn single(table: &mut Table<'_>) {
         );
         table.at_most(&rounds, 1, 0, Some(1.25));
         table.at_most(&rounds, 2, 1, Some(1.05));
+    }
+}
+
+fn learned(table: &mut Table<'_>) {
+    for threads in [1, 2] {
+        let snapshot = table.world.snapshot(threads);
+        let name = |what: &str| format!("{what}, 100k, {threads} threads");
+        let rounds = Rounds::measure(
+            table.rounds * 3,
+            vec![
+                search(&snapshot, name("plain cosine"), &find("k100", PLAIN)),
+                search(&snapshot, name("a learned lens"), &find("k100", LEARNED)),
+            ],
+        );
+        table.at_most(&rounds, 1, 0, Some(1.05));
     }
 }
 
@@ -394,9 +411,10 @@ fn main() {
     let only = std::env::var("SIMILE_BENCH_ONLY").unwrap_or_default();
     println!("{} rows in the largest collection, {} rounds", table.large, table.rounds);
     type Section = fn(&mut Table<'_>);
-    let sections: [(&str, Section); 7] = [
+    let sections: [(&str, Section); 8] = [
         ("one thread", one_thread),
         ("single", single),
+        ("learned", learned),
         ("batch", batch),
         ("f16", halves),
         ("filters", filters),

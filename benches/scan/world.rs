@@ -4,7 +4,7 @@
 //! without it, it is made anew in a temporary one.
 
 use simile::store::{CollectionSpec, Options, Snapshot, Store};
-use simile::types::{ElementType, ProjectionDef};
+use simile::types::{ElementType, ProjectionDef, SampleDef, SampleVectors};
 use simile::{Param, Query, Record};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -66,6 +66,17 @@ impl World {
     }
 }
 
+/// A pair of square matrices near the identity, as learning makes them.
+fn learned() -> ProjectionDef {
+    let side = |seed| {
+        let noise = Numbers::new(seed).vector(DIMENSION * DIMENSION).into_iter().map(|x| (x - 0.1) / 40.0);
+        noise.enumerate().map(|(at, x)| x + f32::from(u8::from(at % (DIMENSION + 1) == 0))).collect()
+    };
+    let (rows, columns) = (DIMENSION as u32, DIMENSION as u32);
+    let (query, record) = (side(11), Some(side(12)));
+    ProjectionDef { name: "learned".into(), rows, columns, query, record, origin: "bench".into(), fitted_on: None }
+}
+
 fn make(path: &Path, collections: &[Collection]) {
     let start = Instant::now();
     let store = Store::create(path).expect("a new store");
@@ -75,6 +86,7 @@ fn make(path: &Path, collections: &[Collection]) {
     let def =
         ProjectionDef { name: "m".into(), rows, columns, query, record: None, origin: "bench".into(), fitted_on: None };
     batch.put_projection(def).expect("a projection");
+    batch.put_projection(learned()).expect("a projection");
     batch.commit().expect("a commit");
     for collection in collections {
         let mut numbers = Numbers::new(1);
@@ -95,6 +107,16 @@ fn make(path: &Path, collections: &[Collection]) {
             batch.commit().expect("a commit");
         }
     }
+    let asked = store.snapshot().and_then(|snapshot| Ok(snapshot.collection("k100")?.def().id)).expect("a collection");
+    let mut batch = store.begin().expect("a batch");
+    let vectors =
+        SampleVectors { view: "raw".into(), dimension: columns, data: Numbers::new(7).vector(200 * DIMENSION) };
+    let ids = (0..200).map(|idx| format!("q{idx}")).collect::<Vec<_>>();
+    let texts = vec![String::new(); ids.len()];
+    batch
+        .put_sample(SampleDef { ids, texts, vectors: Some(vectors), ..SampleDef::new("asked", asked) })
+        .expect("a sample");
+    batch.commit().expect("a commit");
     println!("store made in {:.1} s", start.elapsed().as_secs_f64());
 }
 

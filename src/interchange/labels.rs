@@ -165,7 +165,10 @@ impl Work<'_> {
                 self.import.unused_queries += 1;
                 continue;
             }
-            let mut question = Question::new(&line.id).with_text(line.text);
+            let mut question = Question::new(&line.id);
+            if !line.text.is_empty() {
+                question = question.with_text(line.text);
+            }
             if let (Some(vector), Some((_, view))) = (vector, vectors) {
                 question = question.with_vector(view, vector);
             }

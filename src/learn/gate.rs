@@ -1,12 +1,12 @@
 //! The gate: whether a way of fitting holds up on what it has not seen.
 //!
 //! Owns cross-fitting and the lifts. The questions are cut into five folds; for each, the whole procedure (with a validation
-//! of its own, inside the other four) is fitted without it and ranks it. The lift is the mean difference to plain cosine.
+//! of its own, inside what is left) is fitted without it and ranks it. The lift is the mean difference to plain cosine.
 //!
-//! Two cuts say two things. By group (what labels connect, near-duplicates joined) nothing that answers a held-out question
-//! was seen: *new records*. By question, only those held-out questions count that have an answer among the records fitted on:
-//! *known records*. Answers are ranked among all of the pool in both. Intervals are bootstrapped over groups and z uses the
-//! standard error over groups, because questions about the same thing do not count twice.
+//! A fold holds out two kinds of questions, and one fit answers for both. Whole groups (what labels connect, near-duplicates
+//! joined): nothing that answers them was seen, *new records*. And questions of the groups that stay that still have an answer
+//! among the records fitted on: *known records*. Answers are ranked among all of the pool in both. Intervals are bootstrapped
+//! over groups and z uses the standard error over groups, because questions about the same thing do not count twice.
 
 use super::fit::random::Random;
 use super::fit::{Examples, Order, Relevance, Watch, figures, fit};
@@ -43,6 +43,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) alike: &'a [u32],
     /// What labels connect: by question.
     pub(crate) components: &'a [u32],
+    /// What the validation of the fit in question holds back whole: by question.
+    pub(crate) validated_by: &'a [u32],
     /// The method, or all of them.
     pub(crate) method: Option<LearnMethod>,
     /// Where chance comes from.
@@ -64,14 +66,18 @@ pub(crate) struct Lifts {
     pub(crate) interrupted: bool,
 }
 
-/// One fit that leaves a fold out, and what it came to.
-struct Part {
-    by_group: bool,
-    fold: usize,
+/// One fold: what is fitted on, and the two kinds of questions that are not.
+#[derive(Debug, PartialEq)]
+struct Fold {
+    trained: Vec<u32>,
+    /// Whole groups.
+    new: Vec<u32>,
+    /// Questions with an answer among those of `trained`.
+    known: Vec<u32>,
 }
 
-/// The method that was chosen without a fold, and the figures of the fold's questions.
-type Tested = (LearnMethod, Vec<(u32, f64)>);
+/// The method that was chosen without a fold, and the figures of its new and of its known questions.
+type Tested = (LearnMethod, Vec<(u32, f64)>, Vec<(u32, f64)>);
 
 /// Measures both lifts.
 ///
@@ -79,48 +85,43 @@ type Tested = (LearnMethod, Vec<(u32, f64)>);
 /// What a fit fails with.
 pub(crate) fn gate(examples: &Examples, gate: Gate<'_>, watch: &Watch) -> Result<Lifts> {
     let pool: Vec<u32> = (0..examples.record_count() as u32).collect();
-    let by_group = folds(gate.queries, gate.groups, FOLDS, gate.seed, FOLD_STREAM);
-    let by_query = folds(gate.queries, gate.alike, FOLDS, gate.seed, FOLD_STREAM + 1);
-    // Of classes there are no known records apart: every question is a record.
-    let cuts: &[bool] = if matches!(examples.relevance, Relevance::Listed(_)) { &[true, false] } else { &[true] };
-    let parts: Vec<Part> =
-        cuts.iter().copied().flat_map(|by_group| (0..FOLDS).map(move |fold| Part { by_group, fold })).collect();
+    let parts = cut(examples, &gate);
     let done = AtomicUsize::new(0);
     let quiet = watch.quiet();
     let found: Vec<Result<Option<Tested>>> = parts
         .par_iter()
-        .map(|part| {
-            let (cut, groups) = if part.by_group { (&by_group, gate.groups) } else { (&by_query, gate.alike) };
-            let side = |wanted: bool| -> Vec<u32> {
-                gate.queries.iter().zip(cut).filter(|(_, f)| (**f == part.fold) == wanted).map(|(q, _)| *q).collect()
-            };
-            let (held, trained) = (side(true), side(false));
-            let held = if part.by_group { held } else { over_known_records(examples, &held, &trained) };
-            if held.is_empty() || trained.len() < 2 || quiet.is_stopped() {
+        .enumerate()
+        .map(|(number, part)| {
+            if part.new.is_empty() && part.known.is_empty() || part.trained.len() < 2 || quiet.is_stopped() {
                 return Ok(None);
             }
             let order = Order {
-                trained: &trained,
-                groups,
+                trained: &part.trained,
+                groups: gate.validated_by,
                 components: gate.components,
                 method: gate.method,
-                seed: gate.seed ^ (part.fold as u64 + 1) << 32,
+                seed: gate.seed ^ (number as u64 + 1) << 32,
                 splits: 1,
             };
             let fitted = fit(examples, order, &quiet)?;
             let queries = examples.centred_queries(&examples.query_mean(&fitted.trained));
-            let learned = figures(examples, &queries, &held, &pool, Some(&fitted.matrices));
+            let ranked = |held: &[u32]| {
+                let found = figures(examples, &queries, held, &pool, Some(&fitted.matrices));
+                held.iter().copied().zip(found).collect()
+            };
+            let tested = (fitted.method, ranked(&part.new), ranked(&part.known));
             watch.gate(done.fetch_add(1, Ordering::Relaxed) + 1, parts.len());
-            Ok(Some((fitted.method, held.into_iter().zip(learned).collect())))
+            Ok(Some(tested))
         })
         .collect();
     let mut lifts = Lifts { interrupted: watch.is_stopped(), ..Lifts::default() };
     let (mut known, mut new) = (Vec::new(), Vec::new());
     let mut chosen: BTreeMap<&str, (LearnMethod, usize)> = BTreeMap::new();
-    for (part, found) in parts.iter().zip(found) {
-        let Some((method, figures)) = found? else { continue };
+    for found in found {
+        let Some((method, of_new, of_known)) = found? else { continue };
         chosen.entry(super::method_name(method)).or_insert((method, 0)).1 += 1;
-        if part.by_group { new.extend(figures) } else { known.extend(figures) }
+        new.extend(of_new);
+        known.extend(of_known);
     }
     lifts.chosen = chosen.into_values().collect();
     if !lifts.interrupted {
@@ -130,16 +131,38 @@ pub(crate) fn gate(examples: &Examples, gate: Gate<'_>, watch: &Watch) -> Result
     Ok(lifts)
 }
 
-/// Those of `held` that have an answer among the answers of `trained`.
-fn over_known_records(examples: &Examples, held: &[u32], trained: &[u32]) -> Vec<u32> {
-    match &examples.relevance {
-        Relevance::Listed(rows) => {
-            let answers = |query: &u32| rows.get(*query as usize).into_iter().flatten().copied();
-            let known: HashSet<u32> = trained.iter().flat_map(answers).collect();
-            held.iter().copied().filter(|query| answers(query).any(|row| known.contains(&row))).collect()
+/// The folds. Every question is in the new part of one; a question that could be known is so in one at most.
+fn cut(examples: &Examples, gate: &Gate<'_>) -> Vec<Fold> {
+    let by_group = folds(gate.queries, gate.groups, FOLDS, gate.seed, FOLD_STREAM);
+    let by_query = folds(gate.queries, gate.alike, FOLDS, gate.seed, FOLD_STREAM + 1);
+    let fold = |number: usize| {
+        let (mut new, mut asked, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for ((query, group), alone) in gate.queries.iter().zip(&by_group).zip(&by_query) {
+            let list = match (*group == number, *alone == number) {
+                (true, _) => &mut new,
+                (false, true) => &mut asked,
+                (false, false) => &mut rest,
+            };
+            list.push(*query);
         }
-        Relevance::Classes { .. } => held.to_vec(),
-    }
+        // Near-duplicates of a question that is held out are held out with it; what is not known without it is trained on.
+        let name = |query: &u32| gate.alike.get(*query as usize).copied();
+        let held: HashSet<Option<u32>> = over_known_records(examples, &asked, &rest).iter().map(name).collect();
+        let (held, back): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|query| held.contains(&name(query)));
+        let mut trained: Vec<u32> = rest.into_iter().chain(back).collect();
+        trained.sort_unstable();
+        Fold { known: over_known_records(examples, &held, &trained), trained, new }
+    };
+    (0..FOLDS).map(fold).collect()
+}
+
+/// Those of `held` that have an answer among the answers of `trained`. Of classes there are none apart: every question is a
+/// record.
+fn over_known_records(examples: &Examples, held: &[u32], trained: &[u32]) -> Vec<u32> {
+    let Relevance::Listed(rows) = &examples.relevance else { return Vec::new() };
+    let answers = |query: &u32| rows.get(*query as usize).into_iter().flatten().copied();
+    let known: HashSet<u32> = trained.iter().flat_map(answers).collect();
+    held.iter().copied().filter(|query| answers(query).any(|row| known.contains(&row))).collect()
 }
 
 /// The lift of `figures` over plain cosine; `None` where there are too few questions or groups.
@@ -194,7 +217,58 @@ mod tests {
     use super::*;
 
     fn gate<'a>(groups: &'a [u32], plain: &'a [f64]) -> Gate<'a> {
-        Gate { queries: &[], groups, alike: groups, components: groups, method: None, seed: 1, plain }
+        Gate {
+            queries: &[],
+            groups,
+            alike: groups,
+            components: groups,
+            validated_by: groups,
+            method: None,
+            seed: 1,
+            plain,
+        }
+    }
+
+    #[test]
+    fn a_fold_holds_out_whole_groups_and_questions_about_what_is_known() {
+        // Questions 0 to 59 share their record with two others, 60 to 99 have one each; 0 and 1 are the same thing said twice.
+        let answer = |query: u32| if query < 60 { query / 3 } else { query };
+        let queries: Vec<u32> = (0..100).collect();
+        let groups: Vec<u32> = queries.iter().map(|query| answer(*query)).collect();
+        let alike: Vec<u32> = queries.iter().map(|query| if *query == 1 { 0 } else { *query }).collect();
+        let examples = Examples {
+            dimension: 1,
+            queries: vec![1.0; 100],
+            records: vec![1.0; 100],
+            plain: vec![1.0; 100],
+            relevance: Relevance::Listed(queries.iter().map(|query| vec![answer(*query)]).collect()),
+            wrong: Vec::new(),
+            own: vec![None; 100],
+            record_mean: vec![0.0],
+            same: false,
+        };
+        let gate = Gate { queries: &queries, alike: &alike, ..gate(&groups, &[]) };
+        let parts = cut(&examples, &gate);
+        let (mut new, mut known) = (Vec::<u32>::new(), Vec::<u32>::new());
+        for part in &parts {
+            let trained: HashSet<u32> = part.trained.iter().copied().collect();
+            let seen: HashSet<u32> = part.trained.iter().map(|query| answer(*query)).collect();
+            assert!(part.new.iter().all(|query| !seen.contains(&answer(*query))), "{part:?}");
+            assert!(part.known.iter().all(|query| seen.contains(&answer(*query)) && !trained.contains(query)));
+            assert!(
+                !(part.known.contains(&0) && trained.contains(&1) || part.known.contains(&1) && trained.contains(&0))
+            );
+            // What nobody asks about otherwise is not taken away from the fit.
+            assert!(queries.iter().all(|query| *query < 60 || trained.contains(query) != part.new.contains(query)));
+            new.extend(&part.new);
+            known.extend(&part.known);
+        }
+        new.sort_unstable();
+        assert_eq!(new, queries);
+        let all = known.len();
+        known.sort_unstable();
+        known.dedup();
+        assert!(all == known.len() && all > 30, "{all}");
     }
 
     #[test]

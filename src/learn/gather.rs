@@ -59,6 +59,8 @@ struct Question {
     own: Option<u32>,
     /// Rows of the collection that answer it, or numbers of its classes.
     answers: Vec<u32>,
+    /// Rows that were judged and do not answer it.
+    wrong: Vec<u32>,
 }
 
 /// Gathers `labels` over one view.
@@ -109,6 +111,7 @@ pub(crate) fn gather(
         plain: centred(&records, &vec![0.0; dimension]),
         records: centred(&records, &record_mean),
         relevance,
+        wrong: questions.iter().map(|question| question.wrong.iter().filter_map(at).collect()).collect(),
         own: questions.iter().map(|question| question.own.as_ref().and_then(at)).collect(),
         record_mean,
         same,
@@ -121,10 +124,12 @@ fn described(examples: Examples, questions: Vec<Question>, left_out: u64, classe
     let mut hash = 0_u64;
     let mut answers: Vec<u32> = Vec::new();
     for question in &questions {
-        for answer in &question.answers {
-            let mut one = Xxh3::new();
+        let judged =
+            question.answers.iter().map(|row| (row, true)).chain(question.wrong.iter().map(|row| (row, false)));
+        for (row, is_answer) in judged {
+            let mut one = Xxh3::with_seed(u64::from(!is_answer));
             one.write(question.id.as_bytes());
-            one.write_u32(*answer);
+            one.write_u32(*row);
             // A sum does not know the order.
             hash = hash.wrapping_add(one.finish());
         }
@@ -181,17 +186,19 @@ fn connect(examples: &Examples, notes: &mut Vec<String>) -> (Vec<u32>, Vec<u32>,
 /// Questions with listed answers; the number of questions and pairs that cannot take part comes with them.
 fn of_pairs(view: &ViewSnapshot, labels: &Labels) -> Result<(Vec<Question>, u64)> {
     let mut answers: Vec<Vec<u32>> = vec![Vec::new(); labels.queries.len()];
+    let mut wrong = answers.clone();
     let mut left_out = 0;
-    for pair in labels.pairs.iter().filter(|pair| pair.grade() > 0) {
+    for pair in &labels.pairs {
         let is_itself = labels.queries.get(pair.query_idx).is_some_and(|query| query.row == Some(pair.row));
-        match answers.get_mut(pair.query_idx) {
+        let judged = if pair.grade() > 0 { &mut answers } else { &mut wrong };
+        match judged.get_mut(pair.query_idx) {
             Some(rows) if !is_itself && view.present().contains(pair.row.0) => rows.push(pair.row.0),
             _ => left_out += u64::from(!is_itself),
         }
     }
     let vectors = query_vectors(view, &labels.queries, &answers)?;
     let mut questions = Vec::new();
-    for ((asked, mut rows), vector) in labels.queries.iter().zip(answers).zip(vectors) {
+    for (((asked, mut rows), mut wrong), vector) in labels.queries.iter().zip(answers).zip(wrong).zip(vectors) {
         if rows.is_empty() {
             continue;
         }
@@ -199,8 +206,10 @@ fn of_pairs(view: &ViewSnapshot, labels: &Labels) -> Result<(Vec<Question>, u64)
             left_out += 1;
             continue;
         };
-        rows.sort_unstable();
-        rows.dedup();
+        for rows in [&mut rows, &mut wrong] {
+            rows.sort_unstable();
+            rows.dedup();
+        }
         let vector = finite(vector, || format!("question {:?}", asked.query.id))?;
         if vector.len() != view.dimension() {
             return Err(Error::invalid(format!(
@@ -218,6 +227,7 @@ fn of_pairs(view: &ViewSnapshot, labels: &Labels) -> Result<(Vec<Question>, u64)
             vector,
             own: asked.row.map(|row| row.0),
             answers: rows,
+            wrong,
         });
     }
     Ok((questions, left_out))
@@ -282,7 +292,7 @@ fn of_classes(
         let id = format!("#{}", collection.record(RowId(row))?.id);
         let vector = finite(view.vector(row)?.unwrap_or_default(), || format!("record {id}"))?;
         let answers = classes.remove(&row).unwrap_or_default();
-        questions.push(Question { id, text: String::new(), vector, own: Some(row), answers });
+        questions.push(Question { id, text: String::new(), vector, own: Some(row), answers, wrong: Vec::new() });
     }
     Ok(questions)
 }
@@ -296,7 +306,7 @@ fn pool(view: &ViewSnapshot, questions: &[Question], labels: &Labels, seed: u64)
     for question in questions {
         question.own.iter().for_each(|row| _ = labelled.insert(*row));
         if !classes {
-            question.answers.iter().for_each(|row| _ = labelled.insert(*row));
+            question.answers.iter().chain(&question.wrong).for_each(|row| _ = labelled.insert(*row));
         }
     }
     let labelled = labelled.and(view.present());

@@ -1,27 +1,23 @@
 //! Learning a lens: from a respect's labels to a stored lens that was tested, or a candidate that was not believed.
 //!
 //! Owns [`Learner`] and the order of things: gather, fit, gate, store. The fit and the gate see the same labels but never the
-//! same questions at the same time (`gate`). What is stored is an ordinary lens made of ordinary parts: a sample with the
-//! questions' vectors, a projection that remembers what it was fitted on, and a lens that pins its statistics.
+//! same questions at the same time (`gate`). What is stored is in `parts`, what is said about it in `report`.
 
-use super::fit::examples::sample;
 use super::fit::watch::Watch;
 use super::fit::{Fitted, LearnProgress, Order, figures, fit};
-use super::gate::{ACCEPTED_Z, Gate, Lifts, gate};
+use super::gate::{Gate, Lifts, gate};
 use super::gather::{Gathered, gather};
-use super::words::{advice, method_name};
-use crate::error::{Error, Result};
-use crate::exec::pin_chain;
-use crate::lens::{Chain, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
-use crate::store::{CollectionSnapshot, Labels, LearnedLens, Snapshot, Store, ViewSnapshot, candidate_of, sample_of};
+use super::parts::{Made, parts};
+use super::report::{LearnReport, report};
+use super::words::advice;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::backgrounds_of;
+use crate::store::{CollectionSnapshot, Labels, Store, ViewSnapshot};
 use crate::types::control::Control;
-use crate::types::{
-    Accept, CommitNumber, FittedOn, LearnMethod, LearnMode, LearnedDef, LensDef, Metric, ProjectionDef, ProjectionRef,
-    SampleDef, SampleVectors, Step, ViewKind,
-};
+use crate::types::{Accept, LearnMethod, LearnMode};
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Fewer labels than this are not held out: the closed form is fitted and marked as untested.
 pub(crate) const LEAST_LABELS: u64 = 50;
@@ -45,48 +41,18 @@ const FIT_SHARE: f64 = 0.4;
 #[must_use = "nothing is learned before `run`"]
 pub struct Learner {
     store: Store,
-    lens: String,
-    collection: String,
-    view: String,
-    respect: String,
+    pub(super) lens: String,
+    pub(super) collection: String,
+    pub(super) view: String,
+    pub(super) respect: String,
     mode: Option<LearnMode>,
     method: Option<LearnMethod>,
-    accept: Accept,
-    seed: u64,
+    pub(super) accept: Accept,
+    pub(super) seed: u64,
     time: Option<Duration>,
-    gated: bool,
-    control: Control,
+    pub(super) gated: bool,
+    pub(super) control: Control,
     listener: Option<Arc<dyn Fn(LearnProgress) + Send + Sync>>,
-}
-
-/// What came of it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct LearnReport {
-    /// The name it was stored under: the lens's own, or its candidate's.
-    pub name: String,
-    /// The fit as it stands in the history.
-    pub fit: LearnedDef,
-    /// Epochs of training, or the pull of ridge towards the identity.
-    pub setting: f64,
-    /// Every method that was tried, with its validation figure.
-    pub tried: Vec<(LearnMethod, f64)>,
-    /// How often each method was chosen in the folds of the gate.
-    pub chosen: Vec<(LearnMethod, usize)>,
-    /// Labelled questions that took part.
-    pub questions: u64,
-    /// Those of them that plain cosine answers right in the first place.
-    pub found_first: u64,
-    /// Labels that could not take part: no vector in this view.
-    pub left_out: u64,
-    /// Whether it was stopped before its time.
-    pub interrupted: bool,
-    /// What would help, where it was not accepted.
-    pub advice: Vec<String>,
-    /// Remarks.
-    pub notes: Vec<String>,
-    /// How long all of it took.
-    pub seconds: f64,
 }
 
 impl Learner {
@@ -192,18 +158,36 @@ impl Learner {
         self.fits_labels(mode, &labels)?;
         let (gathered, fitted, lifts, plain) =
             snapshot.install(|| self.learn(&collection, view, &labels, mode, begun))?;
-        let mut report = self.report(&collection, view, mode, &gathered, &fitted, lifts);
+        let made =
+            Made { snapshot: &snapshot, collection: &collection, view, mode, gathered: &gathered, fitted: &fitted };
+        let mut report = report(self, &made, lifts);
         // Of classes the figure is a share, and nothing is found first.
         if labels.respect.field.is_none() {
             report.found_first = plain.iter().filter(|figure| **figure == 1.0).count() as u64;
         }
         report.advice = advice(&report);
-        let learned = self.parts(&snapshot, &collection, view, &gathered, &fitted, report.fit.clone())?;
         let mut batch = self.store.begin()?;
-        report.fit = batch.put_learned(learned)?;
+        report.fit = batch.put_learned(parts(self, &made, report.fit.clone())?)?;
         batch.commit()?;
+        self.store_background(&report.name)?;
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// What random pairs score under the lens, so that the first search need not ask. One that was stopped goes without.
+    fn store_background(&self, name: &str) -> Result<()> {
+        let snapshot = self.store.snapshot()?;
+        let Some(saved) = snapshot.lens(name)? else { return Ok(()) };
+        let found = match backgrounds_of(&snapshot, &saved, &self.control) {
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Ok(()),
+            found => found?,
+        };
+        let mut batch = self.store.begin()?;
+        for (place, background) in found {
+            batch.put_background(name, place, background)?;
+        }
+        batch.commit()?;
+        Ok(())
     }
 
     fn view_of<'a>(&self, collection: &'a CollectionSnapshot) -> Result<&'a ViewSnapshot> {
@@ -258,9 +242,10 @@ impl Learner {
             None if few && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
             method => method,
         };
+        let validated_by = if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups };
         let order = Order {
             trained: &all,
-            groups: if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups },
+            groups: validated_by,
             components: &gathered.components,
             method,
             seed: self.seed,
@@ -277,6 +262,7 @@ impl Learner {
                 groups: &gathered.groups,
                 alike: &gathered.alike,
                 components: &gathered.components,
+                validated_by,
                 method,
                 seed: self.seed,
                 plain: &plain,
@@ -284,127 +270,6 @@ impl Learner {
             lifts = gate(&gathered.examples, asked, &watch(1.0))?;
         }
         Ok((gathered, fitted, lifts, plain))
-    }
-
-    fn report(
-        &self,
-        collection: &CollectionSnapshot,
-        view: &ViewSnapshot,
-        mode: LearnMode,
-        gathered: &Gathered,
-        fitted: &Fitted,
-        lifts: Lifts,
-    ) -> LearnReport {
-        let asked = match self.accept {
-            Accept::NewRecords => lifts.new_records,
-            Accept::KnownRecords => lifts.known_records,
-        };
-        let accepted = asked.is_some_and(|lift| lift.z > ACCEPTED_Z);
-        let template = if let ViewKind::Template(template) = &view.def().kind { Some(template.clone()) } else { None };
-        let (method, labels) = (method_name(fitted.method), gathered.labels);
-        let fitted_on = FittedOn {
-            collection: self.collection.clone(),
-            view: self.view.clone(),
-            embedder: view.def().embedder.clone(),
-            template,
-            how: format!("{method} on {labels} labels of {:?}, seed {}", self.respect, self.seed),
-        };
-        let mut groups = gathered.groups.clone();
-        groups.sort_unstable();
-        groups.dedup();
-        let fit = LearnedDef {
-            lens: self.lens.clone(),
-            fit: 0,
-            collection: collection.def().id,
-            fitted_on,
-            respect: self.respect.clone(),
-            mode,
-            method: fitted.method,
-            seed: self.seed,
-            labels,
-            queries: gathered.ids.len() as u64,
-            records: gathered.records,
-            groups: groups.len() as u64,
-            label_hash: gathered.label_hash,
-            accept: self.accept,
-            known_records: lifts.known_records,
-            new_records: lifts.new_records,
-            validation: fitted.validation,
-            accepted,
-            events: Vec::new(),
-            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
-            commit: CommitNumber(0),
-        };
-        LearnReport {
-            name: if accepted { self.lens.clone() } else { candidate_of(&self.lens) },
-            fit,
-            setting: fitted.setting,
-            tried: fitted.tried.clone(),
-            chosen: lifts.chosen,
-            questions: gathered.ids.len() as u64,
-            found_first: 0,
-            left_out: gathered.left_out,
-            interrupted: fitted.interrupted && self.control.checkpoint().is_err() || lifts.interrupted,
-            advice: Vec::new(),
-            notes: gathered.notes.clone(),
-            seconds: 0.0,
-        }
-    }
-
-    /// The lens with its parts, under the name it will have, and what it pins.
-    fn parts(
-        &self,
-        snapshot: &Snapshot,
-        collection: &CollectionSnapshot,
-        view: &ViewSnapshot,
-        gathered: &Gathered,
-        fitted: &Fitted,
-        def: LearnedDef,
-    ) -> Result<LearnedLens> {
-        let (name, dimension) = (self.lens.clone(), view.dimension());
-        let same = def.mode == LearnMode::Same;
-        let sample = (!same).then(|| self.sample(collection, gathered, fitted));
-        let first = match &sample {
-            Some(sample) => Step::CenterSides(sample.name.clone()),
-            None => Step::CenterCorpus,
-        };
-        let side = dimension as u32;
-        let projection = ProjectionDef {
-            name: name.clone(),
-            rows: side,
-            columns: side,
-            query: fitted.matrices.query.clone(),
-            record: (!same).then(|| fitted.matrices.record.clone()),
-            origin: def.fitted_on.how.clone(),
-            fitted_on: Some(def.fitted_on.clone()),
-        };
-        let centering = match &sample {
-            Some(sample) => {
-                let rows = sample.vectors.as_ref().map_or(Vec::new(), |vectors| vectors.data.clone());
-                ResolvedStep::CenterSides(SampleRows { name: sample.name.clone(), dimension, rows: rows.into() })
-            }
-            None => ResolvedStep::CenterCorpus,
-        };
-        let steps = vec![centering, ResolvedStep::Project(Projection::from_def(&projection)?)];
-        let chain = Chain::new(steps, VectorMetric::try_from(Metric::Cosine)?, dimension)?;
-        let pinned = pin_chain(snapshot, collection.def(), view, &chain)?;
-        let steps = vec![first, Step::Project(ProjectionRef::One(name))];
-        let lens = LensDef { view: self.view.clone(), steps, metric: Metric::Cosine, csls: None };
-        Ok(LearnedLens { sample, projection, lens, pinned, def })
-    }
-
-    /// The questions whose mean the lens subtracts.
-    fn sample(&self, collection: &CollectionSnapshot, gathered: &Gathered, fitted: &Fitted) -> SampleDef {
-        let kept = sample(&fitted.trained);
-        let of = |from: &[String]| kept.iter().filter_map(|&at| from.get(at as usize).cloned()).collect();
-        let data = kept.iter().flat_map(|&at| gathered.examples.query(at).iter().copied()).collect();
-        let dimension = gathered.examples.dimension as u32;
-        SampleDef {
-            ids: of(&gathered.ids),
-            texts: of(&gathered.texts),
-            vectors: Some(SampleVectors { view: self.view.clone(), dimension, data }),
-            ..SampleDef::new(sample_of(&self.lens), collection.def().id)
-        }
     }
 }
 

@@ -14,17 +14,19 @@ pub(crate) mod fit;
 pub(crate) mod gate;
 pub(crate) mod gather;
 pub(crate) mod groups;
-mod interval;
 pub mod judge;
 pub mod labels;
 #[expect(clippy::module_inception, reason = "the file is named for what it owns: learning, as `gate` is the gate")]
 mod learn;
 pub mod measure;
+mod parts;
 pub mod reliability;
+mod report;
 mod tried;
 pub mod try_lenses;
 mod words;
 
 pub use fit::LearnProgress;
-pub use learn::{LearnReport, Learner};
+pub use learn::Learner;
+pub use report::LearnReport;
 pub(crate) use words::{accept_name, method_name, mode_name};

@@ -4,7 +4,7 @@
 //! a change takes from questions (`center sides`, `csls`) it takes from other folds than it is held against; what it takes
 //! from records needs no labels. All rankings are exact searches over all records.
 
-use super::interval::interval;
+use super::bootstrap::bootstrap;
 use super::tried::{Asked, Judged};
 use crate::error::{Error, Result};
 use crate::exec::scan::scan_batch;
@@ -17,7 +17,7 @@ use crate::types::{Accept, ProjectionDef, Statistic};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-pub use super::interval::Interval;
+pub use super::bootstrap::Interval;
 pub use super::tried::{GivenQuestion, TryLabels};
 
 /// Folds of what takes something from questions.
@@ -162,13 +162,13 @@ fn run(
         control.checkpoint()?;
         let figures = trial.figures(change, &directions)?;
         let changes: Vec<f64> = figures.iter().zip(&plain).map(|(figure, plain)| figure - plain).collect();
-        let difference = interval(&changes, seed);
+        let difference = interval(&changes, seed)?;
         let mean = figures.iter().sum::<f64>() / figures.len().max(1) as f64;
-        tried.push(Tried { stages: change.stages(), mean, clear: difference.z > CLEAR_Z, difference });
+        tried.push(Tried { stages: change.stages(), mean, clear: difference.z() > CLEAR_Z, difference });
         control.report("lenses", done, Some(total));
     }
     tried.sort_by(|a, b| b.difference.mean.total_cmp(&a.difference.mean));
-    let plain = interval(&plain, seed);
+    let plain = interval(&plain, seed)?;
     let mut notes =
         vec![format!("{} lenses were tried: the best of them looks a little better than it is", tried.len())];
     if tried.iter().all(|tried| !tried.clear) {
@@ -184,6 +184,11 @@ fn run(
         tried,
         notes,
     })
+}
+
+/// The mean of `values`, of which there are some, with its interval.
+fn interval(values: &[f64], seed: u64) -> Result<Interval> {
+    bootstrap(values, seed).ok_or_else(|| Error::invalid("no question has a figure"))
 }
 
 struct Trial<'a> {

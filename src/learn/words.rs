@@ -3,7 +3,7 @@
 //! Owns the names of methods, modes and lifts as they are typed and printed, and the advice that goes with a refusal. It
 //! computes nothing.
 
-use super::learn::LearnReport;
+use super::report::LearnReport;
 use crate::types::{Accept, LearnMethod, LearnMode, Lift};
 
 /// `infonce`, `ridge`, `lda`.
@@ -44,6 +44,10 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
     };
     if report.interrupted {
         advice.push("it was stopped before the held-out test was done: learn again without a stop".to_string());
+        return advice;
+    }
+    if !report.gated {
+        advice.push("no held-out labels were asked: learn again without `--no-gate` to have it tested".to_string());
         return advice;
     }
     if def.labels < super::learn::LEAST_LABELS {

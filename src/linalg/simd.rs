@@ -146,6 +146,24 @@ pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_f32());
 }
 
+/// A loop that is compiled once more for wide registers, where it is `#[inline(always)]`.
+pub trait Wide {
+    /// What it answers with.
+    type Output;
+
+    /// The loop.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a loop in wide registers, where there are such; the bits are those of [`Wide::run`].
+pub fn widely<W: Wide>(work: W) -> W::Output {
+    #[cfg(target_arch = "x86_64")]
+    if x86::available() {
+        return x86::widely(work);
+    }
+    work.run()
+}
+
 /// Appends the positions whose `alpha * (product + shift) + reach * error + bonus` is at least the threshold (as
 /// `line` converts it), or is not a number. An empty `alpha` stands for ones, an empty `bonus` for zeros; all other
 /// slices have the length of `products`.
@@ -263,7 +281,7 @@ fn fallback_f16(w: &[f32], row: &[f16]) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "intrinsics and run-time dispatch; each site says why it is sound")]
 mod x86 {
-    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, scalar};
+    use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, Wide, scalar};
     use half::f16;
     use std::arch::x86_64::{
         __m128i, __m256, __m256d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps,
@@ -317,6 +335,19 @@ mod x86 {
         products_512 = products_avx512(panel: &Panel, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts);
         reached_256 = reached_avx2(lines: &Lines, products: &[f32], alpha: f32, reach: f32, terms: &[f32]) -> u64;
         reached_512 = reached_avx512(lines: &Lines, products: &[f32], alpha: f32, reach: f32, terms: &[f32]) -> u64;
+    }
+
+    /// As [`super::widely`], on a machine that has the registers.
+    #[inline]
+    pub(super) fn widely<W: Wide>(work: W) -> W::Output {
+        debug_assert!(available());
+        // SAFETY: only `super::widely` calls this, after `available()` has said that the instructions exist.
+        unsafe { widely_avx2(work) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn widely_avx2<W: Wide>(work: W) -> W::Output {
+        work.run()
     }
 
     // The same source as the portable kernels, compiled for wider registers. FMA is left off on purpose: nothing may

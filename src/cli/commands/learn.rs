@@ -6,16 +6,14 @@ use crate::cli::Outcome;
 use crate::cli::console::{Console, interruptible};
 use crate::cli::progress::Reporter;
 use crate::cli::render::learned::{fit_json, lines};
-use crate::error::{Error, Result};
-use crate::interchange::beir::{read_qrels, read_queries};
-use crate::interchange::npy::NpyReader;
+use crate::error::Result;
+use crate::interchange::labels::{LabelFiles, put_labels};
 use crate::learn::{LearnProgress, Learner};
-use crate::store::{NewLabels, Question, Store};
+use crate::store::Store;
 use crate::types::{Accept, LearnMethod, LearnMode};
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// `--mode`.
@@ -176,54 +174,16 @@ impl Learn {
             batch.commit()?;
         }
         let (Some(queries), Some(qrels)) = (&self.queries, &self.qrels) else { return Ok(()) };
-        let labels = self.read_labels(queries, qrels, self.query_vectors.as_deref())?;
+        let vectors = self.query_vectors.clone().map(|vectors| (vectors, self.view.clone()));
+        let files = LabelFiles::Beir { queries: queries.clone(), vectors, qrels: qrels.clone() };
         let mut batch = store.begin()?;
-        let stored = batch.put_labels(&self.collection, respect, &labels)?;
+        let import = put_labels(&mut batch, &self.collection, respect, &files, false)?;
         batch.commit()?;
-        if stored.contradicting > 0 {
-            console
-                .note(format!("note: {} labels contradict earlier ones; the last word counts", stored.contradicting));
+        if import.stored.contradicting > 0 {
+            let count = import.stored.contradicting;
+            console.note(format!("note: {count} labels contradict earlier ones; the last word counts"));
         }
         Ok(())
-    }
-
-    fn read_labels(&self, queries: &Path, qrels: &Path, vectors: Option<&Path>) -> Result<NewLabels> {
-        let judgements = read_qrels(qrels)?;
-        let judged: HashSet<&str> = judgements.iter().map(|judgement| judgement.query.as_str()).collect();
-        let mut vectors = vectors.map(NpyReader::open).transpose()?;
-        let lines = read_queries(queries)?;
-        if let Some(vectors) = vectors.as_ref().filter(|vectors| vectors.rows() != lines.len() as u64) {
-            let (lines, rows) = (lines.len(), vectors.rows());
-            return Err(Error::invalid(format!("{lines} queries, but {rows} vectors: row i belongs to line i")));
-        }
-        let source = qrels.file_name().map_or_else(|| "qrels".into(), |name| name.to_string_lossy());
-        let mut labels = NewLabels::from_source(source);
-        let (mut places, mut row) = (HashMap::new(), Vec::new());
-        for line in lines {
-            if let Some(vectors) = &mut vectors {
-                vectors.next_row(&mut row)?;
-            }
-            if !judged.contains(line.id.as_str()) {
-                continue;
-            }
-            let mut question = Question::new(&line.id);
-            if !line.text.is_empty() {
-                question = question.with_text(line.text);
-            }
-            if vectors.is_some() {
-                question = question.with_vector(&self.view, row.clone());
-            }
-            places.insert(line.id, labels.question(question));
-        }
-        for judgement in &judgements {
-            let Some(place) = places.get(&judgement.query) else {
-                let message =
-                    format!("{}: query {:?} is not in {}", qrels.display(), judgement.query, queries.display());
-                return Err(Error::not_found(message));
-            };
-            labels.say(*place, &judgement.record, judgement.grade);
-        }
-        Ok(labels)
     }
 }
 

@@ -144,7 +144,7 @@ fn print(console: &mut Console, report: &TryReport, seconds: f64) -> Result<()> 
         .iter()
         .map(|tried| {
             let found = &tried.difference;
-            let z = found.z;
+            let z = found.z();
             vec![
                 tried.stages.clone(),
                 percent(tried.mean),
@@ -172,7 +172,7 @@ fn report_json(report: &TryReport, seconds: f64) -> Json {
         .tried
         .iter()
         .map(|tried| {
-            let (found, z) = (&tried.difference, tried.difference.z);
+            let (found, z) = (&tried.difference, tried.difference.z());
             json!({
                 "lens": tried.stages, "mean": tried.mean, "difference": found.mean, "low": found.low, "high": found.high,
                 "z": z.is_finite().then_some(z), "better": tried.clear,

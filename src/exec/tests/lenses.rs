@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ErrorKind;
 use crate::exec::{Reply, Session};
-use crate::lens::{Chain, Prepared, SampleRows};
+use crate::lens::{Chain, Prepared, Projection, SampleRows};
 use crate::store::Stored;
 use crate::types::{Calibration, CalibrationMap, Control, SampleDef, SampleVectors, Statistic, Value};
 
@@ -325,10 +325,12 @@ fn samples_are_listed_with_who_uses_them() {
 }
 
 /// A chain as it is written and as it is resolved, and a metric.
-fn chains(sample: &SampleRows) -> Vec<(&'static str, Vec<ResolvedStep>)> {
+fn chains(sample: &SampleRows, pair: &Projection) -> Vec<(&'static str, Vec<ResolvedStep>)> {
     let sides = || ResolvedStep::CenterSides(sample.clone());
     vec![
         ("center sides from asked", vec![sides()]),
+        // What learning makes: a mean and a square matrix for each side.
+        ("center sides from asked | project learned", vec![sides(), ResolvedStep::Project(pair.clone())]),
         ("standardize", vec![ResolvedStep::Standardize]),
         ("whiten", vec![ResolvedStep::Whiten(None)]),
         ("whiten 5", vec![ResolvedStep::Whiten(Some(5))]),
@@ -350,6 +352,13 @@ fn every_step_and_csls_mean_what_the_oracle_says_ad_hoc_and_saved() {
     put_sample(&fixture, "asked", "raw", DIMENSION, 20);
     let data: Vec<f32> = Numbers(99).vector(20 * DIMENSION);
     let sample = SampleRows { name: "asked".to_string(), dimension: DIMENSION, rows: data.clone().into() };
+    let mut numbers = Numbers(31);
+    let learned = projection("learned", DIMENSION, DIMENSION, &mut numbers);
+    let learned = ProjectionDef { record: Some(numbers.vector(DIMENSION * DIMENSION)), ..learned };
+    let pair = Projection::from_def(&learned).unwrap();
+    let mut batch = fixture.store.begin().unwrap();
+    batch.put_projection(learned).unwrap();
+    batch.commit().unwrap();
     let queries: Vec<Vec<f64>> =
         data.chunks(DIMENSION).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect();
     let records: Vec<Option<Vec<f64>>> =
@@ -357,7 +366,7 @@ fn every_step_and_csls_mean_what_the_oracle_says_ad_hoc_and_saved() {
     let query = records[9].clone().unwrap();
     let collection = fixture.snapshot().collection("words").unwrap();
     let view = collection.view("raw").unwrap();
-    for (stages, steps) in chains(&sample) {
+    for (stages, steps) in chains(&sample, &pair) {
         for (name, metric, csls) in [
             ("cosine", VectorMetric::Cosine, false),
             ("dot", VectorMetric::Dot, true),

@@ -38,6 +38,8 @@ pub(crate) struct Examples {
     pub(crate) plain: Vec<f32>,
     /// What answers what.
     pub(crate) relevance: Relevance,
+    /// Rows of the pool that were judged and are no answer, by question, ascending; empty where nobody said so.
+    pub(crate) wrong: Vec<Vec<u32>>,
     /// Rows of the pool that are the question itself, and so are no answer.
     pub(crate) own: Vec<Option<u32>>,
     /// Mean of all records, `d`: in mode `same` that of the questions, too.
@@ -91,6 +93,11 @@ impl Examples {
     /// Record `record`, centred.
     pub(crate) fn record(&self, record: u32) -> &[f32] {
         row(&self.records, record, self.dimension)
+    }
+
+    /// Rows that were judged to be no answer to question `query`, ascending.
+    pub(crate) fn wrong(&self, query: u32) -> &[u32] {
+        self.wrong.get(query as usize).map_or(&[], Vec::as_slice)
     }
 
     /// The mean that questions lose where `trained` are trained on: that of [`sample`], which is stored with the lens.

@@ -1,7 +1,7 @@
 //! Training by contrast, from the identity: batches of pairs, epoch after epoch.
 //!
-//! Owns [`Trainer`]: which pairs go into a batch, which cells of it are left out because they are known to be alike, and the
-//! falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
+//! Owns [`Trainer`]: which pairs go into a batch, which records that were judged wrong stand behind them, which cells of it are
+//! left out because they are known to be alike, and the falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
 
 use super::examples::{Examples, Relevance, row, share};
 use super::random::Random;
@@ -22,6 +22,8 @@ const BATCH: usize = 256;
 const LARGEST_BATCH: usize = 1_024;
 /// Steps of an epoch, at least.
 const STEPS: usize = 8;
+/// Records judged wrong behind the pairs of a batch, at most this part of their number.
+const MOST_WRONG: f64 = 0.5;
 /// Rows of a batch that one task compares with all others.
 const MASK_ROWS: usize = 64;
 /// A component that holds more than this part of the pairs says little about what is alike: then only what was labelled
@@ -88,7 +90,7 @@ impl<'a> Trainer<'a> {
             matrices: Matrices::identity(dimension),
             adams: [Adam::new(dimension * dimension), Adam::new(dimension * dimension)],
             random: Random::new(seed, stream),
-            workspace: Workspace::new(0, dimension),
+            workspace: Workspace::new(0, 0, dimension),
             steps: STEPS,
             step: 0,
         };
@@ -98,14 +100,26 @@ impl<'a> Trainer<'a> {
         }
         trainer.alike = trainer.what_is_alike(components);
         let batch = trainer.pairs.len().min((trainer.pairs.len() / STEPS).clamp(BATCH, LARGEST_BATCH));
-        trainer.workspace = Workspace::new(batch, dimension);
+        trainer.workspace = Workspace::new(batch, trainer.room(batch), dimension);
         trainer.steps = trainer.pairs.len().div_ceil(batch).max(STEPS);
         Some(trainer)
+    }
+
+    /// How often an epoch goes over the pairs.
+    pub(crate) fn passes(&self) -> f64 {
+        (self.steps * self.workspace.batch()) as f64 / self.pairs.len().max(1) as f64
     }
 
     /// All questions less the mean of those trained on.
     pub(crate) fn queries(&self) -> &[f32] {
         &self.queries
+    }
+
+    /// Places behind the pairs of a batch: as many as its questions have records that were judged wrong, on average.
+    fn room(&self, batch: usize) -> usize {
+        let judged = self.pairs.iter().filter(|(query, _)| !self.examples.wrong(*query).is_empty()).count();
+        let most = (MOST_WRONG * batch as f64) as usize;
+        (judged * batch).div_ceil(self.pairs.len().max(1)).min(most)
     }
 
     /// Pairs of a question and a record: all that were labelled, or for classes one partner for each question.
@@ -160,18 +174,23 @@ impl<'a> Trainer<'a> {
         Alike::Components(components.to_vec())
     }
 
-    /// Whether the question of one pair and the record of another are known to be alike.
-    fn is_alike(&self, (query, record): (u32, u32), (other_query, other_record): (u32, u32)) -> bool {
-        if query == other_query || record == other_record {
-            return true;
-        }
+    /// The component of each pair; nothing where labels say themselves what is alike.
+    fn components_of(&self, pairs: &[(u32, u32)]) -> Vec<u32> {
         match &self.alike {
-            Alike::Components(of) => of.get(query as usize) == of.get(other_query as usize),
-            Alike::Labels => {
-                let own = self.examples.own.get(query as usize).copied().flatten();
-                own == Some(other_record) || self.holds(query, other_query, other_record)
+            Alike::Components(of) => {
+                pairs.iter().map(|(query, _)| of.get(*query as usize).copied().unwrap_or(u32::MAX)).collect()
             }
+            Alike::Labels => Vec::new(),
         }
+    }
+
+    /// Whether labels say that the question of one pair and the record of another are alike.
+    fn is_alike(&self, (query, record): (u32, u32), (other_query, other_record): (u32, u32)) -> bool {
+        let own = self.examples.own.get(query as usize).copied().flatten();
+        query == other_query
+            || record == other_record
+            || own == Some(other_record)
+            || self.holds(query, other_query, other_record)
     }
 
     fn holds(&self, query: u32, other_query: u32, other_record: u32) -> bool {
@@ -209,22 +228,55 @@ impl<'a> Trainer<'a> {
     }
 
     fn fill(&mut self, pairs: &[(u32, u32)]) {
-        let dimension = self.examples.dimension;
+        let (dimension, width) = (self.examples.dimension, self.workspace.width());
+        let behind = self.wrong_records(pairs, width - pairs.len());
         let mut masked = std::mem::take(&mut self.workspace.masked);
-        masked.par_chunks_mut(pairs.len()).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(
-            |(i, (cells, pair))| {
-                for (j, (cell, other)) in cells.iter_mut().zip(pairs).enumerate() {
-                    *cell = i != j && self.is_alike(*pair, *other);
-                }
-            },
-        );
+        let components = self.components_of(pairs);
+        masked.par_chunks_mut(width).zip(pairs).with_min_len(MASK_ROWS).enumerate().for_each(|(i, (cells, pair))| {
+            let (own, others) = cells.split_at_mut(pairs.len());
+            match components.get(i) {
+                // What shares a question or a record shares its component.
+                Some(component) => own.iter_mut().zip(&components).for_each(|(cell, other)| *cell = component == other),
+                None => own.iter_mut().zip(pairs).for_each(|(cell, other)| *cell = self.is_alike(*pair, *other)),
+            }
+            let wrong = self.examples.wrong(pair.0);
+            if !wrong.is_empty() {
+                // What was judged is known better than what hangs together.
+                let judged = own.iter_mut().zip(pairs).filter(|(_, other)| wrong.binary_search(&other.1).is_ok());
+                judged.for_each(|(cell, _)| *cell = false);
+            }
+            if let Some(diagonal) = own.get_mut(i) {
+                *diagonal = false;
+            }
+            // Records behind the pairs are contrasts to the questions that they were judged with, and to no other.
+            let behind = behind.iter().map(|record| record.is_none_or(|record| wrong.binary_search(&record).is_err()));
+            others.iter_mut().zip(behind).for_each(|(cell, is_left_out)| *cell = is_left_out);
+        });
         self.workspace.masked = masked;
         let sides = (&mut self.workspace.query.input, &mut self.workspace.record.input);
-        let inputs = sides.0.chunks_mut(dimension).zip(sides.1.chunks_mut(dimension));
-        for ((query, record), pair) in inputs.zip(pairs) {
+        let records = pairs.iter().map(|pair| Some(pair.1)).chain(behind);
+        for (query, pair) in sides.0.chunks_mut(dimension).zip(pairs) {
             query.copy_from_slice(row(&self.queries, pair.0, dimension));
-            record.copy_from_slice(self.examples.record(pair.1));
         }
+        for (input, record) in sides.1.chunks_mut(dimension).zip(records) {
+            match record {
+                Some(record) => input.copy_from_slice(self.examples.record(record)),
+                None => input.fill(0.0),
+            }
+        }
+    }
+
+    /// For `room` of the questions a record that was judged wrong, drawn among them; `None` for places that stay empty.
+    fn wrong_records(&mut self, pairs: &[(u32, u32)], room: usize) -> Vec<Option<u32>> {
+        let mut found = Vec::with_capacity(room);
+        for (query, _) in pairs.iter().take(if room > 0 { pairs.len() } else { 0 }) {
+            let wrong = self.examples.wrong(*query);
+            if found.len() < room && !wrong.is_empty() {
+                found.push(wrong.get(self.random.below(wrong.len())).copied());
+            }
+        }
+        found.resize(room, None);
+        found
     }
 
     fn descend(&mut self) {
@@ -241,5 +293,53 @@ impl<'a> Trainer<'a> {
         }
         let Matrices { query: query_matrix, record: record_matrix } = &mut self.matrices;
         rayon::join(|| first.step(query_matrix, query, rate), || second.step(record_matrix, record, rate));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight questions with an answer each, and a ninth record; `wrong` was judged to be no answer to the first question.
+    fn examples(wrong: Vec<u32>) -> Examples {
+        let rows =
+            |count: usize| (0..count).flat_map(|at| [(at as f32).cos(), (at as f32).sin()]).collect::<Vec<f32>>();
+        Examples {
+            dimension: 2,
+            queries: rows(8),
+            records: rows(9),
+            plain: rows(9),
+            relevance: Relevance::Listed((0..8).map(|at| vec![at]).collect()),
+            wrong: vec![wrong],
+            own: vec![None; 8],
+            record_mean: vec![0.0; 2],
+            same: false,
+        }
+    }
+
+    #[test]
+    fn wrong_answers_are_contrasts_to_their_question_and_to_no_other() {
+        let all: Vec<u32> = (0..8).collect();
+        let components: Vec<u32> = (0..8).map(|query| query / 2).collect();
+        let examples = examples(vec![1, 8]);
+        let mut trainer = Trainer::new(&examples, &all, &components, 1, 0).unwrap();
+        assert_eq!((trainer.workspace.batch(), trainer.workspace.width()), (8, 9));
+        let pairs = trainer.pairs.clone();
+        trainer.fill(&pairs);
+        let masked = |i: usize, j: usize| trainer.workspace.masked[i * 9 + j];
+        assert!(masked(1, 0) && masked(2, 3), "what hangs together is no contrast");
+        assert!(!masked(0, 1), "unless it was judged");
+        assert!(!masked(0, 0) && !masked(0, 2) && !masked(5, 2));
+        assert!(!masked(0, 8) && (1..8).all(|question| masked(question, 8)));
+        let behind = &trainer.workspace.record.input[16..];
+        assert!(behind == examples.record(1) || behind == examples.record(8));
+    }
+
+    #[test]
+    fn without_wrong_answers_a_batch_is_its_pairs() {
+        let all: Vec<u32> = (0..8).collect();
+        let examples = examples(Vec::new());
+        let trainer = Trainer::new(&examples, &all, &all, 1, 0).unwrap();
+        assert_eq!((trainer.workspace.batch(), trainer.workspace.width()), (8, 8));
     }
 }

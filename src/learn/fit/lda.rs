@@ -142,6 +142,7 @@ mod tests {
             plain: Vec::new(),
             records: rows,
             relevance: Relevance::Classes { queries: of.clone(), records: of },
+            wrong: Vec::new(),
             own: (0..n as u32).map(Some).collect(),
             record_mean: vec![0.0; d],
             same: true,

@@ -8,6 +8,7 @@
 pub(crate) mod examples;
 mod infonce;
 mod lda;
+mod loops;
 pub(crate) mod random;
 pub(crate) mod rank;
 mod ridge;

@@ -5,12 +5,12 @@
 //! of threads. Records that score alike to within rounding are ranked by their row, as a search ranks them.
 
 use super::examples::{Examples, Relevance, row};
-use super::step::dot;
+use super::loops::{dot, unit};
 use crate::linalg::dense;
 use rayon::prelude::*;
 
 /// Rows of the pool that one task looks at.
-const POOL_ROWS: usize = 512;
+const POOL_ROWS: usize = 480;
 /// Questions whose products with them are held at once.
 const QUERY_ROWS: usize = 512;
 /// Depth of all figures.
@@ -53,7 +53,7 @@ pub(crate) fn figures(
     matrices: Option<&Matrices>,
 ) -> Vec<f64> {
     let dimension = examples.dimension;
-    let asked: Vec<f32> = which.iter().flat_map(|&query| row(queries, query, dimension).iter().copied()).collect();
+    let asked = gathered(queries, which, dimension);
     let asked = processed(&asked, matrices.map(|matrices| &matrices.query[..]), dimension);
     // Most closed forms leave the records as they are: then there is nothing to multiply them with.
     let map = matrices.map(|matrices| &matrices.record[..]).filter(|map| !is_identity(map, dimension));
@@ -82,9 +82,19 @@ impl Answers<'_> {
     fn processed(&self, rows: &[u32]) -> Vec<f32> {
         let from = if self.plain { &self.examples.plain } else { &self.examples.records };
         let dimension = self.examples.dimension;
-        let rows: Vec<f32> = rows.iter().flat_map(|&at| row(from, at, dimension).iter().copied()).collect();
-        processed(&rows, self.map, dimension)
+        let rows = gathered(from, rows, dimension);
+        match self.map {
+            Some(map) => processed(&rows, Some(map), dimension),
+            None => rows,
+        }
     }
+}
+
+/// Some rows of a matrix in one piece.
+fn gathered(from: &[f32], rows: &[u32], dimension: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(rows.len() * dimension);
+    rows.iter().for_each(|&at| out.extend_from_slice(row(from, at, dimension)));
+    out
 }
 
 fn is_identity(matrix: &[f32], dimension: usize) -> bool {
@@ -96,12 +106,7 @@ fn processed(rows: &[f32], matrix: Option<&[f32]>, dimension: usize) -> Vec<f32>
     let Some(matrix) = matrix else { return rows.to_vec() };
     let mut out = vec![0.0; rows.len()];
     dense::times_transposed(rows, matrix, &mut out, dimension);
-    out.par_chunks_mut(dimension).with_min_len(64).for_each(|row| {
-        let norm = dot(row, row).sqrt();
-        if norm > 0.0 {
-            row.iter_mut().for_each(|x| *x /= norm);
-        }
-    });
+    out.par_chunks_mut(dimension).with_min_len(64).for_each(|row| _ = unit(row));
     out
 }
 
@@ -273,7 +278,17 @@ mod tests {
         let own = (0..n).map(|_| (random.below(3) == 0).then(|| random.below(r) as u32)).collect();
         let queries = uniform(random, n * d);
         let plain = Vec::new();
-        Examples { dimension: d, queries, records, plain, relevance, own, record_mean: vec![0.0; d], same: false }
+        Examples {
+            dimension: d,
+            queries,
+            records,
+            plain,
+            relevance,
+            wrong: Vec::new(),
+            own,
+            record_mean: vec![0.0; d],
+            same: false,
+        }
     }
 
     /// Every score in `f64`, sorted.
@@ -334,6 +349,7 @@ mod tests {
             records,
             plain: Vec::new(),
             relevance,
+            wrong: Vec::new(),
             own: vec![Some(1), None, None],
             record_mean: vec![0.0; 2],
             same: false,

@@ -104,6 +104,7 @@ mod tests {
             records,
             plain: Vec::new(),
             relevance: Relevance::Listed(relevant),
+            wrong: Vec::new(),
             own: vec![None; n],
             record_mean: vec![0.0; d],
             same: false,

@@ -26,8 +26,11 @@ const EARLIER: f64 = 0.5;
 /// A closed form is preferred to training where it is more than this many standard errors better: training did better on
 /// every set it was measured on.
 const PREFERRED: f64 = 1.0;
+/// With that many, training goes over the pairs at most so often: longer brought nothing to what the gate held out, on any
+/// set it was measured on, and takes longer.
+const MOST_PASSES: f64 = 24.0;
 /// Records that validation ranks over, at most, beside the answers.
-const POOL: usize = 2_000;
+const POOL: usize = 1_000;
 /// Questions held back for validation: a quarter, at most so many.
 const MOST_VALIDATION: usize = 600;
 /// Chance is drawn from streams: splits, the validation's pool, trainers.
@@ -185,22 +188,28 @@ fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (
     let mut curve = vec![validate(examples, splits)];
     let (mut best, mut kept) = (0, map(splits));
     let figure = |curve: &[Vec<f64>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
-    for epoch in 1..=EPOCHS {
+    let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
+    let last = if many { splits.iter().filter_map(longest).max().unwrap_or(EPOCHS) } else { EPOCHS };
+    for epoch in 1..=last {
         if watch.is_stopped() || epoch > best + PATIENCE || splits.iter().all(|split| split.trainer.is_none()) {
             break;
         }
         let losses: Vec<f64> =
             splits.par_iter_mut().filter_map(|split| split.trainer.as_mut()).map(Trainer::epoch).collect();
         curve.push(validate(examples, splits));
-        watch.epoch(epoch, EPOCHS, average(&losses), figure(&curve, epoch));
+        watch.epoch(epoch, last, average(&losses), figure(&curve, epoch));
         if figure(&curve, epoch) > figure(&curve, best) {
             (best, kept) = (epoch, map(splits));
         }
     }
-    let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
     let epoch = settled(&curve, best, many);
     let figures = curve.into_iter().nth(epoch).unwrap_or_default();
     (Choice { method: LearnMethod::InfoNce, setting: epoch as f64, figures }, kept)
+}
+
+/// Epochs in which the pairs of a split are gone over [`MOST_PASSES`] times.
+fn longest(split: &Split<'_>) -> Option<usize> {
+    split.trainer.as_ref().map(|trainer| ((MOST_PASSES / trainer.passes()).ceil() as usize).clamp(1, EPOCHS))
 }
 
 /// The epoch that counts near the best one; an identity that was best stays.

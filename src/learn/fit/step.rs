@@ -5,17 +5,17 @@
 //!
 //! With `u_i = Q q_i / |Q q_i|`, `v_j = K x_j / |K x_j|` and `S = U V' / tau`, the loss is the mean of the cross-entropies of
 //! rows and of columns with the diagonal as the truth (InfoNCE, van den Oord et al. 2018, in both directions). A pair that is
-//! known to be alike off the diagonal is left out of both.
+//! known to be alike off the diagonal is left out of both. Records behind those of the pairs answer none of the questions: they
+//! are contrasts in the rows and have no column of their own.
 
+use super::loops::{descent, exponentials, tangent, unit, weights};
 use crate::linalg::dense;
 use rayon::prelude::*;
 
 /// Rows that one task goes through.
 const BLOCK_ROWS: usize = 64;
-/// A processed row at most this long has no direction and gets no gradient.
-const SHORTEST: f32 = 1e-12;
 
-/// One side of a batch of `b` pairs.
+/// One side of a batch: `b` rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Side {
     /// `b x d`, unit rows, to be filled in by the caller.
@@ -38,12 +38,10 @@ pub(crate) struct Workspace {
     pub(crate) query: Side,
     /// Records.
     pub(crate) record: Side,
-    /// `b x b`: whether a pair off the diagonal is left out; to be filled in by the caller.
+    /// `b x w`: whether a cell off the diagonal is left out; to be filled in by the caller.
     pub(crate) masked: Vec<bool>,
-    /// `b x b`: scores, then the loss's gradient by the cosines.
+    /// `b x w`: cosines, then the loss's gradient by them.
     scores: Vec<f32>,
-    /// The same, transposed.
-    turned: Vec<f32>,
 }
 
 impl Side {
@@ -62,24 +60,18 @@ impl Side {
     fn forward(&mut self, matrix: &[f32], dimension: usize) {
         dense::times_transposed(&self.input, matrix, &mut self.unit, dimension);
         let rows = self.unit.par_chunks_mut(dimension).with_min_len(BLOCK_ROWS);
-        rows.zip(self.norms.par_iter_mut()).for_each(|(row, norm)| {
-            *norm = dot(row, row).sqrt();
-            let factor = if *norm > SHORTEST { 1.0 / *norm } else { 0.0 };
-            row.iter_mut().for_each(|x| *x *= factor);
-        });
+        rows.zip(self.norms.par_iter_mut()).for_each(|(row, norm)| *norm = unit(row));
     }
 }
 
-/// From the gradient by the cosines (`weights`, `b x b`, this side's rows first) to that by the side's matrix.
-fn backward(side: SideMut<'_>, weights: &[f32], other: &[f32], dimension: usize) {
+/// From the gradient by the processed rows, which stands in `slope`, to that by the side's matrix.
+fn backward(side: SideMut<'_>, dimension: usize) {
     let SideMut { input, unit, norms, slope, gradient } = side;
-    dense::times(weights, other, slope, dimension);
     let slopes = slope.par_chunks_mut(dimension).with_min_len(BLOCK_ROWS);
-    slopes.zip(unit.par_chunks(dimension)).zip(norms.par_iter()).for_each(|((slope, unit), norm)| {
-        let along = dot(slope, unit);
-        let factor = if *norm > SHORTEST { 1.0 / *norm } else { 0.0 };
-        slope.iter_mut().zip(unit).for_each(|(slope, unit)| *slope = (*slope - unit * along) * factor);
-    });
+    slopes
+        .zip(unit.par_chunks(dimension))
+        .zip(norms.par_iter())
+        .for_each(|((slope, unit), norm)| tangent(slope, unit, *norm));
     dense::transposed_times(slope, input, gradient, dimension, dimension);
 }
 
@@ -100,15 +92,14 @@ impl Side {
 }
 
 impl Workspace {
-    /// Scratch space for batches of `batch` pairs in dimension `dimension`.
-    pub(crate) fn new(batch: usize, dimension: usize) -> Self {
+    /// Scratch space for batches of `batch` pairs and `more` records behind them, in dimension `dimension`.
+    pub(crate) fn new(batch: usize, more: usize, dimension: usize) -> Self {
         Workspace {
             dimension,
             query: Side::new(batch, dimension),
-            record: Side::new(batch, dimension),
-            masked: vec![false; batch * batch],
-            scores: vec![0.0; batch * batch],
-            turned: vec![0.0; batch * batch],
+            record: Side::new(batch + more, dimension),
+            masked: vec![false; batch * (batch + more)],
+            scores: vec![0.0; batch * (batch + more)],
         }
     }
 
@@ -117,63 +108,53 @@ impl Workspace {
         self.query.norms.len()
     }
 
+    /// Records in a batch: those of its pairs, then others.
+    pub(crate) fn width(&self) -> usize {
+        self.record.norms.len()
+    }
+
     /// The loss of the batch under `Q` and `K` (`d x d` each), in nats; the gradients are left in both sides.
     pub(crate) fn run(&mut self, query: &[f32], record: &[f32], tau: f32) -> f64 {
-        let (batch, dimension) = (self.batch(), self.dimension);
+        let (batch, width, dimension) = (self.batch(), self.width(), self.dimension);
         rayon::join(|| self.query.forward(query, dimension), || self.record.forward(record, dimension));
         dense::times_transposed(&self.query.unit, &self.record.unit, &mut self.scores, dimension);
-        let loss = weigh(&mut self.scores, &self.masked, batch, tau);
-        transpose(&self.scores, &mut self.turned, batch);
+        let loss = weigh(&mut self.scores, &self.masked, (batch, width), tau);
         let (query, record) = (self.query.split(), self.record.split());
-        let (query_unit, record_unit) = (query.unit, record.unit);
-        let (scores, turned) = (&self.scores, &self.turned);
+        let (query_unit, record_unit, scores) = (query.unit, record.unit, &self.scores);
         rayon::join(
-            || backward(query, scores, record_unit, dimension),
-            || backward(record, turned, query_unit, dimension),
+            || {
+                dense::times(scores, record_unit, query.slope, dimension);
+                backward(query, dimension);
+            },
+            || {
+                dense::transposed_times(scores, query_unit, record.slope, width, dimension);
+                backward(record, dimension);
+            },
         );
         loss
     }
 }
 
-/// An inner product in eight lanes, which are added up in a fixed order.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 8];
-    let (whole, rest) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    for (a, b) in whole.0.iter().zip(rest.0) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-    }
-    let tail: f32 = whole.1.iter().zip(rest.1).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + tail
-}
-
-/// Turns cosines (`b x b`) into the gradient of the loss by them; answers with the loss.
-fn weigh(cosines: &mut [f32], masked: &[bool], batch: usize, tau: f32) -> f64 {
-    let block = BLOCK_ROWS * batch;
-    let diagonal: Vec<f64> = (0..batch).map(|i| f64::from((cosines[i * batch + i] - 1.0) / tau)).collect();
+/// Turns cosines (`b x w`) into the gradient of the loss by them; answers with the loss.
+fn weigh(cosines: &mut [f32], masked: &[bool], (batch, width): (usize, usize), tau: f32) -> f64 {
+    let block = BLOCK_ROWS * width;
+    let diagonal: Vec<f64> = (0..batch).map(|i| f64::from((cosines[i * width + i] - 1.0) / tau)).collect();
     // A cosine is at most 1, so `exp((cosine - 1) / tau)` cannot overflow, and one exponential serves both directions.
     let sums: Vec<(Vec<f64>, Vec<f64>)> = cosines
         .par_chunks_mut(block)
         .zip(masked.par_chunks(block))
         .map(|(cosines, masked)| {
-            let mut columns = vec![0.0; batch];
+            let mut columns = vec![0.0; width];
             let rows = cosines
-                .chunks_mut(batch)
-                .zip(masked.chunks(batch))
-                .map(|(row, masked)| {
-                    let mut sum = 0.0;
-                    for ((cell, is_masked), column) in row.iter_mut().zip(masked).zip(&mut columns) {
-                        *cell = if *is_masked { 0.0 } else { ((*cell - 1.0) / tau).exp() };
-                        sum += f64::from(*cell);
-                        *column += f64::from(*cell);
-                    }
-                    sum
-                })
+                .chunks_mut(width)
+                .zip(masked.chunks(width))
+                .map(|(row, masked)| exponentials(row, masked, &mut columns, tau))
                 .collect();
             (rows, columns)
         })
         .collect();
     let rows: Vec<f64> = sums.iter().flat_map(|(rows, _)| rows.iter().copied()).collect();
-    let mut columns = vec![0.0; batch];
+    let mut columns = vec![0.0; width];
     for (_, part) in &sums {
         columns.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
     }
@@ -184,20 +165,14 @@ fn weigh(cosines: &mut [f32], masked: &[bool], batch: usize, tau: f32) -> f64 {
         .sum();
     let scale = 0.5 / (batch as f32 * tau);
     let by_row: Vec<f32> = rows.iter().map(|sum| (1.0 / sum) as f32).collect();
-    let by_column: Vec<f32> = columns.iter().map(|sum| (1.0 / sum) as f32).collect();
-    cosines.par_chunks_mut(batch).with_min_len(BLOCK_ROWS).enumerate().for_each(|(i, row)| {
-        for (cell, by_column) in row.iter_mut().zip(&by_column) {
-            *cell *= (by_row[i] + by_column) * scale;
-        }
+    // What stands behind the pairs has no column of its own.
+    let by_column: Vec<f32> =
+        columns.iter().enumerate().map(|(j, sum)| if j < batch { (1.0 / sum) as f32 } else { 0.0 }).collect();
+    cosines.par_chunks_mut(width).with_min_len(BLOCK_ROWS).enumerate().for_each(|(i, row)| {
+        weights(row, by_row[i], &by_column, scale);
         row[i] -= 2.0 * scale;
     });
     loss / (2.0 * batch as f64)
-}
-
-fn transpose(from: &[f32], to: &mut [f32], side: usize) {
-    to.par_chunks_mut(side).with_min_len(BLOCK_ROWS).enumerate().for_each(|(column, to)| {
-        to.iter_mut().zip(from.chunks_exact(side)).for_each(|(cell, row)| *cell = row[column]);
-    });
 }
 
 /// Adam (Kingma and Ba 2015) for one matrix, with betas 0.9 and 0.999.
@@ -223,11 +198,7 @@ impl Adam {
         let moments = self.first.par_chunks_mut(CHUNK).zip(self.second.par_chunks_mut(CHUNK));
         matrix.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK)).zip(moments).for_each(
             |((matrix, gradient), (first, second))| {
-                for (((x, g), m), v) in matrix.iter_mut().zip(gradient).zip(first).zip(second) {
-                    *m = 0.9 * *m + 0.1 * g;
-                    *v = 0.999 * *v + 0.001 * g * g;
-                    *x -= rate * *m / (v.sqrt() * root + 1e-8);
-                }
+                descent(matrix, gradient, (first, second), rate, root);
             },
         );
     }
@@ -253,7 +224,7 @@ mod tests {
 
     /// The loss, written down as it is defined, in `f64`.
     fn reference(workspace: &Workspace, query: &[f64], record: &[f64], tau: f64) -> f64 {
-        let (b, d) = (workspace.batch(), workspace.dimension);
+        let (b, w, d) = (workspace.batch(), workspace.width(), workspace.dimension);
         let processed = |input: &[f32], matrix: &[f64]| -> Vec<Vec<f64>> {
             let rows = input.chunks(d).map(|x| {
                 let y: Vec<f64> = matrix
@@ -267,10 +238,10 @@ mod tests {
         };
         let (u, v) = (processed(&workspace.query.input, query), processed(&workspace.record.input, record));
         let score = |i: usize, j: usize| u[i].iter().zip(&v[j]).map(|(a, b)| a * b).sum::<f64>() / tau;
-        let takes_part = |i: usize, j: usize| !workspace.masked[i * b + j];
+        let takes_part = |i: usize, j: usize| !workspace.masked[i * w + j];
         let mut loss = 0.0;
         for i in 0..b {
-            let row: f64 = (0..b).filter(|&j| takes_part(i, j)).map(|j| score(i, j).exp()).sum();
+            let row: f64 = (0..w).filter(|&j| takes_part(i, j)).map(|j| score(i, j).exp()).sum();
             let column: f64 = (0..b).filter(|&j| takes_part(j, i)).map(|j| score(j, i).exp()).sum();
             loss += row.ln() + column.ln() - 2.0 * score(i, i);
         }
@@ -279,15 +250,15 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_the_loss() {
-        for (b, d, seed) in [(2, 3, 1), (5, 4, 2), (70, 6, 3), (9, 17, 4)] {
+        for (b, more, d, seed) in [(2, 0, 3, 1), (5, 2, 4, 2), (70, 0, 6, 3), (66, 9, 5, 5), (9, 1, 17, 4)] {
             let mut random = Random::new(seed, 0);
-            let mut workspace = Workspace::new(b, d);
+            let w = b + more;
+            let mut workspace = Workspace::new(b, more, d);
             workspace.query.input = unit_rows(&mut random, b, d);
-            workspace.record.input = unit_rows(&mut random, b, d);
+            workspace.record.input = unit_rows(&mut random, w, d);
             for i in 0..b {
-                for j in 0..i {
-                    workspace.masked[i * b + j] = random.below(4) == 0;
-                    workspace.masked[j * b + i] = random.below(4) == 0;
+                for j in (0..w).filter(|j| *j != i) {
+                    workspace.masked[i * w + j] = random.below(4) == 0;
                 }
             }
             let matrices = [uniform(&mut random, d * d), uniform(&mut random, d * d)];
@@ -313,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_row_without_direction_moves_nothing() {
-        let mut workspace = Workspace::new(2, 2);
+        let mut workspace = Workspace::new(2, 0, 2);
         workspace.query.input = vec![0.0, 0.0, 1.0, 0.0];
         workspace.record.input = vec![0.0, 1.0, 1.0, 0.0];
         let identity = [1.0, 0.0, 0.0, 1.0];

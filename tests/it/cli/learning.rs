@@ -18,13 +18,17 @@ fn noise(seed: u64) -> impl FnMut() -> f32 {
     }
 }
 
-/// A store of records, and a question for each that is its record under a fixed map, with noise.
 fn place() -> Place {
+    place_of(RECORDS, DIMENSION)
+}
+
+/// A store of records, and a question for each that is its record under a fixed map, with noise.
+fn place_of(count: usize, dimension: usize) -> Place {
     let place = Place::with_store();
     let mut next = noise(1);
-    let records: Vec<Vec<f32>> = (0..RECORDS).map(|_| (0..DIMENSION).map(|_| next()).collect()).collect();
+    let records: Vec<Vec<f32>> = (0..count).map(|_| (0..dimension).map(|_| next()).collect()).collect();
     let map: Vec<Vec<f32>> =
-        (0..DIMENSION).map(|i| (0..DIMENSION).map(|j| f32::from(u8::from(i == j)) + 0.6 * next()).collect()).collect();
+        (0..dimension).map(|i| (0..dimension).map(|j| f32::from(u8::from(i == j)) + 0.6 * next()).collect()).collect();
     let questions: Vec<Vec<f32>> = records
         .iter()
         .map(|x| {
@@ -34,7 +38,7 @@ fn place() -> Place {
         .collect();
     let rows = |rows: &[Vec<f32>]| npy(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let (mut corpus, mut queries) = (String::new(), String::new());
-    for at in 0..RECORDS {
+    for at in 0..count {
         let kind = ["tea", "ink", "rye"][at % 3];
         writeln!(corpus, r#"{{"id": "r{at}", "text": "record {at}", "kind": "{kind}"}}"#).unwrap();
         writeln!(queries, r#"{{"_id": "q{at}", "text": "question {at}"}}"#).unwrap();
@@ -43,16 +47,16 @@ fn place() -> Place {
     place.write("corpus.npy", rows(&records));
     place.write("queries.jsonl", queries);
     place.write("queries.npy", rows(&questions));
-    place.write("train.tsv", qrels(&|at| at));
-    let mut order: Vec<usize> = (0..RECORDS).collect();
+    place.write("train.tsv", qrels(count, &|at| at));
+    let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_cached_key(|_| (next() * 1e6) as i64);
-    place.write("shuffled.tsv", qrels(&|at| order[at]));
+    place.write("shuffled.tsv", qrels(count, &|at| order[at]));
     place.run(["import", "s", "things", "corpus.jsonl", "--vectors", "corpus.npy"]).exits(0);
     place
 }
 
-fn qrels(answer: &dyn Fn(usize) -> usize) -> String {
-    let lines = (0..RECORDS).map(|at| format!("q{at}\tr{}\t1\n", answer(at)));
+fn qrels(count: usize, answer: &dyn Fn(usize) -> usize) -> String {
+    let lines = (0..count).map(|at| format!("q{at}\tr{}\t1\n", answer(at)));
     format!("query-id\tcorpus-id\tscore\n{}", lines.collect::<String>())
 }
 
@@ -82,6 +86,13 @@ fn a_lens_is_learned_confirmed_used_demoted_and_promoted_again() {
     assert!(lift["z"].as_f64().unwrap() > 1.64 && lift["low"].as_f64() < lift["mean"].as_f64(), "{report}");
     assert!(report["lift"]["known_records"].is_null(), "each record has one question: {report}");
     assert!(report["validation"]["learned"].as_f64() > report["validation"]["plain"].as_f64());
+    let store = simile::Store::open(place.path("s")).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    let things = snapshot.collection("things").unwrap().def().id;
+    let background =
+        snapshot.background("asks", things).unwrap().expect("what random pairs score is stored with the lens");
+    assert_eq!(background.pairs, 150 * 149);
+    drop((snapshot, store));
     assert_eq!(notes(&place, "asks"), "[]");
     // The labels are kept under the lens's name, and the same seed gives the same figures from there.
     let again = place.run(["--json", "learn", "s", "asks", "--in", "things"]).exits(0).json();
@@ -162,7 +173,7 @@ fn labels_that_cannot_teach_are_refused_with_the_reason() {
 fn the_order_of_labels_and_the_number_of_threads_change_nothing() {
     let place = place();
     let report = learn(&place, "asks", "train.tsv", &["--seed", "7"]);
-    let lines = qrels(&|at| at);
+    let lines = qrels(RECORDS, &|at| at);
     let (header, rest) = lines.split_once('\n').unwrap();
     let backwards: Vec<&str> = rest.lines().rev().collect();
     place.write("backwards.tsv", format!("{header}\n{}\n", backwards.join("\n")));
@@ -260,4 +271,103 @@ fn what_is_stopped_is_kept_as_a_candidate() {
     assert!(report.interrupted && report.name == "asks@candidate" && report.setting <= 2.0, "{report:?}");
     drop(store);
     assert!(notes(&place, "asks@candidate").contains("is a candidate"));
+}
+
+#[test]
+fn labels_twice_and_of_nothing_else_change_nothing_and_wrong_answers_are_no_answers() {
+    let place = place();
+    let report = learn(&place, "once", "train.tsv", &[]);
+    let lines = qrels(RECORDS, &|at| at);
+    place.write("twice.tsv", format!("{lines}{}", lines.split_once('\n').unwrap().1));
+    let twice = learn(&place, "twice", "twice.tsv", &[]);
+    for what in ["lift", "validation", "setting", "labels", "queries"] {
+        assert_eq!(report[what], twice[what], "{what}");
+    }
+    let wrong: String = (0..RECORDS).map(|at| format!("q{at}\tr{}\t0\n", (at + 7) % RECORDS)).collect();
+    place.write("graded.tsv", format!("{lines}{wrong}"));
+    let graded = learn(&place, "graded", "graded.tsv", &[]);
+    assert_eq!((&graded["labels"], &graded["records"], &graded["promoted"]), (&150.into(), &150.into(), &true.into()));
+    let hash =
+        |lens: &str| place.run(["--json", "history", "s", lens]).exits(0).json()["fits"][0]["label_hash"].clone();
+    assert_eq!(hash("once"), hash("twice"));
+    assert_ne!(hash("once"), hash("graded"));
+}
+
+#[test]
+fn vectors_that_do_not_fit_and_degenerate_labels_have_defined_ends() {
+    let place = place();
+    let with = |vectors: &str, respect: &str| {
+        let arguments =
+            ["learn", "s", respect, "--in", "things", "--queries", "queries.jsonl", "--query-vectors", vectors];
+        place.run(arguments.into_iter().chain(["--qrels", "train.tsv"])).exits(2).stderr
+    };
+    place.write("short.npy", npy(&vec![&[0.5, 1.0, 2.0][..]; RECORDS]));
+    let short = with("short.npy", "short");
+    assert!(short.contains('3') && short.contains("12"), "{short}");
+    place.write("nan.npy", npy(&vec![&[f32::NAN; DIMENSION][..]; RECORDS]));
+    let nan = with("nan.npy", "nan");
+    assert!(nan.contains("NaN") && nan.contains("q0"), "{nan}");
+    place.write("few.npy", npy(&[&[0.5; DIMENSION][..]; 3]));
+    assert!(with("few.npy", "few").contains("150 queries, but 3 vectors"));
+    // Questions that are all alike tell nothing apart.
+    place.write("same.npy", npy(&vec![&[0.5; DIMENSION][..]; RECORDS]));
+    assert!(with("same.npy", "same").contains("one question or one record"));
+    // A field with one value for all.
+    let corpus: String =
+        (0..30).map(|at| format!("{{\"id\": \"a{at}\", \"text\": \"a\", \"kind\": \"tea\"}}\n")).collect();
+    place.write("alike.jsonl", corpus);
+    let mut next = noise(3);
+    let rows: Vec<Vec<f32>> = (0..30).map(|_| (0..DIMENSION).map(|_| next()).collect()).collect();
+    place.write("alike.npy", npy(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    place.run(["import", "s", "alike", "alike.jsonl", "--vectors", "alike.npy"]).exits(0);
+    let one = place.run(["learn", "s", "one", "--in", "alike", "--same-field", "kind"]).exits(2).stderr;
+    assert!(one.contains("only one class"), "{one}");
+    // Records that answer themselves, and nothing else.
+    let pairs: String = (0..60).map(|at| format!("{{\"query_record\": \"r{at}\", \"record\": \"r{at}\"}}\n")).collect();
+    place.write("selves.jsonl", pairs);
+    let labelled = place.run(["label", "s", "things", "--respect", "selves", "--pairs", "selves.jsonl"]);
+    if labelled.code == 0 {
+        let selves = place.run(["learn", "s", "selves", "--in", "things"]).exits(2).stderr;
+        assert!(selves.contains("no labels that count"), "{selves}");
+    } else {
+        assert!(labelled.stderr.contains("itself"), "{}", labelled.stderr);
+    }
+}
+
+/// Learns, sends Ctrl-C when `word` is heard of, and answers with the report.
+#[cfg(unix)]
+fn interrupted_at(place: &Place, word: &str) -> Json {
+    use std::io::{BufRead, BufReader};
+    let mut arguments = vec!["--json", "learn", "s", "asks", "--in", "things", "--progress", "json"];
+    arguments.extend(LABELS);
+    arguments.extend(["train.tsv", "--method", "infonce"]);
+    let mut command = place.command(arguments);
+    // On one thread the parts of the gate come one after the other.
+    command.env("RAYON_NUM_THREADS", "1").stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut heard = false;
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        if line.unwrap().contains(word) && !heard {
+            heard = true;
+            let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+            assert!(sent.success());
+        }
+    }
+    assert!(heard, "{word}");
+    super::Ran::from(child.wait_with_output().unwrap()).exits(0).json()
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_keeps_the_best_so_far_as_a_candidate() {
+    let place = place_of(900, 64);
+    for word in ["\"epoch\"", "\"gate\""] {
+        let report = interrupted_at(&place, word);
+        let said = (&report["lens"], &report["promoted"], &report["interrupted"]);
+        assert_eq!(said, (&"asks@candidate".into(), &false.into(), &true.into()), "{report}");
+        assert!(report["setting"].as_f64().unwrap() >= 1.0, "{report}");
+        assert!(report["lift"]["new_records"].is_null() && report["advice"][0].as_str().unwrap().contains("stopped"));
+        assert!(notes(&place, "asks@candidate").contains("is a candidate"));
+    }
+    place.run(["check", "s"]).exits(0);
 }

@@ -1,0 +1,103 @@
+//! What came of learning a lens: the fit as it goes into the history, and what there is to say beside it.
+//!
+//! Owns [`LearnReport`] and the verdict: accepted where the lift that was asked for is clear. It measures nothing.
+
+use super::gate::{ACCEPTED_Z, Lifts};
+use super::learn::Learner;
+use super::parts::Made;
+use super::words::method_name;
+use crate::store::candidate_of;
+use crate::types::{Accept, CommitNumber, FittedOn, LearnMethod, LearnedDef, ViewKind};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What came of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LearnReport {
+    /// The name it was stored under: the lens's own, or its candidate's.
+    pub name: String,
+    /// The fit as it stands in the history.
+    pub fit: LearnedDef,
+    /// Epochs of training, or the pull of ridge towards the identity.
+    pub setting: f64,
+    /// Every method that was tried, with its validation figure.
+    pub tried: Vec<(LearnMethod, f64)>,
+    /// How often each method was chosen in the folds of the gate.
+    pub chosen: Vec<(LearnMethod, usize)>,
+    /// Labelled questions that took part.
+    pub questions: u64,
+    /// Those of them that plain cosine answers right in the first place.
+    pub found_first: u64,
+    /// Labels that could not take part: no vector in this view.
+    pub left_out: u64,
+    /// Whether held-out labels were to be asked.
+    pub gated: bool,
+    /// Whether it was stopped before its time.
+    pub interrupted: bool,
+    /// What would help, where it was not accepted.
+    pub advice: Vec<String>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// How long all of it took.
+    pub seconds: f64,
+}
+
+/// The report on a fit; what it was stored as, advice and time are filled in later.
+pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnReport {
+    let Made { collection, view, mode, gathered, fitted, .. } = *made;
+    let asked = match learner.accept {
+        Accept::NewRecords => lifts.new_records,
+        Accept::KnownRecords => lifts.known_records,
+    };
+    let accepted = asked.is_some_and(|lift| lift.z > ACCEPTED_Z);
+    let template = if let ViewKind::Template(template) = &view.def().kind { Some(template.clone()) } else { None };
+    let (method, labels) = (method_name(fitted.method), gathered.labels);
+    let fitted_on = FittedOn {
+        collection: learner.collection.clone(),
+        view: learner.view.clone(),
+        embedder: view.def().embedder.clone(),
+        template,
+        how: format!("{method} on {labels} labels of {:?}, seed {}", learner.respect, learner.seed),
+    };
+    let mut groups = gathered.groups.clone();
+    groups.sort_unstable();
+    groups.dedup();
+    let fit = LearnedDef {
+        lens: learner.lens.clone(),
+        fit: 0,
+        collection: collection.def().id,
+        fitted_on,
+        respect: learner.respect.clone(),
+        mode,
+        method: fitted.method,
+        seed: learner.seed,
+        labels,
+        queries: gathered.ids.len() as u64,
+        records: gathered.records,
+        groups: groups.len() as u64,
+        label_hash: gathered.label_hash,
+        accept: learner.accept,
+        known_records: lifts.known_records,
+        new_records: lifts.new_records,
+        validation: fitted.validation,
+        accepted,
+        events: Vec::new(),
+        time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
+        commit: CommitNumber(0),
+    };
+    LearnReport {
+        name: if accepted { learner.lens.clone() } else { candidate_of(&learner.lens) },
+        fit,
+        setting: fitted.setting,
+        tried: fitted.tried.clone(),
+        chosen: lifts.chosen,
+        questions: gathered.ids.len() as u64,
+        found_first: 0,
+        left_out: gathered.left_out,
+        gated: learner.gated,
+        interrupted: fitted.interrupted && learner.control.checkpoint().is_err() || lifts.interrupted,
+        advice: Vec::new(),
+        notes: gathered.notes.clone(),
+        seconds: 0.0,
+    }
+}
