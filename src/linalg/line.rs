@@ -3,7 +3,7 @@
 //! Owns the test's numbers and its portable form; `simd` compiles the same source for wider registers and picks one. It
 //! knows no lens: what the numbers must be so that no row is lost is worked out where they are made.
 
-use super::simd::LANES;
+use super::panel::LANES;
 
 /// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see [`reaching`](super::simd::reaching).
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,6 +9,7 @@ pub mod dense;
 pub mod eigen;
 mod line;
 pub mod matrix;
+pub mod panel;
 pub mod random;
 pub mod rows;
 pub mod scalar;

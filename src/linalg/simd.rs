@@ -10,6 +10,9 @@
 
 use super::line::scalar_reaching;
 pub use super::line::{Line, Lines, RowTerms};
+#[cfg(target_arch = "x86_64")]
+use super::panel::RUN;
+pub use super::panel::{GROUP_ROWS, GroupProducts, LANES, Panel};
 use super::rows::{RowRef, RowsRef};
 use super::scalar;
 use half::f16;
@@ -176,71 +179,18 @@ pub fn reaching(line: &Line, threshold: f64, products: &[f32], terms: RowTerms<'
     scalar_reaching(line, threshold, products, terms, 0, out);
 }
 
-/// Queries whose products are computed side by side.
-pub const LANES: usize = 64;
-/// Rows whose products are computed together.
-pub const GROUP_ROWS: usize = 6;
-/// Products of a group of rows with a panel of queries: one run of [`LANES`] for each row.
-pub type GroupProducts = [f32; GROUP_ROWS * LANES];
-
-/// Queries of one matrix product, laid out for [`Panel::products`].
-#[derive(Debug, Clone)]
-pub struct Panel {
-    dimension: usize,
-    /// Runs of 16 queries: for each element of the dimension, that element of all 16.
-    data: Vec<f32>,
-}
-
-/// Queries that stand beside each other in memory: one cache line of them.
-const RUN: usize = 16;
-
-impl Panel {
-    /// Lays out at most [`LANES`] queries of `dimension` elements each; missing ones are zero.
-    ///
-    /// # Panics
-    /// When there are more.
-    pub fn new(queries: &[f32], dimension: usize) -> Self {
-        assert!(queries.len() <= dimension * LANES, "a panel holds {LANES} queries");
-        let mut data = vec![0.0; dimension * LANES];
-        for (idx, query) in queries.chunks_exact(dimension.max(1)).enumerate() {
-            let (run, lane) = (idx / RUN, idx % RUN);
-            for (i, &x) in query.iter().enumerate() {
-                data[(run * dimension + i) * RUN + lane] = x;
-            }
+/// Products of a group of rows with a panel of queries, on this machine's widest registers.
+pub(super) fn panel_products(panel: &Panel, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if x86::available_512() {
+            return x86::products_512(panel, rows, out);
         }
-        Panel { dimension, data }
-    }
-
-    /// `out[r * LANES + q] = <query q, rows[r]>` in `f32`, within [`any_order_error`]: each product is one chain of
-    /// additions in the order of the elements.
-    ///
-    /// # Panics
-    /// When a row is shorter than the queries.
-    pub fn products(&self, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts) {
-        assert!(rows.iter().all(|row| row.len() >= self.dimension), "rows as long as queries");
-        #[cfg(target_arch = "x86_64")]
-        {
-            if x86::available_512() {
-                return x86::products_512(self, rows, out);
-            }
-            if x86::available() {
-                return x86::products_256(self, rows, out);
-            }
-        }
-        self.scalar_products(rows, out);
-    }
-
-    fn scalar_products(&self, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts) {
-        for (row, out) in rows.iter().zip(out.chunks_exact_mut(LANES)) {
-            for (run, out) in self.data.chunks_exact((self.dimension * RUN).max(1)).zip(out.chunks_exact_mut(RUN)) {
-                let mut sums = [0.0f32; RUN];
-                for (&x, queries) in row.iter().zip(run.chunks_exact(RUN)) {
-                    sums.iter_mut().zip(queries).for_each(|(sum, q)| *sum += x * q);
-                }
-                out.copy_from_slice(&sums);
-            }
+        if x86::available() {
+            return x86::products_256(panel, rows, out);
         }
     }
+    panel.scalar_products(rows, out);
 }
 
 impl Lines {

@@ -276,7 +276,10 @@ fn an_id_that_comes_twice_names_the_line_that_has_it() {
             );
             let record = place.run(["get", "s", "notes", "a", "--json"]).exits(0).json();
             assert_eq!(record["text"], "two", "the later line counts");
-            let again = place.run_with_input(arguments(&["--update"]), "{\"id\": \"a\"}\n").exits(0).json();
+            let again = place
+                .run_with_input(arguments(&["--update"]), "{\"id\": \"a\", \"text\": \"three\"}\n")
+                .exits(0)
+                .json();
             if file == "-" {
                 assert_eq!(
                     again["notes"].as_array().unwrap().len(),

@@ -344,15 +344,17 @@ fn stored_labels_judge() {
 
 /// A store of `count` notes about two things, and the lens `plain`.
 fn two_things(count: usize) -> Place {
-    let place = Place::new();
-    place.run(["new", "s"]).exits(0);
+    let place = Place::with_store();
     let note = |i: usize| {
-        let text =
-            if i % 2 == 0 { "the cat sleeps on the warm roof" } else { "the train leaves at noon from platform" };
+        let text = if i.is_multiple_of(2) {
+            "the cat sleeps on the warm roof"
+        } else {
+            "the train leaves at noon from platform"
+        };
         format!("{{\"id\": \"n{i}\", \"text\": \"{text} {i}\"}}\n")
     };
-    place.write("notes.jsonl", &(0..count).map(note).collect::<String>());
-    place.run(["import", "s", "notes.jsonl", "--into", "notes"]).exits(0);
+    place.write("notes.jsonl", (0..count).map(note).collect::<String>());
+    place.run(["import", "s", "notes", "notes.jsonl"]).exits(0);
     place.run(["query", "s", "let plain = score cosine"]).exits(0);
     place
 }
@@ -369,7 +371,7 @@ fn a_calibration_asks_for_the_judgements_it_needs() {
     let refused = all("y", "3", &[]).exits(2);
     assert!(refused.stdout.contains("120 labels kept (120 yes, 0 no)"), "{}", refused.stdout);
     assert!(refused.stdout.contains("\"hits of plain\""), "{}", refused.stdout);
-    assert!(refused.stderr.contains("all of them relevant"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("all of them are relevant"), "{}", refused.stderr);
     let listed = place.run(["label", "s", "--in", "notes", "--respect", "hits of plain", "--list", "--json"]).exits(0);
     let labels = listed.json()["labels"].as_array().unwrap().clone();
     assert_eq!(labels.len(), 120);
@@ -394,7 +396,7 @@ fn a_calibration_asks_for_the_judgements_it_needs() {
     assert_eq!((&report["judged"], &report["collection"]), (&120.into(), &"notes".into()), "{report}");
     let found =
         place.run(["query", "s", "find #n4 in notes | using plain | score probability", "--json"]).exits(0).json();
-    assert!(found["hits"][0]["probability"].as_f64().unwrap() > 0.5, "{found}");
+    assert!(found["results"][0]["score"].as_f64().unwrap() > 0.5, "{found}");
 }
 
 #[test]

@@ -325,7 +325,7 @@ fn vectors_that_do_not_fit_and_degenerate_labels_have_defined_ends() {
     // Records that answer themselves, and nothing else.
     let pairs: String = (0..60).map(|at| format!("{{\"query_record\": \"r{at}\", \"record\": \"r{at}\"}}\n")).collect();
     place.write("selves.jsonl", pairs);
-    let labelled = place.run(["label", "s", "things", "--respect", "selves", "--pairs", "selves.jsonl"]);
+    let labelled = place.run(["label", "s", "--in", "things", "--respect", "selves", "--pairs", "selves.jsonl"]);
     if labelled.code == 0 {
         let selves = place.run(["learn", "s", "selves", "--in", "things"]).exits(2).stderr;
         assert!(selves.contains("no labels that count"), "{selves}");
