@@ -198,7 +198,7 @@ struct Drawn {
 
 impl Drawn {
     fn new(mut rows: Vec<u32>) -> Self {
-        Random(0x5eed).draw(&mut rows, ROWS);
+        Random::new(0x5eed).draw(&mut rows, ROWS);
         // A tile asks no other than the next: of few rows, large tiles leave more different pairs to draw.
         let tiles = if rows.len() < FEW_ROWS { 2 } else { rows.len() / TILE_ROWS };
         Drawn { tiles, rows }
@@ -219,8 +219,8 @@ impl Drawn {
         let (places, n) = (self.places(tile), self.rows.len() as u64);
         // Each row asks as often as any other, but for rounding.
         let count = |place: usize| PAIRS * place as u64 / n;
-        let (asking, asked) = (places.len() as u64, self.tile(tile + 1).len() as u64);
-        let mut random = Random(0x5eed_0000 + tile as u64);
+        let (asking, asked) = (places.len(), self.tile(tile + 1).len());
+        let mut random = Random::new(0x5eed_0000 + tile as u64);
         let wanted = count(places.end) - count(places.start);
         (0..wanted).map(|_| (random.below(asking) as u32, random.below(asked) as u32)).collect()
     }

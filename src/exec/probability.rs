@@ -179,11 +179,16 @@ pub(crate) fn map_text(calibration: &Calibration, lens: &LensDef) -> String {
     match &calibration.map {
         CalibrationMap::Logistic { scale, bias } => {
             let operator = if bias.is_sign_negative() { "-" } else { "+" };
-            let (scale, bias) = (print_number(*scale), print_number(bias.abs()));
+            let (scale, bias) = (shown(*scale), shown(bias.abs()));
             format!("1 / (1 + exp(-({scale} * {metric} {operator} {bias})))")
         }
         CalibrationMap::Isotonic { scores, .. } => format!("{} steps over {metric}", scores.len()),
     }
+}
+
+/// A coefficient to five digits: what lies behind them is far below its error.
+fn shown(x: f64) -> String {
+    print_number(format!("{x:.4e}").parse().unwrap_or(x))
 }
 
 /// What a search shows: the probability, or the lens's own metric.

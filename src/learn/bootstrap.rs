@@ -1,7 +1,9 @@
 //! Means with the interval in which they may lie, by resampling.
 //!
-//! Owns the percentile bootstrap (Efron 1979) and its generator. The same values and seed give the same bits on any machine
+//! Owns the percentile bootstrap (Efron 1979). The same values and seed give the same bits on any machine
 //! and any number of threads; values over the same queries in the same order are resampled alike.
+
+use crate::linalg::random::Random;
 
 /// Resamples; the ends of the interval are then steady to about a hundredth of its width.
 const RESAMPLES: usize = 2_000;
@@ -76,37 +78,6 @@ pub(crate) fn quantile(ascending: &[f64], share: f64) -> f64 {
     let low = ascending.get(below).copied().unwrap_or(0.0);
     let high = ascending.get(below + 1).copied().unwrap_or(low);
     low + (high - low) * rest
-}
-
-/// A small generator (SplitMix64, Steele et al. 2014), so that what was drawn can be drawn again.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`, which is not 0. (Its bias, 2^-64 of the bound, is far below what anybody measures.)
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-
-    /// Puts `items` in a random order (Fisher and Yates).
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let other = self.below(last + 1);
-            items.swap(last, other);
-        }
-    }
 }
 
 #[cfg(test)]

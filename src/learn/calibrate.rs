@@ -404,7 +404,7 @@ mod tests {
     fn labels_of_a_respect_are_judgements() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::create(folder.path().join("s")).unwrap();
-        let mut random = Random(4);
+        let mut random = Random::new(4);
         let mut batch = store.begin().unwrap();
         batch.create_collection("c", CollectionSpec::new().supplied_vectors()).unwrap();
         let mut vector = || (0..4).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect::<Vec<f32>>();

@@ -109,7 +109,7 @@ pub fn diagnose(
             view.def().name
         )));
     }
-    Random(0xd1a6).draw(&mut rows, SAMPLE);
+    Random::new(0xd1a6).draw(&mut rows, SAMPLE);
     rows.sort_unstable();
     let dimension = view.dimension();
     let data = read(view, &rows)?;
@@ -181,7 +181,7 @@ fn vectors_of(view: &ViewSnapshot, queries: &Queries) -> Result<Vec<f32>> {
                 return Err(Error::invalid(message));
             };
             let mut texts = texts.clone();
-            Random(0xd1a6).draw(&mut texts, SAMPLE);
+            Random::new(0xd1a6).draw(&mut texts, SAMPLE);
             let texts: Vec<String> = texts.iter().map(|text| view.prepare_text(text)).collect();
             embed_texts(view, &*embedder, &texts)
         }
@@ -386,7 +386,7 @@ mod tests {
 
     /// Rows about every direction, of length 1.
     fn ordinary(seed: u64) -> Vec<f32> {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         // The sum of four is round enough.
         let mut next = || (0..4).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).sum::<f32>();
         unit((0..ROWS * D).map(|_| next()).collect())

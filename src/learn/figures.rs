@@ -101,18 +101,18 @@ impl Rows {
 
     /// What 99 in 100 random pairs have a lower cosine than.
     pub fn high_cosine(&self) -> f64 {
-        let n = self.len() as u64;
+        let n = self.len();
         if n < 2 {
             return 0.0;
         }
-        let mut random = Random(0xc051);
-        let mut cosines: Vec<f32> = (0..PAIRS.min(n * n))
+        let mut random = Random::new(0xc051);
+        let mut cosines: Vec<f32> = (0..PAIRS.min((n * n) as u64))
             .map(|_| {
                 let i = random.below(n);
                 let j = random.below(n - 1);
                 let j = if j >= i { j + 1 } else { j };
-                let record = crate::linalg::rows::RowRef::F32(self.row(j as usize));
-                simd::dot_row(self.row(i as usize), record)
+                let record = crate::linalg::rows::RowRef::F32(self.row(j));
+                simd::dot_row(self.row(i), record)
             })
             .collect();
         let at = (cosines.len() * 99 / 100).min(cosines.len() - 1);
@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     fn numbers(count: usize, seed: u64) -> Vec<f32> {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         (0..count).map(|_| random.below(2001) as f32 / 1000.0 - 1.0).collect()
     }
 

@@ -8,10 +8,10 @@
 //! among the records fitted on: *known records*. Answers are ranked among all of the pool in both. Intervals are bootstrapped
 //! over groups and z uses the standard error over groups, because questions about the same thing do not count twice.
 
-use super::fit::random::Random;
 use super::fit::{Examples, Order, Relevance, Watch, figures, fit};
 use super::groups::folds;
 use crate::error::Result;
+use crate::linalg::random::Random;
 use crate::types::{LearnMethod, Lift};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -196,7 +196,7 @@ fn lift(figures: &[(u32, f64)], gate: &Gate<'_>, stream: u64) -> Option<Lift> {
 
 /// 2.5th and 97.5th percentile of the mean over resampled groups.
 fn bootstrap(sums: &[(f64, usize)], seed: u64, stream: u64) -> (f64, f64) {
-    let mut random = Random::new(seed, BOOTSTRAP_STREAM + stream);
+    let mut random = Random::of_stream(seed, BOOTSTRAP_STREAM + stream);
     let mut means: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             let (mut sum, mut count) = (0.0, 0);

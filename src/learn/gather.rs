@@ -5,12 +5,12 @@
 //! order in which labels were given changes nothing. What cannot take part is counted.
 
 use super::fit::examples::centred;
-use super::fit::random::Random;
 use super::fit::{Examples, Relevance};
 use super::groups::{MOST_COMPARED, Sets, near_duplicates};
 use crate::error::{Error, Result};
 use crate::exec::embed_texts;
 use crate::lens::RowSource;
+use crate::linalg::random::Random;
 use crate::linalg::stats::VectorSum;
 use crate::store::{CollectionSnapshot, LabelledQuery, Labels, ViewSnapshot};
 use crate::types::{RowId, RowSet};
@@ -283,7 +283,7 @@ fn of_classes(
     }
     let mut rows: Vec<u32> = classes.keys().copied().collect();
     if rows.len() > CLASS_QUERIES {
-        Random::new(seed, CLASS_STREAM).shuffle(&mut rows);
+        Random::of_stream(seed, CLASS_STREAM).shuffle(&mut rows);
         rows.truncate(CLASS_QUERIES);
         rows.sort_unstable();
     }
@@ -319,7 +319,7 @@ fn pool(view: &ViewSnapshot, questions: &[Question], labels: &Labels, seed: u64)
     let mut others: Vec<u32> = allowed.and_not(&labelled).iter().collect();
     let room = POOL.saturating_sub(labelled.len() as usize);
     if others.len() > room {
-        Random::new(seed, POOL_STREAM).shuffle(&mut others);
+        Random::of_stream(seed, POOL_STREAM).shuffle(&mut others);
         others.truncate(room);
     }
     let mut rows: Vec<u32> = labelled.iter().chain(others).collect();

@@ -4,8 +4,8 @@
 //! and the cutting of groups into folds. Invariant: two questions of one group are always in the same fold, so that what
 //! is held out was not seen in another guise.
 
-use super::fit::random::Random;
 use crate::linalg::dense;
+use crate::linalg::random::Random;
 use rayon::prelude::*;
 
 /// Rows whose cosine is above this are the same thing said twice.
@@ -82,7 +82,7 @@ pub(crate) fn folds(queries: &[u32], groups: &[u32], count: usize, seed: u64, st
         *sizes.entry(group(query)).or_default() += 1;
     }
     let mut order: Vec<(u32, usize)> = sizes.into_iter().collect();
-    Random::new(seed, stream).shuffle(&mut order);
+    Random::of_stream(seed, stream).shuffle(&mut order);
     // The largest first, each to the emptiest fold; the sort is stable, so the shuffle decides among equals.
     order.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
     let mut filled = vec![0_usize; count.max(1)];
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn near_duplicates_are_found_across_tiles() {
         let (n, d) = (TILE + 40, 24);
-        let mut random = Random::new(1, 0);
+        let mut random = Random::of_stream(1, 0);
         let mut rows: Vec<f32> = (0..n * d).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect();
         let copy = rows[3 * d..4 * d].to_vec();
         rows[(TILE + 7) * d..(TILE + 8) * d].copy_from_slice(&copy);

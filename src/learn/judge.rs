@@ -3,7 +3,7 @@
 //! Owns the strategies. Candidates come ranked from a search; those that were judged before are left out by the caller.
 //! The same candidates and seed give the same order.
 
-use super::bootstrap::Random;
+use crate::linalg::random::Random;
 
 /// How pairs to judge are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -28,6 +28,8 @@ pub struct LearnReport {
     pub questions: u64,
     /// Those of them that plain cosine answers right in the first place.
     pub found_first: u64,
+    /// Pairs that were judged wrong, of the questions that took part; those of `fit.labels` are right.
+    pub judged_wrong: u64,
     /// Labels that could not take part: no vector in this view.
     pub left_out: u64,
     /// Whether held-out labels were to be asked.
@@ -93,6 +95,7 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
         chosen: lifts.chosen,
         questions: gathered.ids.len() as u64,
         found_first: 0,
+        judged_wrong: gathered.examples.wrong.iter().map(|wrong| wrong.len() as u64).sum(),
         left_out: gathered.left_out,
         gated: learner.gated,
         interrupted: fitted.interrupted && learner.control.checkpoint().is_err() || lifts.interrupted,

@@ -134,7 +134,7 @@ impl Judged {
         };
         let mut rows: Vec<u32> = self.of_row.keys().copied().filter(alone).collect();
         rows.sort_unstable();
-        Random(seed).draw(&mut rows, CLASS_QUESTIONS);
+        Random::new(seed).draw(&mut rows, CLASS_QUESTIONS);
         let raw = |row: u32| Raw {
             id: format!("#{row:010}"),
             text: None,
@@ -228,7 +228,7 @@ impl Judged {
         order.sort_unstable();
         order.dedup();
         let all = order.len();
-        Random(seed).draw(&mut order, all);
+        Random::new(seed).draw(&mut order, all);
         let fold: HashMap<usize, usize> =
             order.into_iter().enumerate().map(|(place, name)| (name, place % count)).collect();
         names.iter_mut().for_each(|name| *name = fold.get(name).copied().unwrap_or(0));

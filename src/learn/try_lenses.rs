@@ -238,7 +238,7 @@ impl Trial<'_> {
     }
 
     fn sample(&self, mut questions: Vec<usize>) -> SampleRows {
-        Random(self.seed).draw(&mut questions, REFERENCE);
+        Random::new(self.seed).draw(&mut questions, REFERENCE);
         questions.sort_unstable();
         let rows: Vec<f32> = questions
             .iter()

@@ -52,7 +52,10 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
     }
     if def.labels < super::learn::LEAST_LABELS {
         let least = super::learn::LEAST_LABELS;
-        advice.push(format!("{} labels are too few to hold some out: from {least} on a fit is tested", def.labels));
+        advice.push(format!(
+            "{} labels that say yes are too few to hold some out: from {least} on a fit is tested",
+            def.labels
+        ));
         return advice;
     }
     if report.found_first * 10 >= report.questions * 9 {

@@ -16,8 +16,8 @@ use crate::interchange::judged::{JudgedBy, read_judged};
 use crate::interchange::npy::NpyReader;
 use crate::learn::calibrate::{Asked, CalibrationReport, Calibrator, JudgedQuery, TOP, judged_of_labels};
 use crate::query::print_name;
-use crate::store::{Snapshot, Store, sample_of};
-use crate::types::{Calibration, CalibrationMap, Control, Reliability};
+use crate::store::{CANDIDATE, Snapshot, Store};
+use crate::types::{Calibration, CalibrationMap, Control, LearnMode, LearnedDef, Reliability};
 use clap::{ArgGroup, Args};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub(in crate::cli) struct Calibrate {
     /// The collection that was judged, where several have the lens's view
     #[arg(long = "in", value_name = "COLLECTION")]
     collection: Option<String>,
-    /// Fit it to hits that you judge now, N of them: of --queries, or else of the queries it was learned from, or else of
+    /// Fit it to hits that you judge now, N of them: of --queries, or else of
     /// records drawn at random. They are kept as labels of --respect
     #[arg(long, value_name = "N", conflicts_with = "scale", value_parser = clap::value_parser!(u64).range(1..))]
     label: Option<u64>,
@@ -151,16 +151,19 @@ impl Calibrate {
             Some(respect) => respect.clone(),
             None => self.own_respect(&snapshot, &collection)?,
         };
-        let own = sample_of(&self.lens);
-        let sample = self.queries.is_none()
-            && snapshot.sample(&own)?.is_some_and(|sample| snapshot.collection_name(sample.collection) == collection);
+        if self.queries.is_none() && self.last_fit(&snapshot)?.is_some_and(|fit| fit.mode == LearnMode::Pair) {
+            return Err(Error::invalid(format!(
+                "{} answers questions: give some with --queries that it was not learned from, as it does better on those \
+                 than on any other",
+                self.lens
+            )));
+        }
         let asked = ToJudge {
             collection: &collection,
             respect: &respect,
             lens: &self.lens,
             queries: self.queries.as_deref(),
             query_vectors: self.query_vectors.as_deref(),
-            sample: sample.then_some(own),
             depth: self.top,
             number,
             seed: self.seed,
@@ -171,13 +174,18 @@ impl Calibrate {
 
     /// The respect that the lens was learned in; where there is none, or its labels are a field's values, one of its own.
     fn own_respect(&self, snapshot: &Snapshot, collection: &str) -> Result<String> {
-        if let Some(fit) = snapshot.learned(&self.lens)?.pop()
+        if let Some(fit) = self.last_fit(snapshot)?
             && let Some(respect) = snapshot.respect(collection, &fit.respect)?
             && respect.field.is_none()
         {
             return Ok(respect.name);
         }
         Ok(format!("hits of {}", self.lens))
+    }
+
+    /// The last fit of the lens, where it was learned.
+    fn last_fit(&self, snapshot: &Snapshot) -> Result<Option<LearnedDef>> {
+        Ok(snapshot.learned(self.lens.strip_suffix(CANDIDATE).unwrap_or(&self.lens))?.pop())
     }
 
     fn calibrator(&self, store: &Store) -> Calibrator {

@@ -122,10 +122,9 @@ pub(super) struct ToJudge<'a> {
     pub(super) collection: &'a str,
     pub(super) respect: &'a str,
     pub(super) lens: &'a str,
-    /// Without these and without a sample, records drawn at random are the questions.
+    /// Without these, records drawn at random are the questions.
     pub(super) queries: Option<&'a Path>,
     pub(super) query_vectors: Option<&'a Path>,
-    pub(super) sample: Option<String>,
     /// Hits of each question that take part.
     pub(super) depth: u32,
     /// Answers to ask for, at most; drawn from all hits, as a calibration is to hold for all that are shown.
@@ -141,7 +140,7 @@ const DRAWN_RECORDS: u64 = 1_000;
 /// # Errors
 /// As the search for the hits; where an answer cannot be stored.
 pub(super) fn judge(asked: &ToJudge<'_>, console: &mut Console, store: &Store) -> Result<()> {
-    let drawn = asked.queries.is_none() && asked.sample.is_none();
+    let drawn = asked.queries.is_none();
     let label = Label {
         store: PathBuf::new(),
         collection: asked.collection.to_string(),
@@ -154,7 +153,7 @@ pub(super) fn judge(asked: &ToJudge<'_>, console: &mut Console, store: &Store) -
         same_field: None,
         skip_bad: false,
         query: Vec::new(),
-        sample: asked.sample.clone(),
+        sample: None,
         records: drawn.then_some(asked.number.min(DRAWN_RECORDS) as u32),
         lens: Some(asked.lens.to_string()),
         strategy: Choice::Random,

@@ -30,6 +30,7 @@ pub(crate) fn fit_json(report: &LearnReport) -> Json {
         "queries": def.queries,
         "records": def.records,
         "groups": def.groups,
+        "judged_wrong": report.judged_wrong,
         "left_out": report.left_out,
         "found_first": report.found_first,
         "lift": {"known_records": lift_json(def.known_records), "new_records": lift_json(def.new_records)},
@@ -89,8 +90,12 @@ pub(crate) fn history_json(def: &LearnedDef) -> Json {
 /// The lines of `learn` on a terminal.
 pub(crate) fn lines(report: &LearnReport, store: &Path, style: &Style) -> Vec<String> {
     let def = &report.fit;
+    let wrong = match report.judged_wrong {
+        0 => String::new(),
+        wrong => format!(" · {} judged wrong", thousands(wrong)),
+    };
     let mut lines = vec![format!(
-        "{} · {} · {} · {}",
+        "{} · {} · {} · {}{wrong}",
         count(
             def.labels,
             if def.mode == LearnMode::Same && def.labels == def.records { "labelled record" } else { "labelled pair" }

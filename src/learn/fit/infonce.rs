@@ -4,9 +4,9 @@
 //! left out because they are known to be alike, and the falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
 
 use super::examples::{Examples, Relevance, row, share};
-use super::random::Random;
 use super::rank::Matrices;
 use super::step::{Adam, Workspace};
+use crate::linalg::random::Random;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -89,7 +89,7 @@ impl<'a> Trainer<'a> {
             alike: Alike::Labels,
             matrices: Matrices::identity(dimension),
             adams: [Adam::new(dimension * dimension), Adam::new(dimension * dimension)],
-            random: Random::new(seed, stream),
+            random: Random::of_stream(seed, stream),
             workspace: Workspace::new(0, 0, dimension),
             steps: STEPS,
             step: 0,

@@ -121,12 +121,12 @@ fn members<'a>(examples: &'a Examples, queries: &'a [f32], trained: &[u32]) -> B
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::linalg::random::Random;
 
     /// Rows of three classes that vary more along some axes than along others.
     fn classes(n: usize, d: usize) -> Examples {
-        let mut random = Random::new(3, 0);
+        let mut random = Random::of_stream(3, 0);
         let mut uniform = || (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0;
         let rows: Vec<f32> = (0..n * d)
             .map(|at| {

@@ -182,8 +182,8 @@ impl Wide for Descent<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::linalg::random::Random;
 
     fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
         (0..count).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn wide_registers_give_the_same_bits() {
-        let mut random = Random::new(3, 0);
+        let mut random = Random::of_stream(3, 0);
         for n in [1, 7, 8, 9, 31, 64, 257] {
             let (a, b) = (uniform(&mut random, n), uniform(&mut random, n));
             assert_eq!(dot(&a, &b).to_bits(), Dot(&a, &b).run().to_bits());

@@ -9,7 +9,6 @@ pub(crate) mod examples;
 mod infonce;
 mod lda;
 mod loops;
-pub(crate) mod random;
 pub(crate) mod rank;
 mod ridge;
 pub(crate) mod select;

@@ -254,8 +254,8 @@ fn precisions(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) 
 #[cfg(test)]
 mod tests {
     use super::super::examples::centred;
-    use super::super::random::Random;
     use super::*;
+    use crate::linalg::random::Random;
 
     fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
         (0..count).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn figures_are_those_of_a_full_sort() {
         for (n, r, d, classes) in [(7, 40, 5, false), (600, 1100, 8, false), (530, 700, 8, true)] {
-            let mut random = Random::new(n as u64, 0);
+            let mut random = Random::of_stream(n as u64, 0);
             let examples = examples(&mut random, n, r, d, classes);
             let matrices = Matrices { query: uniform(&mut random, d * d), record: uniform(&mut random, d * d) };
             let queries = examples.centred_queries(&vec![0.0; d]);

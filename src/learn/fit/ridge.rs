@@ -60,8 +60,8 @@ impl Ridge {
 #[cfg(test)]
 mod tests {
     use super::super::examples::centred;
-    use super::super::random::Random;
     use super::*;
+    use crate::linalg::random::Random;
 
     /// Gauss and Jordan with pivots: `A X = B`, all `d x d` row-major.
     fn solve_dense(mut a: Vec<f64>, mut b: Vec<f64>, d: usize) -> Vec<f64> {
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn ridge_is_the_dense_solution() {
         let (n, r, d) = (40, 30, 7);
-        let mut random = Random::new(5, 0);
+        let mut random = Random::of_stream(5, 0);
         let mut uniform = |count: usize| {
             (0..count).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect::<Vec<f32>>()
         };

@@ -7,11 +7,11 @@
 use super::examples::{Examples, Relevance};
 use super::infonce::{EPOCHS, Trainer};
 use super::lda::{Lda, SHRINKAGES};
-use super::random::Random;
 use super::rank::{Matrices, figures};
 use super::ridge::{PULLS, Ridge};
 use super::watch::Watch;
 use crate::error::Result;
+use crate::linalg::random::Random;
 use crate::types::LearnMethod;
 use rayon::prelude::*;
 
@@ -304,7 +304,7 @@ fn splits<'a>(examples: &'a Examples, order: Order<'_>) -> Vec<Split<'a>> {
     let mut groups: Vec<u32> = order.trained.iter().map(|&query| group(order.groups, query)).collect();
     groups.sort_unstable();
     groups.dedup();
-    Random::new(order.seed, SPLIT_STREAM).shuffle(&mut groups);
+    Random::of_stream(order.seed, SPLIT_STREAM).shuffle(&mut groups);
     let mut by_group: std::collections::HashMap<u32, Vec<u32>> = std::collections::HashMap::new();
     for &query in order.trained {
         by_group.entry(group(order.groups, query)).or_default().push(query);
@@ -350,7 +350,7 @@ fn split<'a>(examples: &'a Examples, order: Order<'_>, mut held: Vec<u32>, idx: 
 fn pool(examples: &Examples, held: &[u32], seed: u64) -> Vec<u32> {
     let mut rows: Vec<u32> = (0..examples.record_count() as u32).collect();
     if rows.len() > POOL {
-        Random::new(seed, POOL_STREAM).shuffle(&mut rows);
+        Random::of_stream(seed, POOL_STREAM).shuffle(&mut rows);
         rows.truncate(POOL);
         if let Relevance::Listed(relevant) = &examples.relevance {
             rows.extend(held.iter().flat_map(|&query| relevant.get(query as usize).into_iter().flatten()));

@@ -206,8 +206,8 @@ impl Adam {
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::linalg::random::Random;
 
     fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
         (0..count).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn gradients_are_those_of_the_loss() {
         for (b, more, d, seed) in [(2, 0, 3, 1), (5, 2, 4, 2), (70, 0, 6, 3), (66, 9, 5, 5), (9, 1, 17, 4)] {
-            let mut random = Random::new(seed, 0);
+            let mut random = Random::of_stream(seed, 0);
             let w = b + more;
             let mut workspace = Workspace::new(b, more, d);
             workspace.query.input = unit_rows(&mut random, b, d);

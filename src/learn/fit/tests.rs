@@ -1,12 +1,12 @@
 //! Whole fits on made data: they find what is there, repeat to the bit, and survive nonsense.
 
-use super::random::Random;
 use super::*;
+use crate::linalg::random::Random;
 use crate::types::LearnMethod;
 
 /// `n` questions about `n` records in dimension `d`: a question is its record turned by a fixed map, plus noise.
 fn turned(n: usize, d: usize, noise: f32, seed: u64) -> Examples {
-    let mut random = Random::new(seed, 0);
+    let mut random = Random::of_stream(seed, 0);
     let mut normal = || (0..6).map(|_| (random.next() >> 40) as f32 / (1 << 24) as f32 - 0.5).sum::<f32>();
     let records: Vec<f32> = (0..n * d).map(|_| normal()).collect();
     let map: Vec<f32> =
@@ -83,7 +83,7 @@ fn a_fit_repeats_to_the_bit_for_any_number_of_threads() {
 fn labels_that_say_nothing_do_not_help_what_was_held_back() {
     let mut examples = turned(200, 16, 0.3, 4);
     let mut rows: Vec<Vec<u32>> = (0..200).map(|i| vec![i]).collect();
-    Random::new(9, 0).shuffle(&mut rows);
+    Random::of_stream(9, 0).shuffle(&mut rows);
     examples.relevance = Relevance::Listed(rows);
     let all: Vec<u32> = (0..200).collect();
     let fitted = fit(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default()).unwrap();
