@@ -147,10 +147,8 @@ impl Calibrate {
             return Err(store.begin()?.no_such_lens(&self.lens)?);
         };
         let collection = self.calibrator(&store).collection_of(&snapshot, &lens)?;
-        let respect = match &self.respect {
-            Some(respect) => respect.clone(),
-            None => self.own_respect(&snapshot, &collection)?,
-        };
+        // Not the respect it was learned in: labels of that are what the lens does best on, and seldom of wrong hits.
+        let respect = self.respect.clone().unwrap_or_else(|| format!("hits of {}", self.learned_as()));
         if self.queries.is_none() && self.last_fit(&snapshot)?.is_some_and(|fit| fit.mode == LearnMode::Pair) {
             return Err(Error::invalid(format!(
                 "{} answers questions: give some with --queries that it was not learned from, as it does better on those \
@@ -172,20 +170,14 @@ impl Calibrate {
         Ok(respect)
     }
 
-    /// The respect that the lens was learned in; where there is none, or its labels are a field's values, one of its own.
-    fn own_respect(&self, snapshot: &Snapshot, collection: &str) -> Result<String> {
-        if let Some(fit) = self.last_fit(snapshot)?
-            && let Some(respect) = snapshot.respect(collection, &fit.respect)?
-            && respect.field.is_none()
-        {
-            return Ok(respect.name);
-        }
-        Ok(format!("hits of {}", self.lens))
+    /// The lens's name without the mark of a candidate.
+    fn learned_as(&self) -> &str {
+        self.lens.strip_suffix(CANDIDATE).unwrap_or(&self.lens)
     }
 
     /// The last fit of the lens, where it was learned.
     fn last_fit(&self, snapshot: &Snapshot) -> Result<Option<LearnedDef>> {
-        Ok(snapshot.learned(self.lens.strip_suffix(CANDIDATE).unwrap_or(&self.lens))?.pop())
+        Ok(snapshot.learned(self.learned_as())?.pop())
     }
 
     fn calibrator(&self, store: &Store) -> Calibrator {
@@ -239,7 +231,16 @@ impl Calibrate {
                 reporter.done(progress.done);
             }
         });
-        let report = self.calibrator(&store).control(control).calibrate(queries)?;
+        let mut report = self.calibrator(&store).control(control).calibrate(queries)?;
+        if let Some(fit) = self.last_fit(&store.snapshot()?)?
+            && self.respect.as_ref() == Some(&fit.respect)
+        {
+            report.warnings.push(format!(
+                "{} was learned from labels of {:?}: on these its score is higher than on new ones, and so is the probability \
+                 (--label N --queries FILE asks for judgements of others)",
+                self.lens, fit.respect
+            ));
+        }
         drop(reporter);
         if console.json {
             console.document(&report_json(&report, begun))?;
