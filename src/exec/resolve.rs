@@ -121,7 +121,7 @@ pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) ->
         && lens.steps.steps.iter().any(|step| matches!(step, ResolvedStep::Project(_)))
     {
         notes.push(format!(
-            "lens `{own}{CANDIDATE}` is a candidate: held-out labels did not confirm it, or it was demoted (`simile history STORE {own}`)"
+            "lens `{own}{CANDIDATE}` is a candidate: no held-out test has confirmed it, or it was demoted (`simile history STORE {own}`)"
         ));
     }
     notes

@@ -17,7 +17,7 @@ use super::why::{Why, why};
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
 use crate::query::{parse, print, print_lens};
-use crate::store::{Snapshot, Store};
+use crate::store::{CANDIDATE, Snapshot, Store};
 use crate::types::control::Control;
 use crate::types::{CommitNumber, DerivedKind, LensDef, LensRecord, RowId, RowSet, Step, Value};
 use std::ops::Range;
@@ -216,6 +216,17 @@ impl Session {
     }
 
     fn save(&mut self, snapshot: &Snapshot, name: &Name, lens: &LensExpr, site: &Site<'_>) -> Result<Reply> {
+        if name.node.ends_with(CANDIDATE)
+            || snapshot.lens(&name.node)?.is_some() && !snapshot.learned(&name.node)?.is_empty()
+        {
+            let own = name.node.strip_suffix(CANDIDATE).unwrap_or(&name.node);
+            let message = format!(
+                "`{}` is the name of a learned lens: its history would speak of another; take another name, or `drop` it first \
+                 (`simile history STORE {own}`)",
+                name.node
+            );
+            return Err(site.error("resolve::learned_name", message, &name.span).into());
+        }
         let flat = flatten(snapshot, lens, site)?;
         if let (Some(_), Some(metric)) = (&flat.calibration, &lens.metric) {
             let message = "a calibration belongs to its lens: `score probability` is written where the lens is used";

@@ -7,7 +7,7 @@
 use super::reliability::{self, JudgedScore};
 use crate::error::{Error, Result};
 use crate::exec::{Answer, Lens, Param, Query, Source, backgrounds_of};
-use crate::store::{LabelledQuery, Labels, Snapshot, Store};
+use crate::store::{CANDIDATE, LabelledQuery, Labels, Snapshot, Store};
 use crate::types::control::Control;
 use crate::types::{Calibration, CalibrationMap, CommitNumber, JudgedOn, LensRecord, Metric, Reliability};
 use std::collections::{HashMap, HashSet};
@@ -183,7 +183,7 @@ impl Calibrator {
         let commit = batch.commit()?;
         let relevant = judged.hits.iter().filter(|hit| hit.relevant).count() as u64;
         Ok(CalibrationReport {
-            warnings: warnings(&judged, &stored),
+            warnings: warnings(&judged, &stored, seen_in_learning(&snapshot, &lens.name, queries)?),
             raw_ece: raw_ece(lens.lens.metric, &judged.hits),
             lens,
             collection,
@@ -360,8 +360,33 @@ impl Judged {
     }
 }
 
-fn warnings(judged: &Judged, stored: &Calibration) -> Vec<String> {
+/// How many of `queries` are among those that the lens was learned from: on them it does better than on any other.
+fn seen_in_learning(snapshot: &Snapshot, lens: &str, queries: &[JudgedQuery]) -> Result<usize> {
+    let Some(fit) = snapshot.learned(lens.strip_suffix(CANDIDATE).unwrap_or(lens))?.pop() else { return Ok(0) };
+    let Ok(labels) = snapshot.labels(snapshot.collection_name(fit.collection), &fit.respect) else { return Ok(0) };
+    let taught = labels.pairs.iter().filter_map(|pair| labels.queries.get(pair.query_idx));
+    let mut known: HashSet<&str> = HashSet::new();
+    for LabelledQuery { query, .. } in taught {
+        known.insert(&query.id);
+        known.extend(query.text.as_deref());
+        known.extend(query.record.as_ref().map(|record| record.id.as_str()));
+    }
+    let seen = |query: &&JudgedQuery| match &query.asked {
+        Asked::Text(text) | Asked::Record(text) => known.contains(text.as_str()) || known.contains(query.id.as_str()),
+        Asked::Vector(_) => known.contains(query.id.as_str()),
+    };
+    Ok(queries.iter().filter(seen).count())
+}
+
+fn warnings(judged: &Judged, stored: &Calibration, seen: usize) -> Vec<String> {
     let mut warnings = Vec::new();
+    if seen > 0 {
+        warnings.push(format!(
+            "{seen} of {} queries are among those the lens was learned from, where it does better than on new ones: \
+             probabilities and the figures above are too sure (judge hits of other queries)",
+            judged.asked
+        ));
+    }
     let count = judged.hits.len();
     if count < FEW {
         warnings.push(format!("{count} judged hits are few: with {FEW} the probabilities are about twice as sure"));

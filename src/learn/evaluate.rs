@@ -157,7 +157,8 @@ fn grade(grades: &HashMap<String, i64>, id: &str) -> i64 {
 }
 
 fn discounted(gains: impl Iterator<Item = i64>) -> f64 {
-    gains.enumerate().map(|(position, gain)| gain as f64 / (position as f64 + 2.0).log2()).sum()
+    // From zero on: the sum of nothing has a sign otherwise.
+    gains.enumerate().fold(0.0, |sum, (position, gain)| sum + gain as f64 / (position as f64 + 2.0).log2())
 }
 
 /// One line of a TREC run, without the line break: `qid Q0 id rank score tag`.

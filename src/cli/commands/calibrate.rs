@@ -231,16 +231,7 @@ impl Calibrate {
                 reporter.done(progress.done);
             }
         });
-        let mut report = self.calibrator(&store).control(control).calibrate(queries)?;
-        if let Some(fit) = self.last_fit(&store.snapshot()?)?
-            && self.respect.as_ref() == Some(&fit.respect)
-        {
-            report.warnings.push(format!(
-                "{} was learned from labels of {:?}: on these its score is higher than on new ones, and so is the probability \
-                 (--label N --queries FILE asks for judgements of others)",
-                self.lens, fit.respect
-            ));
-        }
+        let report = self.calibrator(&store).control(control).calibrate(queries)?;
         drop(reporter);
         if console.json {
             console.document(&report_json(&report, begun))?;
@@ -281,7 +272,7 @@ impl Calibrate {
 
     fn reliability(&self, console: &mut Console, reliability: &Reliability, raw: Option<f64>) -> Result<()> {
         let raw = raw.map_or(String::new(), |raw| format!(" (the score itself: {raw:.3})"));
-        console.line("on queries it was not fitted on (cross-validated):")?;
+        console.line("on queries that this map was not fitted on (cross-validated):")?;
         console.line(format!(
             "  calibration error {:.3}{raw} · log-loss {:.3}, of the base rate {:.3}",
             reliability.ece, reliability.log_loss, reliability.base_log_loss

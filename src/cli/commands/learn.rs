@@ -6,6 +6,7 @@ use crate::cli::Outcome;
 use crate::cli::console::{Console, interruptible};
 use crate::cli::progress::Reporter;
 use crate::cli::render::learned::{fit_json, lines};
+use crate::cli::render::text::one_line;
 use crate::error::Result;
 use crate::interchange::labels::{LabelFiles, put_labels};
 use crate::learn::{LearnProgress, Learner};
@@ -106,7 +107,7 @@ impl Run for Learn {
         let mut learner = Learner::new(&store, &self.lens)
             .in_collection(&self.collection)
             .view(&self.view)
-            .respect(respect)
+            .respect(respect.as_str())
             .seed(self.seed)
             .gated(!self.no_gate)
             .accept(match self.accept {
@@ -131,7 +132,16 @@ impl Run for Learn {
         let reporter = console.reporter("learning");
         let heard = reporter.clone();
         learner = learner.on_progress(move |progress| hear(&heard, progress));
-        let report = learner.control(interruptible()).run()?;
+        let report = match learner.control(interruptible()).run() {
+            Ok(report) => report,
+            Err(error) => {
+                if self.qrels.is_some() || self.same_field.is_some() {
+                    console
+                        .note(format!("note: the labels are kept all the same, as respect {:?}", one_line(&respect)));
+                }
+                return Err(error);
+            }
+        };
         reporter.commit(report.fit.records);
         reporter.clear();
         if console.json {

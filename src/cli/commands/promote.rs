@@ -53,7 +53,7 @@ impl Run for Promote {
             return Ok(Outcome::Done);
         }
         if !def.accepted {
-            console.note("note: its held-out test did not accept this fit; searches by its name use it all the same");
+            console.note("note: no held-out test has accepted this fit; searches by its name use it all the same");
         }
         console.line(format!("lens {} is fit {} now (commit {commit})", one_line(&self.lens), def.fit))?;
         Ok(Outcome::Done)

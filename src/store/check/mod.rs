@@ -100,8 +100,10 @@ impl Checker<'_> {
     fn check_head(&mut self, head: HeadState) {
         match head {
             HeadState::Valid(CommitNumber(commit)) if commit < self.core.meta.commit.0 => {
-                let note =
-                    format!("HEAD says commit {commit}, the catalog has {}: a crash, no harm", self.core.meta.commit);
+                let note = format!(
+                    "HEAD says commit {commit}, the catalog has {}: a crash, or a writer at work; no harm",
+                    self.core.meta.commit
+                );
                 self.report.notes.push(note);
             }
             // A HEAD newer than the catalog was refused when the snapshot was taken.

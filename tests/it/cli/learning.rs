@@ -121,6 +121,35 @@ fn a_lens_is_learned_confirmed_used_demoted_and_promoted_again() {
 }
 
 #[test]
+fn what_was_learned_from_does_not_pass_for_new() {
+    let place = place();
+    learn(&place, "asks", "train.tsv", &[]);
+    // Its name stands for its fits.
+    for name in ["asks", "asks@candidate", "other@candidate"] {
+        let refused = place.run(["query", "s", &format!("let {name} = view raw | score dot")]).exits(2).stderr;
+        assert!(refused.contains("is the name of a learned lens"), "{refused}");
+    }
+    assert_eq!(notes(&place, "asks"), "[]");
+    // Hits of the questions it knows, right ones and wrong ones.
+    let wrong = (0..RECORDS).map(|at| format!("q{at}\tr{}\t0\n", (at + 1) % RECORDS)).collect::<String>();
+    place.write("judged.tsv", format!("{}{wrong}", qrels(RECORDS, &|at| at)));
+    let arguments = ["--json", "calibrate", "s", "asks", "--judged", "judged.tsv", "--top", "150"];
+    let report = place.run(arguments.iter().chain(&LABELS[..4])).exits(0).json();
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("150 of 150 queries are among those the lens was learned from"), "{report}");
+    // Questions for it are not taken from what it knows.
+    let refused = place.run_with_input(["calibrate", "s", "asks", "--label", "9"], "").exits(2).stderr;
+    assert!(refused.contains("--queries"), "{refused}");
+    place.run(["query", "s", "drop asks"]).exits(0);
+    place.run(["query", "s", "let asks = view raw | score dot"]).exits(0);
+    // What cannot be learned says what became of its labels.
+    let mut failing = vec!["learn", "s", "no name", "--in", "things", "--respect", "kept"];
+    failing.extend(LABELS);
+    let failed = place.run(failing.into_iter().chain(["train.tsv"])).exits(2).stderr;
+    assert!(failed.contains("kept all the same") && failed.contains("kept"), "{failed}");
+}
+
+#[test]
 fn labels_that_say_nothing_leave_a_candidate_and_say_what_would_help() {
     let place = place();
     let report = learn(&place, "asks", "shuffled.tsv", &[]);
@@ -128,7 +157,7 @@ fn labels_that_say_nothing_leave_a_candidate_and_say_what_would_help() {
     assert!(!report["advice"].as_array().unwrap().is_empty());
     assert!(notes(&place, "asks@candidate").contains("is a candidate"));
     let promoted = place.run(["promote", "s", "asks"]).exits(0);
-    assert!(promoted.stderr.contains("did not accept"), "{}", promoted.stderr);
+    assert!(promoted.stderr.contains("no held-out test has accepted"), "{}", promoted.stderr);
     // A fit that is accepted takes its place, and the candidate of a later one stands beside it.
     let better = learn(&place, "asks", "train.tsv", &["--respect", "right"]);
     assert_eq!(better["promoted"], true);
