@@ -55,7 +55,7 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
         let header = std::mem::take(&mut first);
         match judgement(number, text) {
             Some(judgement) => judgements.push(judgement),
-            None if header => {}
+            None if header && is_header(text) => {}
             None => {
                 return Err(format!("line {number}: expected query-id, corpus-id and a whole score with tabs between"));
             }
@@ -63,6 +63,12 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
         Ok(())
     })?;
     Ok(judgements)
+}
+
+/// Three columns, the last of which is no number: a first line that only looks wrong is not passed over.
+fn is_header(line: &str) -> bool {
+    let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
+    columns.len() == 3 && columns.iter().all(|column| !column.is_empty()) && columns[2].parse::<f64>().is_err()
 }
 
 fn judgement(number: u64, line: &str) -> Option<Judgement> {
@@ -120,5 +126,10 @@ mod tests {
         assert!(message(twice).contains("line 3"));
         let bad = read_qrels(file("query-id\tcorpus-id\tscore\nq1 n8 1\n").path()).unwrap_err();
         assert!(message(bad).contains("line 2"));
+        // What is no header is not taken for one.
+        for first in ["q1 n8 1\n", "q1\tn8\n", "q1\tn8\t0.5\n", "q1\t0\tn8\t1\n"] {
+            let bad = read_qrels(file(&format!("{first}q2\tn8\t1\n")).path()).unwrap_err();
+            assert!(message(bad).contains("line 1"), "{first}");
+        }
     }
 }

@@ -129,10 +129,7 @@ pub fn try_lenses(
     control: &Control,
 ) -> Result<TryReport> {
     let target = snapshot.collection(collection)?;
-    let Some(looked_at) = target.view(view) else {
-        let names: Vec<&str> = target.views().iter().map(|view| view.def().name.as_str()).collect();
-        return Err(Error::not_found(format!("{collection} has no view {view:?} (views: {})", names.join(", "))));
-    };
+    let looked_at = target.view_named(view)?;
     let judged = Judged::gather(snapshot, &target, looked_at, labels, seed)?;
     if judged.asked.len() < LEAST {
         return Err(Error::invalid(format!(

@@ -8,6 +8,7 @@ use super::core::Core;
 use super::derived;
 use super::record::RECORDS;
 use super::rows::{read_row_set, view_present};
+use super::validate::no_such_view;
 use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, Result};
@@ -81,6 +82,14 @@ impl CollectionSnapshot {
     /// The view of that name.
     pub fn view(&self, name: &str) -> Option<&ViewSnapshot> {
         self.views.iter().find(|view| view.def().name == name)
+    }
+
+    /// The view of that name.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound), with the views that there are.
+    pub(crate) fn view_named(&self, name: &str) -> Result<&ViewSnapshot> {
+        self.view(name).map_or_else(|| Err(no_such_view(self.def(), name)), Ok)
     }
 
     /// The processed rows that are kept of the saved lens `lens`, where they cover its view as it is and belong to the

@@ -7,7 +7,7 @@
 use super::batch::Batch;
 use super::question::{NewLabels, Question};
 use super::record::RECORDS;
-use super::validate::check_vector;
+use super::validate::{check_vector, find_view};
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
@@ -337,11 +337,8 @@ impl Batch {
             return Err(Error::new(ErrorKind::Limit, format!("the text of question {:?} is too long", question.id)));
         }
         if let Some(vector) = &question.vector {
-            let Some(view) = def.views.iter().find(|view| view.name == vector.view) else {
-                return Err(no_such_view(def, &vector.view));
-            };
             // The vector is kept in single precision, whatever the view's rows are.
-            let view = ViewDef { element: ElementType::F32, ..view.clone() };
+            let view = ViewDef { element: ElementType::F32, ..find_view(def, &vector.view)?.clone() };
             check_vector(&view, &vector.data).map_err(|error| error.context(format!("question {:?}", question.id)))?;
         }
         let record = match &question.record {
@@ -418,13 +415,6 @@ pub(super) fn no_such_respect(collection: &str, name: &str, there: &[RespectDef]
         names => format!(" (respects: {})", names.join(", ")),
     };
     Error::not_found(format!("{collection} has no labels in the respect {name:?}{meant}{listed}"))
-}
-
-fn no_such_view(def: &CollectionDef, name: &str) -> Error {
-    let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
-    let nearest = suggest(name, names.iter().copied());
-    let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-    Error::not_found(format!("{} has no view {name:?}{meant} (views: {})", def.name, names.join(", ")))
 }
 
 /// A respect is named in plain words: anything on one line that is not too long.

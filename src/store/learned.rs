@@ -10,6 +10,7 @@ use super::samples::check_sample;
 use super::snapshot::Snapshot;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::query::suggest;
 use crate::types::{
     Calibration, LearnedDef, LensDef, LensRecord, Lift, PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef,
     Statistic, Step, limits,
@@ -216,7 +217,8 @@ impl Batch {
     fn require_learned(&self, lens: &str, name: &str) -> Result<()> {
         let fits = self.fits(lens)?;
         let Some(last) = fits.last() else {
-            return Err(Error::not_found(format!("no lens {lens} was learned in this store")));
+            let all = self.tx()?.range(&tables::LEARNED, ..)?;
+            return Err(not_learned(lens, all.into_iter().map(|(_, def)| def.lens).collect()));
         };
         if self.tx()?.get(&tables::LENSES, &name.to_string())?.is_some() {
             return Ok(());
@@ -331,6 +333,16 @@ pub(super) fn has_beginning(def: &LearnedDef) -> bool {
 fn fits(read: &impl CatalogRead, lens: &str) -> Result<Vec<LearnedDef>> {
     let all = (lens.to_string(), 0)..=(lens.to_string(), u32::MAX);
     Ok(read.range(&tables::LEARNED, all)?.into_iter().map(|(_, def)| def).collect())
+}
+
+/// The error for a lens that was never learned: the names that were (several of one lens count once), and the nearest.
+pub(crate) fn not_learned(lens: &str, mut names: Vec<String>) -> Error {
+    names.dedup();
+    let nearest = suggest(lens, names.iter().map(String::as_str));
+    let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
+    let listed =
+        if names.is_empty() { "none was learned yet".to_string() } else { format!("learned: {}", names.join(", ")) };
+    Error::not_found(format!("no lens {lens:?} was learned in this store{meant} ({listed})"))
 }
 
 impl Snapshot {

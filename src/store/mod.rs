@@ -92,6 +92,7 @@ pub use handle::Store;
 pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 pub use labels::LabelsStored;
+pub(crate) use learned::not_learned;
 pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use question::{NewLabels, Question};

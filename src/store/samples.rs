@@ -6,9 +6,9 @@
 use super::batch::Batch;
 use super::lenses::check_name;
 use super::snapshot::Snapshot;
+use super::validate::find_view;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
-use crate::query::suggest;
 use crate::types::{CollectionDef, CollectionId, LensDef, SampleDef, Step, limits};
 
 /// What became of something that was stored under a name.
@@ -129,17 +129,7 @@ impl Batch {
     pub(super) fn check_place(&self, sample: &SampleDef) -> Result<()> {
         let def = self.collection_numbered(sample.collection)?;
         let Some(vectors) = &sample.vectors else { return Ok(()) };
-        let Some(view) = def.views.iter().find(|view| view.name == vectors.view) else {
-            let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
-            let nearest = suggest(&vectors.view, names.iter().copied());
-            let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-            return Err(Error::not_found(format!(
-                "{} has no view {:?}{meant} (views: {})",
-                def.name,
-                vectors.view,
-                names.join(", ")
-            )));
-        };
+        let view = find_view(&def, &vectors.view)?;
         match view.dimension {
             Some(dimension) if dimension != vectors.dimension => Err(Error::invalid(format!(
                 "sample {} has vectors of {} numbers, view {} of {} has {dimension}",

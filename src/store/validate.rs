@@ -56,16 +56,18 @@ fn check_text(field: &str, text: &str) -> Result<()> {
 
 /// The view of that name, or what there is instead.
 pub(super) fn find_view<'a>(def: &'a CollectionDef, name: &str) -> Result<&'a ViewDef> {
-    if let Some(view) = def.views.iter().find(|view| view.name == name) {
-        return Ok(view);
-    }
+    def.views.iter().find(|view| view.name == name).ok_or_else(|| no_such_view(def, name))
+}
+
+/// The error for a view that is not there: what exists, and what may have been meant.
+pub(super) fn no_such_view(def: &CollectionDef, name: &str) -> Error {
     let names: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
     let mut message = format!("collection {} has no view {name:?}", def.name);
     if let Some(nearest) = suggest(name, names.iter().copied()) {
         message.push_str(&format!("; did you mean {nearest:?}?"));
     }
     message.push_str(&format!(" (views: {})", names.join(", ")));
-    Err(Error::not_found(message).with_field(name))
+    Error::not_found(message).with_field(name)
 }
 
 fn check_fields(def: &CollectionDef, record: &Record) -> Result<FieldChanges> {

@@ -4,10 +4,9 @@ use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::learned::{held_out, history_json};
-use crate::cli::render::text::{count, one_line};
-use crate::error::{Error, Result};
-use crate::learn::method_name;
-use crate::store::candidate_of;
+use crate::cli::render::text::{date, one_line};
+use crate::error::Result;
+use crate::store::{candidate_of, not_learned};
 use crate::types::LearnedDef;
 use clap::Args;
 use serde_json::json;
@@ -86,14 +85,8 @@ impl Run for History {
         let snapshot = store.snapshot()?;
         let fits = snapshot.learned(&self.lens)?;
         if fits.is_empty() {
-            let mut names: Vec<String> = snapshot.all_learned()?.into_iter().map(|def| def.lens).collect();
-            names.dedup();
-            let listed = if names.is_empty() {
-                "none was learned yet".to_string()
-            } else {
-                format!("learned: {}", names.join(", "))
-            };
-            return Err(Error::not_found(format!("no lens {:?} was learned in this store ({listed})", self.lens)));
+            let names = snapshot.all_learned()?.into_iter().map(|def| def.lens).collect();
+            return Err(not_learned(&self.lens, names));
         }
         if console.json {
             let fits: Vec<_> = fits.iter().map(history_json).collect();
@@ -111,14 +104,14 @@ impl Run for History {
 
 fn lines(def: &LearnedDef) -> Vec<String> {
     let mut lines = vec![format!(
-        "fit {} · commit {} · {} on {} of {:?} · view {} · seed {}",
+        "fit {} · {} · commit {} · {} (labels {:016x}) · view {} ({})",
         def.fit,
+        date(def.time),
         def.commit,
-        method_name(def.method),
-        count(def.labels, "label"),
-        one_line(&def.respect),
+        one_line(&def.fitted_on.how),
+        def.label_hash,
         one_line(&def.fitted_on.view),
-        def.seed
+        one_line(def.fitted_on.embedder.as_deref().unwrap_or("supplied vectors")),
     )];
     lines.extend(held_out(def).into_iter().map(|line| format!("  {line}")));
     for (what, commit) in &def.events {
