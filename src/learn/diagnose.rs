@@ -9,7 +9,7 @@ use crate::exec::embed_texts;
 use crate::lens::{RowReader, RowSource};
 use crate::linalg::random::Random;
 use crate::linalg::stats;
-use crate::query::{print_name, suggest};
+use crate::query::print_name;
 use crate::store::{Snapshot, ViewSnapshot};
 use crate::types::control::Control;
 
@@ -138,15 +138,9 @@ pub fn diagnose(
 
 /// The view of that name; without one, `raw` where it has vectors, else the first that has.
 fn view_named<'a>(target: &'a crate::store::CollectionSnapshot, name: Option<&str>) -> Result<&'a ViewSnapshot> {
-    let names: Vec<&str> = target.views().iter().map(|view| view.def().name.as_str()).collect();
     let has_vectors = |view: &&ViewSnapshot| !view.present().is_empty();
     match name {
-        Some(name) => target.view(name).ok_or_else(|| {
-            let nearest = suggest(name, names.iter().copied());
-            let meant = nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default();
-            let collection = &target.def().name;
-            Error::not_found(format!("{collection} has no view {name:?}{meant} (views: {})", names.join(", ")))
-        }),
+        Some(name) => target.view_named(name),
         None => {
             let first = target.views().iter().find(has_vectors);
             first.ok_or_else(|| Error::invalid(format!("no view of {} has a vector yet", target.def().name)))
@@ -208,6 +202,12 @@ impl Words {
         Some(format!("{} | {stages}", self.find))
     }
 
+    /// A search with these stages, which take a sample of queries that has to be stored first.
+    fn sampled(&self, stages: &str) -> Option<String> {
+        let Words { find, collection, .. } = self;
+        Some(format!("simile sample STORE asked --in {collection} --queries queries.jsonl; then {find} | {stages}"))
+    }
+
     /// Whatever helps, held against labels.
     fn gated(&self) -> Option<String> {
         Some(format!("simile try STORE --in {} --view {} --respect R", self.collection, self.view))
@@ -228,7 +228,7 @@ fn findings(
         return Ok(found);
     }
     found.extend(directions(&rows, words));
-    found.push(dead_dimensions(data, dimension));
+    found.push(dead_dimensions(data, dimension, words));
     if let Some(asked) = asked {
         found.push(sides(&rows, &Rows::new(asked, dimension), words));
     }
@@ -262,7 +262,7 @@ fn lengths(rows: &Rows, words: &Words) -> Vec<Finding> {
             bad > 0,
             "these records have no direction and are never found: their text was empty, or their vector is missing",
             "every record has a direction",
-            words.stages("top 1` and then `show undirected"),
+            words.stages("top 1; then show undirected"),
         ),
         finding("norm_spread", "spread of lengths (sd / mean)", spread, "up to 0.02").says(
             spread > 0.02,
@@ -297,7 +297,7 @@ fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
     ]
 }
 
-fn dead_dimensions(data: &[f32], dimension: usize) -> Finding {
+fn dead_dimensions(data: &[f32], dimension: usize, words: &Words) -> Finding {
     let deviations = figures::deviations(data, dimension);
     let least = stats::median(&deviations) * 1e-3;
     let dead = deviations.iter().filter(|deviation| **deviation <= least).count();
@@ -306,7 +306,7 @@ fn dead_dimensions(data: &[f32], dimension: usize) -> Finding {
         "these dimensions hardly vary: divided by their own spread they would be noise; `whiten` and `standardize` here \
          have a floor that keeps them dead",
         "every dimension varies",
-        None,
+        words.gated(),
     )
 }
 
@@ -318,7 +318,7 @@ fn sides(rows: &Rows, asked: &Rows, words: &Words) -> Finding {
         "queries and records lie in different places: each side less its own mean may match better (it helped on one of \
          two sets and hurt on the other, so hold it against labels)",
         "queries and records lie in the same place",
-        words.stages("center sides from SAMPLE"),
+        words.sampled("center sides from asked"),
     )
 }
 
@@ -327,9 +327,10 @@ fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding
     let top = |count: usize| shares.iter().take(count).sum::<f64>();
     let rank = if shares.is_empty() { 0.0 } else { figures::effective_rank(&shares) };
     let quarter = rows.dimension as f64 / 4.0;
-    let mut found = vec![
-        finding("share_1", "share of the first principal component", top(1), "").says(false, "", "", None),
-        finding("share_5", "share of the first five", top(5), "").says(false, "", "", None),
+    let says = |key, what, value, means: &str| finding(key, what, value, "").says(false, "", means, None);
+    Ok(vec![
+        says("share_1", "share of the first principal component", top(1), "how much one direction dominates"),
+        says("share_5", "share of the first five", top(5), "how much five directions dominate"),
         finding("effective_rank", "effective rank (of the spectrum's entropy)", rank, format!("from {quarter:.0} on"))
             .says(
                 rank < quarter,
@@ -337,31 +338,40 @@ fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding
                 "the spread is in many directions",
                 words.gated(),
             ),
-        finding("participation", "participation ratio", figures::participation_ratio(&shares), "")
-            .says(false, "", "", None),
-    ];
-    if let Some(first) = found.first_mut() {
-        first.means = "how much one direction dominates".to_string();
-    }
-    Ok(found)
+        says(
+            "participation",
+            "participation ratio",
+            figures::participation_ratio(&shares),
+            "as many directions of equal spread would do the same",
+        ),
+    ])
 }
 
 fn neighbours(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding>> {
     let found = rows.neighbours(control)?;
     let (skewness, near, same) = (found.skewness(), found.nearer_than(0.95), found.nearer_than(0.9999));
     let most = format!("the most frequent neighbour is one of {} records' nearest {NEIGHBOURS}", found.most());
+    let says = |key, what, value, means: &str| finding(key, what, value, "").says(false, "", means, None);
     let pairs = |bound: &str| Some(format!("pairs in {} | view {} | above {bound}", words.collection, words.view));
     Ok(vec![
         finding("hub_skewness", "skewness of the 10-occurrence", skewness, "up to 1.4").says(
             skewness > 1.4,
             &format!("hubs: some records turn up in very many answers; {most}"),
             &most,
-            words.stages("score cosine csls 10 from SAMPLE"),
+            words.sampled("score cosine csls 10 from asked"),
         ),
-        finding("hub_most", "most answers of one record (of 10)", f64::from(found.most()), "")
-            .says(false, "", "", None),
-        finding("antihubs", "share of records that are nobody's neighbour", found.antihubs(), "")
-            .says(false, "", "", None),
+        says(
+            "hub_most",
+            "most answers of one record (of 10)",
+            f64::from(found.most()),
+            "so often the most frequent record turns up; without hubs about 10 to 30 times",
+        ),
+        says(
+            "antihubs",
+            "share of records that are nobody's neighbour",
+            found.antihubs(),
+            "these are in no other record's nearest 10: searching by example does not find them",
+        ),
         finding("near_duplicates", "nearest neighbour above 0.95", near, "up to 5 %").says(
             near > 0.05,
             "near-duplicates: they fill answers, and across folds they make every figure look better",

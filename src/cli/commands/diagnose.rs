@@ -125,19 +125,13 @@ fn render(found: &Diagnosis, seconds: f64, style: Style) -> Vec<String> {
         let line = format!("{mark} {:<widest$}  {:>8}  {usual}", finding.what, value_text(finding));
         let line = line.trim_end().to_string();
         out.push(if finding.flag { style.bold(line) } else { line });
-        if finding.flag {
-            let width = style.width.saturating_sub(6).max(30);
-            out.extend(wrap(&finding.means, width).into_iter().map(|line| format!("      {line}")));
-            out.extend(finding.try_next.iter().map(|next| format!("      try: {next}")));
-        }
+        let width = style.width.saturating_sub(6).max(30);
+        let means = wrap(&finding.means, width).into_iter().map(|line| format!("      {line}"));
+        out.extend(means.map(|line| if finding.flag { line } else { style.dim(line) }));
+        // Commands stay whole, so that they can be pasted.
+        let next = finding.try_next.iter().flat_map(|next| next.split("; then "));
+        out.extend(next.enumerate().map(|(at, one)| format!("      {} {one}", if at == 0 { "try:" } else { "then" })));
     }
-    out.extend(
-        found
-            .findings
-            .iter()
-            .filter(|finding| !finding.flag && finding.key == "high_cosine")
-            .map(|finding| style.dim(format!("note: {}", finding.means))),
-    );
     out.extend(found.notes.iter().map(|note| style.dim(format!("note: {}", safe(note)))));
     let flagged = found.findings.iter().filter(|finding| finding.flag).count() as u64;
     let told =

@@ -210,6 +210,12 @@ fn diagnose_says_what_is_unusual_and_what_to_try() {
     let shown = place.run(["diagnose", "s", "points"]).exits(0).stdout;
     assert!(shown.contains("! spread of lengths") && shown.contains("try: find ... in points | view raw"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    // Every figure says what it means, whether it is usual or not.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for finding in findings {
+        let means = finding["means"].as_str().unwrap();
+        assert!(!means.is_empty() && words(&shown).contains(&words(means)), "{means}: {shown}");
+    }
     // Queries from elsewhere: shifted along one axis.
     let asked: Vec<Vec<f32>> = vectors.iter().take(40).map(|v| [&[v[0] + 3.0], &v[1..]].concat()).collect();
     place.write("q.npy", npy(&asked.iter().map(Vec::as_slice).collect::<Vec<_>>()));
