@@ -178,6 +178,31 @@ pub fn run_line(query_id: &str, id: &str, rank: usize, value: f64, is_distance: 
     format!("{} Q0 {} {rank} {score} {}", column(query_id), column(id), column(tag))
 }
 
+/// What a run says of the values of one query's hits, best first: the scores (a distance with its sign turned), each lowered
+/// as little as it takes to be below the one before it in single precision.
+///
+/// Whoever reads a run sorts it by score, many in single precision, and settles ties by id: hits that score alike, or nearly,
+/// would change places, and figures with them.
+///
+/// ```
+/// use simile::learn::evaluate::run_scores;
+/// assert_eq!(run_scores([0.5, 0.25], false), [0.5, 0.25]);
+/// assert_eq!(run_scores([0.5, 0.5], false), [0.5, f64::from(0.5_f32.next_down())]);
+/// assert_eq!(run_scores([0.0, 2.0], true), [0.0, -2.0]);
+/// ```
+pub fn run_scores(values: impl IntoIterator<Item = f64>, is_distance: bool) -> Vec<f64> {
+    let mut before: Option<f32> = None;
+    let mut below = |score: f64| {
+        let score = match before {
+            Some(before) if score as f32 >= before => f64::from(before.next_down()),
+            _ => score,
+        };
+        before = Some(score as f32);
+        score
+    };
+    values.into_iter().map(|value| below(if is_distance { 0.0 - value } else { value })).collect()
+}
+
 /// `text` without white space; decoding every `%XX` gives it back.
 fn column(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -297,5 +322,16 @@ mod tests {
         assert_eq!(run_line("q 1", "a\tb", 3, 0.0, true, "t"), "q%201 Q0 a%09b 3 0 t");
         let line = run_line("q", "id", 1, 0.1 + 0.2, false, "t");
         assert_eq!(line.split(' ').nth(4).unwrap().parse::<f64>().unwrap(), 0.1 + 0.2);
+    }
+
+    #[test]
+    fn the_order_of_a_run_is_that_of_its_scores_in_single_precision() {
+        let values = [0.9, 0.9, 0.9 - 1e-12, 0.8, 0.8, 0.1];
+        let found = run_scores(values, false);
+        assert!(found.is_sorted_by(|a, b| a > b && *a as f32 > *b as f32), "{found:?}");
+        assert!(found.iter().zip(values).all(|(found, value)| *found <= value && value - found < 1e-6));
+        assert_eq!((found[0], found[3], found[5]), (0.9, 0.8, 0.1), "what differs stays as it is");
+        let far = run_scores([1.0, 1.0, 3.5], true);
+        assert!(far[0] == -1.0 && far[1] < -1.0 && far[2] == -3.5, "{far:?}");
     }
 }

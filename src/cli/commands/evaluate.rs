@@ -12,9 +12,9 @@ use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::error::{Error, Result};
-use crate::exec::{Answer, Query};
+use crate::exec::{Answer, Hit, Query};
 use crate::interchange::output::TextFile;
-use crate::learn::evaluate::run_line;
+use crate::learn::evaluate::{run_line, run_scores};
 use crate::learn::measure::{Measure, measure};
 use crate::query::ast::{LensBase, LensExpr, Statement};
 use crate::query::{parse, print};
@@ -222,12 +222,14 @@ impl Side {
         let mut ids = Vec::new();
         match answer {
             Ok(answer) => {
-                let hits = answer.hits().iter().filter(|hit| question.own.as_deref() != Some(hit.id()));
-                for hit in hits {
+                let hits: Vec<&Hit> =
+                    answer.hits().iter().filter(|hit| question.own.as_deref() != Some(hit.id())).collect();
+                let is_distance = hits.first().is_some_and(|hit| hit.is_distance());
+                let scores = run_scores(hits.iter().map(|hit| hit.value()), is_distance);
+                for (hit, score) in hits.into_iter().zip(scores) {
                     ids.push(hit.id().to_string());
                     if let Some(run) = &mut self.run {
-                        let (rank, is_distance) = (ids.len(), hit.is_distance());
-                        run.line(&run_line(&question.id, hit.id(), rank, hit.value(), is_distance, "simile"))?;
+                        run.line(&run_line(&question.id, hit.id(), ids.len(), score, false, "simile"))?;
                     }
                 }
                 self.hits += ids.len() as u64;
