@@ -72,7 +72,10 @@ impl Reporter {
     /// Says which step of which work is done, and what there is to say about it.
     pub(crate) fn step(&self, what: &str, done: u64, total: u64) {
         if self.bar.length() != Some(total) {
-            self.total(total);
+            self.bar.set_length(total);
+            self.bar.set_style(style(Total::Steps));
+            // What is left is told from the steps of this work alone.
+            self.bar.reset_eta();
         }
         self.bar.set_prefix(what.to_string());
         self.done(done);
@@ -120,6 +123,8 @@ enum Total {
     Unknown,
     Guessed,
     Known,
+    /// Few and slow ones, which are told by name.
+    Steps,
 }
 
 fn style(total: Total) -> ProgressStyle {
@@ -127,6 +132,7 @@ fn style(total: Total) -> ProgressStyle {
         Total::Unknown => "{prefix}  {spinner}  {human_pos}   {rate}",
         Total::Guessed => "{prefix}  {bar:15}  {human_pos} of ~{human_len}   {rate}   {left} left",
         Total::Known => "{prefix}  {bar:15}  {human_pos} of {human_len}   {rate}   {left} left",
+        Total::Steps => "{prefix}  {bar:15}  {left} left",
     };
     // The templates are ours; where one were wrong, the plain bar would do.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -166,7 +172,7 @@ mod tests {
     fn the_templates_are_understood() {
         // A template that is not falls back to a bar without our keys, which would go unseen.
         let bar = ProgressBar::hidden();
-        for total in [Total::Unknown, Total::Guessed, Total::Known] {
+        for total in [Total::Unknown, Total::Guessed, Total::Known, Total::Steps] {
             bar.set_style(style(total));
             bar.tick();
         }

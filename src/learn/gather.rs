@@ -75,10 +75,12 @@ pub(crate) fn gather(
     seed: u64,
 ) -> Result<Gathered> {
     let dimension = view.dimension();
-    let (mut questions, left_out) = if labels.respect.field.is_some() {
-        (of_classes(collection, view, labels, seed)?, 0)
+    let (mut questions, left_out, labelled) = if labels.respect.field.is_some() {
+        let (questions, labelled) = of_classes(collection, view, labels, seed)?;
+        (questions, 0, Some(labelled))
     } else {
-        of_pairs(view, labels)?
+        let (questions, left_out) = of_pairs(view, labels)?;
+        (questions, left_out, None)
     };
     questions.sort_by(|a, b| a.id.cmp(&b.id));
     enough(&questions, labels, left_out)?;
@@ -116,11 +118,11 @@ pub(crate) fn gather(
         record_mean,
         same,
     };
-    Ok(described(examples, questions, left_out, classes))
+    Ok(described(examples, questions, left_out, labelled))
 }
 
-/// The rest of what is known about the examples.
-fn described(examples: Examples, questions: Vec<Question>, left_out: u64, classes: bool) -> Gathered {
+/// The rest of what is known about the examples; `labelled` are the records that share a class.
+fn described(examples: Examples, questions: Vec<Question>, left_out: u64, labelled: Option<u64>) -> Gathered {
     let mut hash = 0_u64;
     let mut answers: Vec<u32> = Vec::new();
     for question in &questions {
@@ -135,14 +137,19 @@ fn described(examples: Examples, questions: Vec<Question>, left_out: u64, classe
         }
         answers.extend(&question.answers);
     }
-    let labels = if classes { questions.len() } else { answers.len() };
+    let pairs = answers.len() as u64;
     answers.sort_unstable();
     answers.dedup();
-    let records = if classes { questions.len() } else { answers.len() };
+    let (labels, records) = labelled.map_or((pairs, answers.len() as u64), |labelled| (labelled, labelled));
     let mut notes = Vec::new();
+    if let Some(labelled) = labelled.filter(|labelled| *labelled > questions.len() as u64) {
+        notes.push(format!(
+            "{labelled} records share a value: {} of them, drawn by the seed, are questions",
+            questions.len()
+        ));
+    }
     let (components, groups, alike) = connect(&examples, &mut notes);
     let (ids, texts) = questions.into_iter().map(|question| (question.id, question.text)).unzip();
-    let (labels, records) = (labels as u64, records as u64);
     Gathered { examples, ids, texts, labels, records, label_hash: hash, components, groups, alike, left_out, notes }
 }
 
@@ -267,13 +274,14 @@ fn query_vectors(
     Ok(vectors)
 }
 
-/// Records that share a class with another one, each as a question; some of them where there are very many.
+/// Records that share a class with another one, each as a question; some of them where there are very many. Their number
+/// comes with them.
 fn of_classes(
     collection: &CollectionSnapshot,
     view: &ViewSnapshot,
     labels: &Labels,
     seed: u64,
-) -> Result<Vec<Question>> {
+) -> Result<(Vec<Question>, u64)> {
     let mut classes: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (class, found) in labels.classes.iter().enumerate() {
         let rows: Vec<u32> = found.rows.iter().map(|row| row.0).filter(|row| view.present().contains(*row)).collect();
@@ -282,6 +290,7 @@ fn of_classes(
         }
     }
     let mut rows: Vec<u32> = classes.keys().copied().collect();
+    let labelled = rows.len() as u64;
     if rows.len() > CLASS_QUERIES {
         Random::of_stream(seed, CLASS_STREAM).shuffle(&mut rows);
         rows.truncate(CLASS_QUERIES);
@@ -294,7 +303,7 @@ fn of_classes(
         let answers = classes.remove(&row).unwrap_or_default();
         questions.push(Question { id, text: String::new(), vector, own: Some(row), answers, wrong: Vec::new() });
     }
-    Ok(questions)
+    Ok((questions, labelled))
 }
 
 /// Rows that answers are ranked among: those that are labelled, and others up to [`POOL`].

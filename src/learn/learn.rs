@@ -7,9 +7,10 @@ use super::fit::watch::Watch;
 use super::fit::{Fitted, LearnProgress, Order, figures, fit};
 use super::gate::{Gate, Lifts, gate};
 use super::gather::{Gathered, gather};
+use super::labels::contradictions;
 use super::parts::{Made, parts};
 use super::report::{LearnReport, report};
-use super::words::advice;
+use super::words::{advice, why};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::backgrounds_of;
 use crate::store::{CollectionSnapshot, Labels, Store, ViewSnapshot};
@@ -19,7 +20,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Fewer labels than this are not held out: the closed form is fitted and marked as untested.
+/// Fewer labels than this, yes and no together, are not held out: what is fitted is marked as untested. With fewer that say
+/// yes the closed form is fitted.
 pub(crate) const LEAST_LABELS: u64 = 50;
 /// Up to so many questions several splits validate instead of one, which is steadier and affordable.
 const FEW_QUESTIONS: usize = 400;
@@ -165,6 +167,8 @@ impl Learner {
         if labels.respect.field.is_none() {
             report.found_first = plain.iter().filter(|figure| **figure == 1.0).count() as u64;
         }
+        report.contradictions = contradictions(&labels).len() as u64;
+        report.why = why(&report);
         report.advice = advice(&report);
         let mut batch = self.store.begin()?;
         report.fit = batch.put_learned(parts(self, &made, report.fit.clone())?)?;
@@ -192,11 +196,7 @@ impl Learner {
 
     fn view_of<'a>(&self, collection: &'a CollectionSnapshot) -> Result<&'a ViewSnapshot> {
         let name = &collection.def().name;
-        let Some(view) = collection.view(&self.view) else {
-            let views: Vec<&str> = collection.views().iter().map(|view| view.def().name.as_str()).collect();
-            let message = format!("{name} has no view {:?} (views: {})", self.view, views.join(", "));
-            return Err(Error::not_found(message));
-        };
+        let view = collection.view_named(&self.view)?;
         if view.def().dimension.is_none() {
             return Err(Error::invalid(format!("view {} of {name} has no vectors yet", self.view)));
         }
@@ -237,9 +237,10 @@ impl Learner {
     ) -> Result<(Gathered, Fitted, Lifts, Vec<f64>)> {
         let gathered = gather(collection, view, labels, mode == LearnMode::Same, self.seed)?;
         let all: Vec<u32> = (0..gathered.ids.len() as u32).collect();
-        let few = gathered.labels < LEAST_LABELS;
+        let wrong: usize = gathered.examples.wrong.iter().map(Vec::len).sum();
+        let untested = gathered.labels + (wrong as u64) < LEAST_LABELS;
         let method = match self.method {
-            None if few && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
+            None if gathered.labels < LEAST_LABELS && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
             method => method,
         };
         let validated_by = if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups };
@@ -256,7 +257,7 @@ impl Learner {
         let fitted = fit(&gathered.examples, order, &watch(FIT_SHARE))?;
         let mut lifts = Lifts::default();
         let plain = if self.gated { plain_figures(&gathered) } else { Vec::new() };
-        if self.gated && !few && self.control.checkpoint().is_ok() {
+        if self.gated && !untested && self.control.checkpoint().is_ok() {
             let asked = Gate {
                 queries: &all,
                 groups: &gathered.groups,

@@ -27,6 +27,7 @@ pub mod try_lenses;
 mod words;
 
 pub use fit::LearnProgress;
+pub(crate) use learn::LEAST_LABELS;
 pub use learn::Learner;
 pub use report::LearnReport;
 pub(crate) use words::{accept_name, method_name, mode_name};

@@ -2,6 +2,7 @@
 //!
 //! Owns [`LearnReport`] and the verdict: accepted where the lift that was asked for is clear. It measures nothing.
 
+use super::fit::Relevance;
 use super::gate::{ACCEPTED_Z, Lifts};
 use super::learn::Learner;
 use super::parts::Made;
@@ -9,6 +10,10 @@ use super::words::method_name;
 use crate::store::candidate_of;
 use crate::types::{Accept, CommitNumber, FittedOn, LearnMethod, LearnedDef, ViewKind};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What goes with a lens by discriminant analysis: it gives up directions that its classes do not need.
+const NEW_CLASSES: &str = "lda knows the classes it was fitted on, and what is held out is of the same: records of new classes \
+                           can come out worse than under plain cosine; where such come, learn with `--method infonce`";
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -20,14 +25,22 @@ pub struct LearnReport {
     pub fit: LearnedDef,
     /// Epochs of training, or the pull of ridge towards the identity.
     pub setting: f64,
+    /// The pull of the ridge that training was averaged with.
+    pub averaged: Option<f64>,
     /// Every method that was tried, with its validation figure.
     pub tried: Vec<(LearnMethod, f64)>,
+    /// Why the method was chosen, where there was a choice.
+    pub why: Option<String>,
     /// How often each method was chosen in the folds of the gate.
     pub chosen: Vec<(LearnMethod, usize)>,
     /// Labelled questions that took part.
     pub questions: u64,
     /// Those of them that plain cosine answers right in the first place.
     pub found_first: u64,
+    /// Whether the labels are the classes of a field.
+    pub classes: bool,
+    /// Pairs that were called relevant once and not another time, or under two ids of one question.
+    pub contradictions: u64,
     /// Pairs that were judged wrong, of the questions that took part; those of `fit.labels` are right.
     pub judged_wrong: u64,
     /// Labels that could not take part: no vector in this view.
@@ -54,12 +67,13 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
     let accepted = asked.is_some_and(|lift| lift.z > ACCEPTED_Z);
     let template = if let ViewKind::Template(template) = &view.def().kind { Some(template.clone()) } else { None };
     let (method, labels) = (method_name(fitted.method), gathered.labels);
+    let averaged = if fitted.averaged.is_some() { " averaged with ridge" } else { "" };
     let fitted_on = FittedOn {
         collection: learner.collection.clone(),
         view: learner.view.clone(),
         embedder: view.def().embedder.clone(),
         template,
-        how: format!("{method} on {labels} labels of {:?}, seed {}", learner.respect, learner.seed),
+        how: format!("{method}{averaged} on {labels} labels of {:?}, seed {}", learner.respect, learner.seed),
     };
     let mut groups = gathered.groups.clone();
     groups.sort_unstable();
@@ -87,20 +101,26 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
         time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
         commit: CommitNumber(0),
     };
+    let mut notes = gathered.notes.clone();
+    notes.extend((fitted.method == LearnMethod::Lda).then(|| NEW_CLASSES.to_string()));
     LearnReport {
         name: if accepted { learner.lens.clone() } else { candidate_of(&learner.lens) },
         fit,
         setting: fitted.setting,
+        averaged: fitted.averaged,
         tried: fitted.tried.clone(),
+        why: None,
         chosen: lifts.chosen,
         questions: gathered.ids.len() as u64,
         found_first: 0,
+        classes: matches!(gathered.examples.relevance, Relevance::Classes { .. }),
+        contradictions: 0,
         judged_wrong: gathered.examples.wrong.iter().map(|wrong| wrong.len() as u64).sum(),
         left_out: gathered.left_out,
         gated: learner.gated,
         interrupted: fitted.interrupted && learner.control.checkpoint().is_err() || lifts.interrupted,
         advice: Vec::new(),
-        notes: gathered.notes.clone(),
+        notes,
         seconds: 0.0,
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the names of methods, modes and lifts as they are typed and printed, and the advice that goes with a refusal. It
 //! computes nothing.
 
+use super::gate::LEAST_QUERIES;
 use super::report::LearnReport;
 use crate::types::{Accept, LearnMethod, LearnMode, Lift};
 
@@ -31,6 +32,30 @@ pub(crate) fn accept_name(accept: Accept) -> &'static str {
     }
 }
 
+/// Why `auto` chose the method it did; nothing where there was no choice.
+pub(crate) fn why(report: &LearnReport) -> Option<String> {
+    let chosen = report.fit.method;
+    let own = report.tried.iter().find(|(method, _)| *method == chosen)?.1;
+    let others: Vec<&(LearnMethod, f64)> = report.tried.iter().filter(|(method, _)| *method != chosen).collect();
+    let name = method_name(chosen);
+    let listed: Vec<String> = others.iter().map(|(method, of)| format!("{} {of:.3}", method_name(*method))).collect();
+    let best =
+        others.iter().map(|(_, of)| *of).fold(None, |best: Option<f64>, of| Some(best.map_or(of, |b| b.max(of))))?;
+    let (all, same) = report.chosen.iter().fold((0, 0), |(all, same), (method, folds)| {
+        (all + folds, if *method == chosen { same + folds } else { same })
+    });
+    let folds = if all > 0 { format!("; so did {same} of the {all} held-out fits") } else { String::new() };
+    let listed = listed.join(", ");
+    Some(if own >= best {
+        format!("auto chose {name}: {own:.3} on held-back labels, {listed}{folds}")
+    } else {
+        format!(
+            "auto chose {name}: {own:.3} on held-back labels, {listed}, which is no clear difference, and training did \
+             better on every set it was measured on{folds}"
+        )
+    })
+}
+
 /// What would help a lens that was not accepted, most useful first.
 pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
     let mut advice = Vec::new();
@@ -50,12 +75,9 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
         advice.push("no held-out labels were asked: learn again without `--no-gate` to have it tested".to_string());
         return advice;
     }
-    if def.labels < super::learn::LEAST_LABELS {
-        let least = super::learn::LEAST_LABELS;
-        advice.push(format!(
-            "{} labels that say yes are too few to hold some out: from {least} on a fit is tested",
-            def.labels
-        ));
+    let (said, least) = (def.labels + report.judged_wrong, super::learn::LEAST_LABELS);
+    if said < least {
+        advice.push(format!("{said} labels are too few to hold some out: from {least} on a fit is tested"));
         return advice;
     }
     if report.found_first * 10 >= report.questions * 9 {
@@ -65,6 +87,10 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
         ));
     }
     match asked {
+        None if (def.queries as usize) < LEAST_QUERIES => advice.push(format!(
+            "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other questions",
+            def.queries
+        )),
         None if def.accept == Accept::NewRecords => advice.push(
             "the labels hang together in too few groups to hold records out: label questions about other records".to_string(),
         ),

@@ -49,7 +49,7 @@ pub(in crate::cli) struct Label {
     /// Vectors of the queries; row i belongs to line i
     #[arg(long, value_name = "queries.npy", requires = "queries")]
     query_vectors: Option<PathBuf>,
-    /// The view that the vectors are for
+    /// The view whose hits are shown without --lens, and that the vectors are for
     #[arg(long, value_name = "VIEW", default_value = "raw")]
     view: String,
     /// Pairs to store: {"query": "...", "record": "id", "grade": 1} a line; also with "query_id" or "query_record"

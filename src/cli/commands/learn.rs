@@ -160,16 +160,18 @@ impl Run for Learn {
 fn hear(reporter: &Reporter, progress: LearnProgress) {
     match progress {
         LearnProgress::Epoch { epoch, of, loss, validation } => {
-            let what = format!("fitting · loss {loss:.2} · {validation:.3} on validation");
+            let what = format!("fitting · epoch {epoch} of {of} · loss {loss:.2} · {validation:.3} on validation");
             reporter.step(&what, epoch as u64, of as u64);
             reporter
                 .event(&json!({"event": "epoch", "epoch": epoch, "of": of, "loss": loss, "validation": validation}));
         }
         LearnProgress::Finishing { epoch, of, loss } => {
-            reporter.step(&format!("on all labels · loss {loss:.2}"), epoch as u64, of as u64);
+            let what = format!("on all labels · epoch {epoch} of {of} · loss {loss:.2}");
+            reporter.step(&what, epoch as u64, of as u64);
+            reporter.event(&json!({"event": "finishing", "epoch": epoch, "of": of, "loss": loss}));
         }
         LearnProgress::Gate { done, of } => {
-            reporter.step("held out", done as u64, of as u64);
+            reporter.step(&format!("held out · fold {done} of {of}"), done as u64, of as u64);
             reporter.event(&json!({"event": "gate", "done": done, "of": of}));
         }
     }

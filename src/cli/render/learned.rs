@@ -2,7 +2,7 @@
 //!
 //! Owns the wording. Figures come as they are; on a terminal they are shown in points of a hundred.
 
-use super::text::{count, one_line, thousands};
+use super::text::{count, one_line, shell_word, thousands};
 use crate::cli::console::Style;
 use crate::learn::{LearnReport, accept_name, method_name, mode_name};
 use crate::types::{Accept, LearnMethod, LearnMode, LearnedDef, Lift};
@@ -31,13 +31,16 @@ pub(crate) fn fit_json(report: &LearnReport) -> Json {
         "records": def.records,
         "groups": def.groups,
         "judged_wrong": report.judged_wrong,
+        "contradictions": report.contradictions,
         "left_out": report.left_out,
         "found_first": report.found_first,
         "lift": {"known_records": lift_json(def.known_records), "new_records": lift_json(def.new_records)},
         "validation": validation_json(def.validation),
         "tried": tried(&report.tried),
+        "why": report.why,
         "chosen_in_folds": chosen,
         "setting": report.setting,
+        "averaged": report.averaged,
         "seed": def.seed,
         "fit": def.fit,
         "commit": def.commit.0,
@@ -96,10 +99,7 @@ pub(crate) fn lines(report: &LearnReport, store: &Path, style: &Style) -> Vec<St
     };
     let mut lines = vec![format!(
         "{} · {} · {} · {}{wrong}",
-        count(
-            def.labels,
-            if def.mode == LearnMode::Same && def.labels == def.records { "labelled record" } else { "labelled pair" }
-        ),
+        count(def.labels, if report.classes { "labelled record" } else { "labelled pair" }),
         count(def.queries, "question"),
         count(def.records, "record"),
         count(def.groups, "group")
@@ -111,8 +111,14 @@ pub(crate) fn lines(report: &LearnReport, store: &Path, style: &Style) -> Vec<St
             one_line(&def.fitted_on.view)
         ));
     }
+    if report.contradictions > 0 {
+        let pairs = count(report.contradictions, "labelled pair");
+        let verb = if report.contradictions == 1 { "contradicts itself" } else { "contradict each other" };
+        lines.push(format!("{pairs} {verb}; the last word counts (see label --conflicts)"));
+    }
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     lines.push(fitted(report));
+    lines.extend(report.why.iter().cloned());
     lines.extend(held_out(def));
     if def.known_records.is_none() && def.new_records.is_none() {
         lines.push("not tested on held-out labels".to_string());
@@ -120,10 +126,10 @@ pub(crate) fn lines(report: &LearnReport, store: &Path, style: &Style) -> Vec<St
     let name = one_line(&report.name);
     if def.accepted {
         lines.push(format!("saved as lens `{}`  {:.1} s", style.bold(&name), report.seconds));
-        lines.push(format!(
-            "Scores are not probabilities yet: `simile calibrate {} {name} --label 200`",
-            one_line(&store.display().to_string())
-        ));
+        // A lens that answers questions is calibrated on some that it was not learned from.
+        let asked = if def.mode == LearnMode::Pair { " --queries new-questions.jsonl" } else { "" };
+        let (store, name) = (shell_word(&store.display().to_string()), shell_word(&report.name));
+        lines.push(format!("Scores are not probabilities yet: `simile calibrate {store} {name} --label 200{asked}`"));
     } else {
         lines.push(format!("kept as `{}`; plain cosine stays.  {:.1} s", style.bold(&name), report.seconds));
     }
@@ -137,20 +143,18 @@ fn fitted(report: &LearnReport) -> String {
     let matrices = if def.mode == LearnMode::Pair { "Q, K" } else { "M" };
     let how = match def.method {
         LearnMethod::InfoNce if report.setting == 0.0 => "no epoch was better than centering alone".to_string(),
-        LearnMethod::InfoNce => format!("infonce, {}", count(report.setting as u64, "epoch")),
+        LearnMethod::InfoNce => {
+            let with = report.averaged.map_or(String::new(), |pull| format!(", averaged with ridge {pull}"));
+            format!("infonce, {}{with}", count(report.setting as u64, "epoch"))
+        }
         method => format!("{} {}", method_name(method), report.setting),
     };
     let figure = if def.mode == LearnMode::Pair { "MRR@10" } else { "figure" };
     let validation = def
         .validation
         .map_or(String::new(), |(plain, learned)| format!(" · {figure} on validation {learned:.3} (plain {plain:.3})"));
-    let mut others: Vec<String> = Vec::new();
-    for (method, figure) in report.tried.iter().filter(|(method, _)| *method != def.method) {
-        others.push(format!("{} {figure:.3}", method_name(*method)));
-    }
-    let others = if others.is_empty() { String::new() } else { format!(" · tried {}", others.join(", ")) };
     let stopped = if report.interrupted { " · stopped" } else { "" };
-    format!("fitted {matrices} · {how}{validation}{others}{stopped}")
+    format!("fitted {matrices} · {how}{validation}{stopped}")
 }
 
 /// Both lifts, one to a line; the one that was asked for says what it decided.

@@ -169,6 +169,16 @@ pub(crate) fn date(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// A word as it is typed in a shell, on one line.
+pub(crate) fn shell_word(word: &str) -> String {
+    let word = one_line(word);
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +234,11 @@ mod tests {
         let parts = ["view raw", "center corpus", "score cosine"].map(str::to_string);
         assert_eq!(join_wrapped(&parts, 80), ["view raw · center corpus · score cosine"]);
         assert_eq!(join_wrapped(&parts, 26), ["view raw · center corpus", "score cosine"]);
+    }
+
+    #[test]
+    fn words_for_a_shell_come_back_as_they_were() {
+        let found = ["notes.simile", "answers the question", "it's", "", "asks@candidate"].map(shell_word);
+        assert_eq!(found, ["notes.simile", "'answers the question'", r"'it'\''s'", "''", "asks@candidate"]);
     }
 }

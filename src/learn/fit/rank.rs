@@ -35,6 +35,12 @@ impl Matrices {
         Matrices { query: one.clone(), record: one }
     }
 
+    /// The mean of both maps, matrix by matrix, the other with `weight` and this one with 1.
+    pub(crate) fn averaged(&self, other: &Matrices, weight: f32) -> Self {
+        let mean = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a + weight * b) / (1.0 + weight)).collect();
+        Matrices { query: mean(&self.query, &other.query), record: mean(&self.record, &other.record) }
+    }
+
     /// Whether all numbers are.
     pub(crate) fn is_finite(&self) -> bool {
         self.query.iter().chain(&self.record).all(|x| x.is_finite())

@@ -3,6 +3,9 @@
 //! Owns [`fit`]. Some of the questions are held back, group by group; what ranks them best decides the method and its
 //! setting (epochs, or the pull of ridge), epoch 0 and the identity being among what is tried. Then the chosen method is
 //! run on all questions. It knows no gate: the questions it is given are all it sees.
+//!
+//! Where the method is left open and a closed form exists, what training finds is averaged with it, matrix by matrix: both
+//! stay near the identity and err differently.
 
 use super::examples::{Examples, Relevance};
 use super::infonce::{EPOCHS, Trainer};
@@ -29,6 +32,8 @@ const PREFERRED: f64 = 1.0;
 /// With that many, training goes over the pairs at most so often: longer brought nothing to what the gate held out, on any
 /// set it was measured on, and takes longer.
 const MOST_PASSES: f64 = 24.0;
+/// Up to so many questions the closed form weighs as much as what is trained; beyond, the less the more there are.
+const EQUAL: f32 = 256.0;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 1_000;
 /// Questions held back for validation: a quarter, at most so many.
@@ -36,7 +41,7 @@ const MOST_VALIDATION: usize = 600;
 /// Chance is drawn from streams: splits, the validation's pool, trainers.
 const SPLIT_STREAM: u64 = 1;
 const POOL_STREAM: u64 = 2;
-const TRAINER_STREAM: u64 = 16;
+pub(super) const TRAINER_STREAM: u64 = 16;
 
 /// What is to be fitted.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +69,8 @@ pub(crate) struct Fitted {
     pub(crate) method: LearnMethod,
     /// Epochs, the pull, or the shrinkage (below 0: narrow).
     pub(crate) setting: f64,
+    /// The pull of the ridge that training was averaged with.
+    pub(crate) averaged: Option<f64>,
     /// Questions it was fitted on in the end, whose mean belongs to it.
     pub(crate) trained: Vec<u32>,
     /// Validation figures: plain, and fitted.
@@ -77,6 +84,8 @@ pub(crate) struct Fitted {
 /// One split: what is trained on, what validates, and what it is ranked over.
 struct Split<'a> {
     trainer: Option<Trainer<'a>>,
+    /// The closed form that what is trained is averaged with.
+    closed: Option<Matrices>,
     trained: Vec<u32>,
     held: Vec<u32>,
     pool: Vec<u32>,
@@ -93,7 +102,11 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     let wants = |method| order.method.is_none_or(|wanted| wanted == method);
     let mut choices = Vec::new();
     if wants(LearnMethod::Ridge) && !examples.same && matches!(examples.relevance, Relevance::Listed(_)) {
-        choices.push(best_pull(examples, &splits));
+        let (choice, solved) = best_pull(examples, &splits);
+        if order.method.is_none() {
+            splits.iter_mut().zip(solved).for_each(|(split, closed)| split.closed = closed);
+        }
+        choices.push(choice);
     }
     if wants(LearnMethod::Lda) && examples.same {
         choices.push(best_shrinkage(examples, &splits));
@@ -101,7 +114,11 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     let mut so_far = None;
     if wants(LearnMethod::InfoNce) {
         let (choice, map) = best_epoch(examples, &mut splits, watch);
-        choices.push(choice);
+        // Without an epoch of training there is nothing to average.
+        let pull =
+            choices.first().filter(|_| choice.setting > 0.0 && splits.iter().any(|split| split.closed.is_some()));
+        let averaged = pull.map(|ridge: &Choice| ridge.setting);
+        choices.push(Choice { averaged, ..choice });
         so_far = map;
     }
     let tried = choices.iter().map(|choice| (choice.method, choice.figure())).collect();
@@ -113,12 +130,12 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
             chosen = other;
         }
     }
-    let Choice { method, setting, .. } = chosen;
+    let Choice { method, setting, averaged, .. } = chosen;
     let figure = chosen.figure();
     let validated = !chosen.figures.is_empty();
     let first = splits.first().map(|split| split.trained.clone()).unwrap_or_default();
     drop(splits);
-    let whole = finish(examples, order, method, setting, watch);
+    let whole = finish(examples, order, &chosen, watch);
     let interrupted = watch.is_stopped();
     let (matrices, trained) = match (whole, so_far) {
         (Some(matrices), _) => (matrices, order.trained.to_vec()),
@@ -126,16 +143,18 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
         _ => (Matrices::identity(examples.dimension), order.trained.to_vec()),
     };
     let validation = validated.then_some((plain, figure));
-    Ok(Fitted { matrices, method, setting, trained, validation, tried, interrupted })
+    Ok(Fitted { matrices, method, setting, averaged, trained, validation, tried, interrupted })
 }
 
 /// The chosen method over all questions; `None` where it was stopped on the way or came to nothing.
-fn finish(examples: &Examples, order: Order<'_>, method: LearnMethod, setting: f64, watch: &Watch) -> Option<Matrices> {
-    let matrices = match method {
-        LearnMethod::Ridge => {
-            let queries = examples.centred_queries(&examples.query_mean(order.trained));
-            Ridge::new(examples, &queries, order.trained).solve(setting)?
-        }
+fn finish(examples: &Examples, order: Order<'_>, chosen: &Choice, watch: &Watch) -> Option<Matrices> {
+    let setting = chosen.setting;
+    let ridge = |pull: f64| {
+        let queries = examples.centred_queries(&examples.query_mean(order.trained));
+        Ridge::new(examples, &queries, order.trained).solve(pull)
+    };
+    let matrices = match chosen.method {
+        LearnMethod::Ridge => ridge(setting)?,
         LearnMethod::Lda => {
             let queries = examples.centred_queries(&examples.query_mean(order.trained));
             Lda::new(examples, &queries, order.trained)?.solve(setting.abs(), setting < 0.0)?
@@ -152,7 +171,10 @@ fn finish(examples: &Examples, order: Order<'_>, method: LearnMethod, setting: f
                 let loss = trainer.epoch();
                 watch.finishing(epoch + 1, setting as usize, loss);
             }
-            trainer.matrices
+            match chosen.averaged {
+                Some(pull) => trainer.matrices.averaged(&ridge(pull)?, weight(order.trained.len())),
+                None => trainer.matrices,
+            }
         }
     };
     matrices.is_finite().then_some(matrices)
@@ -163,6 +185,7 @@ fn finish(examples: &Examples, order: Order<'_>, method: LearnMethod, setting: f
 struct Choice {
     method: LearnMethod,
     setting: f64,
+    averaged: Option<f64>,
     figures: Vec<f64>,
 }
 
@@ -175,18 +198,17 @@ impl Choice {
 impl Default for Choice {
     /// The identity.
     fn default() -> Self {
-        Choice { method: LearnMethod::InfoNce, setting: 0.0, figures: Vec::new() }
+        Choice { method: LearnMethod::InfoNce, setting: 0.0, averaged: None, figures: Vec::new() }
     }
 }
 
 /// Trains all splits side by side until no epoch has been better for a while. The first split's map at the best epoch comes
 /// with the choice.
 fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Choice, Option<Matrices>) {
-    let map = |splits: &[Split<'_>]| {
-        splits.first().and_then(|split| split.trainer.as_ref()).map(|trainer| trainer.matrices.clone())
-    };
-    let mut curve = vec![validate(examples, splits)];
-    let (mut best, mut kept) = (0, map(splits));
+    let map = |splits: &[Split<'_>]| splits.first().and_then(Split::matrices);
+    let start = |split: &Split<'_>| split.trainer.as_ref().map(|trainer| trainer.matrices.clone());
+    let mut curve = vec![validate(examples, splits, start)];
+    let (mut best, mut kept) = (0, splits.first().and_then(start));
     let figure = |curve: &[Vec<f64>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
     let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
     let last = if many { splits.iter().filter_map(longest).max().unwrap_or(EPOCHS) } else { EPOCHS };
@@ -196,7 +218,7 @@ fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (
         }
         let losses: Vec<f64> =
             splits.par_iter_mut().filter_map(|split| split.trainer.as_mut()).map(Trainer::epoch).collect();
-        curve.push(validate(examples, splits));
+        curve.push(validate(examples, splits, Split::matrices));
         watch.epoch(epoch, last, average(&losses), figure(&curve, epoch));
         if figure(&curve, epoch) > figure(&curve, best) {
             (best, kept) = (epoch, map(splits));
@@ -204,7 +226,7 @@ fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (
     }
     let epoch = settled(&curve, best, many);
     let figures = curve.into_iter().nth(epoch).unwrap_or_default();
-    (Choice { method: LearnMethod::InfoNce, setting: epoch as f64, figures }, kept)
+    (Choice { setting: epoch as f64, figures, ..Choice::default() }, kept)
 }
 
 /// Epochs in which the pairs of a split are gone over [`MOST_PASSES`] times.
@@ -224,12 +246,30 @@ fn settled(curve: &[Vec<f64>], best: usize, many: bool) -> usize {
     found.unwrap_or(best)
 }
 
-/// The figures of all held-back questions, one split after the other.
-fn validate(examples: &Examples, splits: &[Split<'_>]) -> Vec<f64> {
+impl Split<'_> {
+    /// The map so far.
+    fn matrices(&self) -> Option<Matrices> {
+        let trained = &self.trainer.as_ref()?.matrices;
+        let averaged = |closed| trained.averaged(closed, weight(self.trained.len()));
+        Some(self.closed.as_ref().map_or_else(|| trained.clone(), averaged))
+    }
+}
+
+/// What the closed form weighs beside what was trained on so many questions. With few the mean of both beat either by two
+/// points; with seven thousand half the weight cost one.
+pub(super) fn weight(questions: usize) -> f32 {
+    (EQUAL / questions.max(1) as f32).sqrt().min(1.0)
+}
+
+/// The figures of all held-back questions under `map`, one split after the other.
+fn validate<'a>(
+    examples: &Examples,
+    splits: &[Split<'a>],
+    map: impl Fn(&Split<'a>) -> Option<Matrices> + Sync,
+) -> Vec<f64> {
     let found = splits.par_iter().map(|split| {
-        let identity = Matrices::identity(examples.dimension);
-        let matrices = split.trainer.as_ref().map_or(&identity, |trainer| &trainer.matrices);
-        figures(examples, &split.queries, &split.held, &split.pool, Some(matrices))
+        let matrices = map(split).unwrap_or_else(|| Matrices::identity(examples.dimension));
+        figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices))
     });
     found.collect::<Vec<_>>().concat()
 }
@@ -254,13 +294,15 @@ fn best_shrinkage(examples: &Examples, splits: &[Split<'_>]) -> Choice {
     best_setting(examples, splits, LearnMethod::Lda, &settings, solve)
 }
 
-/// The best pull. Of equal figures the one nearest to the identity counts.
-fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> Choice {
+/// The best pull, with what it solves to in each split. Of equal figures the one nearest to the identity counts.
+fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> (Choice, Vec<Option<Matrices>>) {
     let sums: Vec<Ridge> =
         splits.par_iter().map(|split| Ridge::new(examples, &split.queries, &split.trained)).collect();
     let settings: Vec<f64> = PULLS.iter().rev().copied().collect();
     let solve = |split: usize, pull: f64| sums.get(split).and_then(|sums| sums.solve(pull));
-    best_setting(examples, splits, LearnMethod::Ridge, &settings, solve)
+    let choice = best_setting(examples, splits, LearnMethod::Ridge, &settings, solve);
+    let solved = sums.par_iter().map(|sums| sums.solve(choice.setting)).collect();
+    (choice, solved)
 }
 
 /// The first of `settings` with the best figure; one that cannot be solved counts 0.
@@ -276,7 +318,7 @@ fn best_setting(
             Some(matrices) => figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
             None => vec![0.0; split.held.len()],
         });
-        Choice { method, setting, figures: found.collect::<Vec<_>>().concat() }
+        Choice { method, setting, averaged: None, figures: found.collect::<Vec<_>>().concat() }
     });
     let tried: Vec<Choice> = tried.collect();
     let mut tried = tried.into_iter();
@@ -343,7 +385,7 @@ fn split<'a>(examples: &'a Examples, order: Order<'_>, mut held: Vec<u32>, idx: 
         None => examples.centred_queries(&examples.query_mean(&trained)),
     };
     let pool = pool(examples, &held, order.seed);
-    Split { trainer, trained, held, pool, queries }
+    Split { trainer, closed: None, trained, held, pool, queries }
 }
 
 /// The answers of `held`, and others up to [`POOL`].

@@ -60,6 +60,29 @@ fn every_method_finds_a_map_that_is_there() {
 }
 
 #[test]
+fn what_is_trained_is_averaged_with_the_closed_form_where_the_method_is_open() {
+    let examples = turned(400, 16, 0.6, 1);
+    let all: Vec<u32> = (0..400).collect();
+    let open = fit(&examples, order(&all, &all, None), &Watch::default()).unwrap();
+    assert_eq!(open.method, LearnMethod::InfoNce);
+    let pull = open.averaged.unwrap();
+    let mut trainer = infonce::Trainer::new(&examples, &all, &all, 3, select::TRAINER_STREAM - 1).unwrap();
+    for _ in 0..open.setting as usize {
+        trainer.epoch();
+    }
+    let closed = ridge::Ridge::new(&examples, trainer.queries(), &all).solve(pull).unwrap();
+    let weight = select::weight(400);
+    assert!((weight - 0.8).abs() < 1e-6 && select::weight(100) == 1.0);
+    let mean =
+        |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a + weight * b) / (1.0 + weight)).collect::<Vec<f32>>();
+    assert_eq!(open.matrices.query, mean(&trainer.matrices.query, &closed.query));
+    assert_eq!(open.matrices.record, mean(&trainer.matrices.record, &closed.record));
+    // Asked for by name it is what it is called.
+    let trained = fit(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default()).unwrap();
+    assert_eq!(trained.averaged, None);
+}
+
+#[test]
 fn a_fit_repeats_to_the_bit_for_any_number_of_threads() {
     let examples = turned(150, 12, 0.5, 2);
     let all: Vec<u32> = (0..150).collect();

@@ -142,6 +142,7 @@ fn keys_judge_one_pair_at_a_time() {
         ran.stdout
     );
     assert_eq!(said(&place), ["Where did I put my wallet?/n17 1", "Has anyone seen my phone?/n31 0"]);
+    assert!(ran.stdout.contains("48 labels more, and what is learned"), "{}", ran.stdout);
     // What was judged is not asked again; undo takes the last answer back and asks it anew.
     let arguments = [&ask[..], &["--json"]].concat();
     let report = keys(&place, &arguments, "yunq").exits(0).json();
@@ -212,6 +213,11 @@ fn pairs_are_chosen_as_asked() {
     assert!(keys(&place, &["--sample", "asekd"], "").exits(2).stderr.contains("samples: asked"));
     assert_eq!(keys(&place, &["--queries", "q.jsonl", "--depth", "2", "--json"], "").exits(0).json()["candidates"], 6);
     keys(&place, &["--query", "keys", "--lens", "nobody"], "").exits(2);
+    // Without a lens the view says whose hits are shown.
+    place.run(["view", "s", "notes", "about", "--template", "about {text}"]).exits(0);
+    place.run(["embed", "s", "notes"]).exits(0);
+    let shown = keys(&place, &["--query", "keys", "--view", "about", "--json"], "").exits(0).json();
+    assert!(shown["query"].as_str().unwrap().contains("view about"), "{shown}");
     keys(&place, &[], "").exits(2);
 }
 

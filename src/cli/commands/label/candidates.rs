@@ -9,7 +9,7 @@ use crate::interchange::beir::read_queries;
 use crate::interchange::labels::{next_vector, open_vectors};
 use crate::learn::judge::{Candidate, Strategy, order};
 use crate::query::ast::{LensBase, Statement};
-use crate::query::{check_name, parse};
+use crate::query::{check_name, parse, print_name};
 use crate::store::{Question, Snapshot};
 use crate::types::{Metric, RowId};
 use std::collections::HashSet;
@@ -31,6 +31,8 @@ pub(super) struct Asking {
 pub(super) struct Pairs {
     pub(super) questions: Vec<Asking>,
     pub(super) candidates: Vec<Candidate>,
+    /// The view that is searched.
+    pub(super) view: String,
     /// The search in canonical form.
     pub(super) statement: String,
     /// `score`, `probability` or `distance`.
@@ -47,9 +49,11 @@ pub(super) fn find(label: &Label, snapshot: &Snapshot) -> Result<Pairs> {
     let strategy = Strategy::from(label.strategy);
     let (text, is_probability) = statement(label, snapshot, strategy)?;
     let query = snapshot.query(&text)?;
-    let questions = questions(label, snapshot, &view_of(snapshot, &text)?)?;
+    let view = view_of(snapshot, &text)?;
+    let questions = questions(label, snapshot, &view)?;
     let before = judged(label, snapshot)?;
     let mut pairs = Pairs {
+        view,
         statement: query.statement().to_string(),
         value_name: if is_probability { "probability" } else { "score" },
         questions,
@@ -82,8 +86,7 @@ pub(super) fn find(label: &Label, snapshot: &Snapshot) -> Result<Pairs> {
 fn statement(label: &Label, snapshot: &Snapshot, strategy: Strategy) -> Result<(String, bool)> {
     let (collection, depth) = (&label.collection, label.depth);
     let Some(lens) = &label.lens else {
-        // Supplied vectors say which view they are for.
-        let view = if label.query_vectors.is_some() { label.view.as_str() } else { "raw" };
+        let view = print_name(&label.view);
         return Ok((format!("find $q in {collection} | view {view} | score cosine | top {depth}"), false));
     };
     if check_name(lens).is_err() {

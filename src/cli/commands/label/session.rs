@@ -8,8 +8,9 @@ use super::candidates::{self, Pairs};
 use super::keys::{Answered, HELP, Keys};
 use crate::cli::Outcome;
 use crate::cli::console::{Console, to_stderr};
-use crate::cli::render::text::{count, one_line, wrap};
+use crate::cli::render::text::{count, one_line, shell_word, wrap};
 use crate::error::Result;
+use crate::learn::LEAST_LABELS;
 use crate::learn::judge::{Candidate, Strategy};
 use crate::store::{CollectionSnapshot, NewLabels, Snapshot, Store};
 use serde_json::json;
@@ -47,6 +48,7 @@ struct Session<'a> {
 pub(super) fn run(label: &Label, console: &mut Console, store: &Store) -> Result<Outcome> {
     let session = Session::held(label, console, store)?;
     session.finish(console)?;
+    session.next(console)?;
     Ok(if session.pairs.candidates.is_empty() { Outcome::Nothing } else { Outcome::Done })
 }
 
@@ -192,6 +194,28 @@ impl Session<'_> {
             count(pairs, "labelled pair"),
             one_line(&self.label.respect)
         ))
+    }
+}
+
+impl Session<'_> {
+    /// What the labels are good for now.
+    fn next(&self, console: &mut Console) -> Result<()> {
+        let snapshot = self.store.snapshot()?;
+        let Label { store, collection, respect, .. } = self.label;
+        if console.json || snapshot.respect(collection, respect)?.is_none() {
+            return Ok(());
+        }
+        let labels = snapshot.labels(collection, respect)?;
+        let yes = labels.pairs.iter().filter(|pair| pair.grade() > 0).count() as u64;
+        let said = labels.pairs.len() as u64;
+        if said < LEAST_LABELS {
+            let more = count(LEAST_LABELS - said, "label");
+            return console.line(format!("{more} more, and what is learned from them can be tested on held-out ones"));
+        }
+        let store = store.display().to_string();
+        let (collection, view, respect) = (collection.as_str(), self.pairs.view.as_str(), respect.as_str());
+        let words = [store.as_str(), "LENS", "--in", collection, "--view", view, "--respect", respect].map(shell_word);
+        console.line(format!("{yes} say yes · next: simile learn {}", words.join(" ")))
     }
 }
 
