@@ -47,6 +47,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) validated_by: &'a [u32],
     /// The method, or all of them.
     pub(crate) method: Option<LearnMethod>,
+    /// Whether training may be averaged with the closed form.
+    pub(crate) averaged: bool,
     /// Where chance comes from.
     pub(crate) seed: u64,
     /// The figure of plain cosine for every question.
@@ -100,6 +102,7 @@ pub(crate) fn gate(examples: &Examples, gate: Gate<'_>, watch: &Watch) -> Result
                 groups: gate.validated_by,
                 components: gate.components,
                 method: gate.method,
+                averaged: gate.averaged,
                 seed: gate.seed ^ (number as u64 + 1) << 32,
                 splits: 1,
             };
@@ -224,6 +227,7 @@ mod tests {
             components: groups,
             validated_by: groups,
             method: None,
+            averaged: true,
             seed: 1,
             plain,
         }

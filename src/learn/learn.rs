@@ -249,6 +249,7 @@ impl Learner {
             groups: validated_by,
             components: &gathered.components,
             method,
+            averaged: self.accept == Accept::NewRecords,
             seed: self.seed,
             splits: if all.len() < FEW_QUESTIONS { FEW_SPLITS } else { 1 },
         };
@@ -265,6 +266,7 @@ impl Learner {
                 components: &gathered.components,
                 validated_by,
                 method,
+                averaged: self.accept == Accept::NewRecords,
                 seed: self.seed,
                 plain: &plain,
             };

@@ -54,6 +54,9 @@ pub(crate) struct Order<'a> {
     pub(crate) components: &'a [u32],
     /// The method; `None`: whichever validates best.
     pub(crate) method: Option<LearnMethod>,
+    /// Whether what is trained may be averaged with the closed form. That helps with records that were not seen; where all
+    /// were, training alone ranks them better.
+    pub(crate) averaged: bool,
     /// Where chance comes from.
     pub(crate) seed: u64,
     /// Splits into training and validation whose figures are put together: more are steadier and slower.
@@ -103,7 +106,7 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     let mut choices = Vec::new();
     if wants(LearnMethod::Ridge) && !examples.same && matches!(examples.relevance, Relevance::Listed(_)) {
         let (choice, solved) = best_pull(examples, &splits);
-        if order.method.is_none() {
+        if order.averaged && order.method.is_none() {
             splits.iter_mut().zip(solved).for_each(|(split, closed)| split.closed = closed);
         }
         choices.push(choice);
