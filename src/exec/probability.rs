@@ -71,7 +71,7 @@ fn not_saved(snapshot: &Snapshot, span: &Range<usize>, site: &Site<'_>) -> Resul
 }
 
 fn how_to(lens: &str) -> String {
-    format!("simile calibrate STORE {lens} --label 200` (or `--judged FILE")
+    format!("simile calibrate STORE {lens} --label 200` or `--judged FILE")
 }
 
 /// The probability that `map` gives a score (minus the distance, where the metric is one), 0 to 1.

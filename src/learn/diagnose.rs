@@ -364,7 +364,7 @@ fn neighbours(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Findi
             "hub_most",
             "most answers of one record (of 10)",
             f64::from(found.most()),
-            "so often the most frequent record turns up; without hubs about 10 to 30 times",
+            "so often the most frequent record is among the nearest 10 of others",
         ),
         says(
             "antihubs",

@@ -167,6 +167,7 @@ impl Learner {
         if labels.respect.field.is_none() {
             report.found_first = plain.iter().filter(|figure| **figure == 1.0).count() as u64;
         }
+        report.said = said(&labels, made.gathered);
         report.contradictions = contradictions(&labels).len() as u64;
         report.why = why(&report);
         report.advice = advice(&report);
@@ -237,8 +238,7 @@ impl Learner {
     ) -> Result<(Gathered, Fitted, Lifts, Vec<f64>)> {
         let gathered = gather(collection, view, labels, mode == LearnMode::Same, self.seed)?;
         let all: Vec<u32> = (0..gathered.ids.len() as u32).collect();
-        let wrong: usize = gathered.examples.wrong.iter().map(Vec::len).sum();
-        let untested = gathered.labels + (wrong as u64) < LEAST_LABELS;
+        let untested = said(labels, &gathered) < LEAST_LABELS;
         let method = match self.method {
             None if gathered.labels < LEAST_LABELS && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
             method => method,
@@ -274,6 +274,11 @@ impl Learner {
         }
         Ok((gathered, fitted, lifts, plain))
     }
+}
+
+/// Labels that were given, yes and no.
+fn said(labels: &Labels, gathered: &Gathered) -> u64 {
+    gathered.labels.max(labels.pairs.len() as u64)
 }
 
 /// The figure of plain cosine for every question, over the whole pool.

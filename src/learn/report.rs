@@ -39,6 +39,8 @@ pub struct LearnReport {
     pub found_first: u64,
     /// Whether the labels are the classes of a field.
     pub classes: bool,
+    /// Labels that were given, yes and no, whether they took part or not.
+    pub said: u64,
     /// Pairs that were called relevant once and not another time, or under two ids of one question.
     pub contradictions: u64,
     /// Pairs that were judged wrong, of the questions that took part; those of `fit.labels` are right.
@@ -114,6 +116,7 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
         questions: gathered.ids.len() as u64,
         found_first: 0,
         classes: matches!(gathered.examples.relevance, Relevance::Classes { .. }),
+        said: 0,
         contradictions: 0,
         judged_wrong: gathered.examples.wrong.iter().map(|wrong| wrong.len() as u64).sum(),
         left_out: gathered.left_out,

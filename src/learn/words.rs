@@ -75,7 +75,7 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
         advice.push("no held-out labels were asked: learn again without `--no-gate` to have it tested".to_string());
         return advice;
     }
-    let (said, least) = (def.labels + report.judged_wrong, super::learn::LEAST_LABELS);
+    let (said, least) = (report.said, super::learn::LEAST_LABELS);
     if said < least {
         advice.push(format!("{said} labels are too few to hold some out: from {least} on a fit is tested"));
         return advice;

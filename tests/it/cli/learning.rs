@@ -279,6 +279,11 @@ fn few_labels_make_an_untested_candidate() {
     let report = learn(&place, "both", "both.tsv", &[]);
     assert_eq!((&report["labels"], &report["judged_wrong"]), (&30.into(), &30.into()));
     assert_eq!(report["lift"]["new_records"]["queries"], 30, "{report}");
+    // Those of questions without an answer were given all the same.
+    let no: String = (0..60).map(|at| format!("q{}\tr{at}\t{}\n", at, u8::from(at < 10))).collect();
+    place.write("ten.tsv", format!("query-id\tcorpus-id\tscore\n{no}"));
+    let report = learn(&place, "ten", "ten.tsv", &[]);
+    assert!(report["advice"].to_string().contains("10 questions with an answer are too few"), "{report}");
     // Many labels of few questions cannot be held out.
     let few: String = (0..60).map(|at| format!("q{}\tr{at}\t1\n", at % 6)).collect();
     place.write("six.tsv", format!("query-id\tcorpus-id\tscore\n{few}"));
