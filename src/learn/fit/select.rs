@@ -34,6 +34,8 @@ const PREFERRED: f64 = 1.0;
 const MOST_PASSES: f64 = 24.0;
 /// Up to so many questions the closed form weighs as much as what is trained; beyond, the less the more there are.
 const EQUAL: f32 = 256.0;
+/// Beyond so many questions training stands alone: at seven thousand even a small share of the closed form cost a point.
+const MOST_AVERAGED: usize = 2_000;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 1_000;
 /// Questions held back for validation: a quarter, at most so many.
@@ -106,7 +108,7 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     let mut choices = Vec::new();
     if wants(LearnMethod::Ridge) && !examples.same && matches!(examples.relevance, Relevance::Listed(_)) {
         let (choice, solved) = best_pull(examples, &splits);
-        if order.averaged && order.method.is_none() {
+        if order.averaged && order.method.is_none() && order.trained.len() <= MOST_AVERAGED {
             splits.iter_mut().zip(solved).for_each(|(split, closed)| split.closed = closed);
         }
         choices.push(choice);
