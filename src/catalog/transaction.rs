@@ -7,14 +7,16 @@ use super::codec;
 use super::handle::Handle;
 use super::head;
 use super::key::KeyBytes;
-use super::read::{Bytes, CatalogRead, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use super::read::{
+    Bytes, CatalogRead, RawEntry, RawRead, as_slice, collect_batch, definition, encoded, is_empty_range, meta_of,
+};
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
 use super::totals::Totals;
 use crate::error::Result;
 use crate::types::StoreMeta;
 use redb::ReadableTable;
 use serde::Serialize;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 /// The one write transaction of the moment. Dropping it undoes it.
@@ -80,6 +82,49 @@ impl WriteTransaction {
         self.with_table("write", table, |opened| {
             let old = opened.insert(key, stored)?;
             self.totals.replaced(table, old.as_ref().map(|old| old.value()), Some(stored));
+            Ok(())
+        })
+    }
+
+    /// Puts (`Some`) and removes (`None`) entries one after the other, for many at once: the table is opened for all of
+    /// them, and keys that lie near each other meet the same pages.
+    ///
+    /// # Errors
+    /// As [`WriteTransaction::put`].
+    pub fn change_all<K: KeyBytes, V: Serialize>(&self, table: &Table<K, V>, changes: &[(K, Option<V>)]) -> Result<()> {
+        let name = table.name();
+        let mut stored = Vec::with_capacity(changes.len());
+        for (key, value) in changes {
+            let key = key.to_bytes();
+            let value = value.as_ref().map(|value| codec::encode(name, &key, value)).transpose()?;
+            stored.push((key, value));
+        }
+        self.with_table("write", name, |opened| {
+            for (key, new) in &stored {
+                let old = match new {
+                    Some(new) => opened.insert(key.as_slice(), new.as_slice())?,
+                    None => opened.remove(key.as_slice())?,
+                };
+                self.totals.replaced(name, old.as_ref().map(|old| old.value()), new.as_deref());
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes every entry whose key is in `range`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`.
+    pub fn remove_range<K: KeyBytes, V>(&self, table: &Table<K, V>, range: impl RangeBounds<K>) -> Result<()> {
+        let (start, end) = (encoded(range.start_bound()), encoded(range.end_bound()));
+        let (start, end) = (as_slice(&start), as_slice(&end));
+        if is_empty_range(start, end) {
+            return Ok(());
+        }
+        self.with_table("write", table.name(), |opened| {
+            for entry in opened.extract_from_if::<&[u8], _>((start, end), |_, _| true)? {
+                self.totals.replaced(table.name(), Some(entry?.1.value()), None);
+            }
             Ok(())
         })
     }
