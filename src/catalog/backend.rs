@@ -15,7 +15,7 @@ use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, Result};
 use crate::storage::checksum::checksum;
-use crate::storage::{OpenMode, Storage, StorageFile};
+use crate::storage::{FileIdentity, OpenMode, Storage, StorageFile};
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
@@ -108,6 +108,11 @@ impl PageBackend {
         let path = storage.root().join(CATALOG_FILE);
         let locks = Locks::of(&*data).map_err(|source| Error::io("lock", &path, source))?;
         Ok(PageBackend { data, sums, locks, health, on_damage, creating: false, sums_dirty: AtomicBool::new(false) })
+    }
+
+    /// Which file the catalog is, whatever its name means later.
+    pub(super) fn identity(&self) -> Option<FileIdentity> {
+        self.data.identity().ok().flatten()
     }
 
     /// Records damage; an error unless damage is only to be recorded.

@@ -178,6 +178,7 @@ impl WriteTransaction {
     pub fn commit(self) -> Result<()> {
         let commit = self.meta()?.commit;
         let handle = self.handle.clone();
+        handle.check_in_place()?;
         self.commit_without_head()?;
         if head::write(&*handle.storage, commit).is_err() {
             // The commit stands: an older HEAD is what a crash leaves, too. But this disk does not take writes.

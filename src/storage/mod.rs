@@ -74,6 +74,14 @@ pub trait Storage: Send + Sync + Debug {
     /// Whether a file or folder of this name exists.
     fn exists(&self, path: &str) -> Result<bool>;
 
+    /// Which file this name means now; `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    fn identity(&self, _path: &str) -> Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+
     /// A file's length in bytes.
     fn len(&self, path: &str) -> Result<u64>;
 
@@ -128,12 +136,24 @@ pub trait StorageFile: Send + Sync + Debug {
     /// Makes the file's data and length survive a power loss.
     fn sync(&self) -> std::io::Result<()>;
 
+    /// Which file this is, whatever its name means by now; `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    fn identity(&self) -> std::io::Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+
     /// The byte-range locks of this open file; they belong to this opening of it, not to the process.
     ///
     /// # Errors
     /// `Io` when the handle cannot be duplicated.
     fn range_locks(&self) -> std::io::Result<RangeLocks>;
 }
+
+/// What tells a file from all others on the machine while it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity(pub u64, pub u64);
 
 /// Where a file's byte-range locks live.
 #[derive(Debug)]

@@ -73,6 +73,21 @@ fn whole_file_locks_conflict_between_holders() {
     });
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_is_told_from_another_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = FsStorage::create(&folder.path().join("a.simile")).unwrap();
+    let file = storage.open("f", OpenMode::CreateNew).unwrap();
+    let identity = file.identity().unwrap();
+    assert!(identity.is_some() && storage.identity("f").unwrap() == identity);
+    storage.rename("f", "g").unwrap();
+    assert_eq!(storage.identity("f").unwrap_err().kind(), ErrorKind::NotFound);
+    storage.open("f", OpenMode::CreateNew).unwrap();
+    assert_ne!(storage.identity("f").unwrap(), identity);
+    assert_eq!(storage.identity("g").unwrap(), identity);
+}
+
 #[test]
 fn paths_cannot_lead_outside() {
     let folder = tempfile::tempdir().unwrap();
