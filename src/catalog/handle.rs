@@ -3,6 +3,7 @@
 //! After an error or a panic a redb handle is of no more use: [`Health`] knows, and the catalog opens another one.
 
 use super::backend::{OnDamage, PageBackend};
+use super::beside::Beside;
 use super::database::CatalogOptions;
 use super::guard::Health;
 use super::snapshot::ReadTransaction;
@@ -31,6 +32,8 @@ pub(super) struct Handle {
     pub(super) storage: Arc<dyn Storage>,
     /// The catalog's file; segments and HEAD are found by name beside it.
     identity: Option<FileIdentity>,
+    /// What the next sync takes along.
+    pub(super) beside: Arc<Beside>,
 }
 
 enum RedbDatabase {
@@ -73,10 +76,10 @@ impl Handle {
     pub(super) fn create(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
         let health = Arc::new(Health::new(storage.root()));
         let backend = PageBackend::create(&*storage, health.clone())?;
-        let identity = backend.identity();
+        let (identity, beside) = (backend.identity(), backend.beside());
         let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
         let database = Mutex::new(Some(Arc::new(RedbDatabase::Write(database))));
-        Ok(Handle { database, health, storage, identity })
+        Ok(Handle { database, health, storage, identity, beside })
     }
 
     /// Opens the catalog once, without waiting or repairing (but that opening as a writer repairs).
@@ -88,7 +91,7 @@ impl Handle {
     ) -> Result<Handle, OpenFailure> {
         let health = Arc::new(Health::new(storage.root()));
         let backend = PageBackend::open(&**storage, health.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
-        let identity = backend.identity();
+        let (identity, beside) = (backend.identity(), backend.beside());
         let opened = health.run("open", || {
             let opened = match mode {
                 OpenMode::Read => builder(options).open_read_only_with_backend(backend).map(RedbDatabase::Read),
@@ -103,7 +106,7 @@ impl Handle {
         });
         let database = opened.map_err(OpenFailure::Failed)??;
         let database = Mutex::new(Some(Arc::new(database)));
-        Ok(Handle { database, health, storage: storage.clone(), identity })
+        Ok(Handle { database, health, storage: storage.clone(), identity, beside })
     }
 
     /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD are

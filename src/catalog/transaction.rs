@@ -1,6 +1,7 @@
 //! The write transaction: puts, removals, and the commit that makes them count.
 //!
-//! Ordering rule: redb's commit first, durable, then HEAD; a HEAD that is behind is what a crash leaves, a HEAD that
+//! Ordering rule: segments are safe before the header names the commit (the backend syncs them with the catalog's own
+//! pages); redb's commit first, durable, then HEAD; a HEAD that is behind is what a crash leaves, a HEAD that
 //! is ahead is damage.
 
 use super::codec;
@@ -13,11 +14,12 @@ use super::read::{
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
 use super::totals::Totals;
 use crate::error::Result;
+use crate::storage::Unsynced;
 use crate::types::StoreMeta;
 use redb::ReadableTable;
 use serde::Serialize;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The one write transaction of the moment. Dropping it undoes it.
 pub struct WriteTransaction {
@@ -25,6 +27,8 @@ pub struct WriteTransaction {
     transaction: Option<redb::WriteTransaction>,
     handle: Arc<Handle>,
     totals: Totals,
+    /// Files that must be safe before this transaction counts.
+    unsynced: Mutex<Vec<Unsynced>>,
 }
 
 impl std::fmt::Debug for WriteTransaction {
@@ -47,7 +51,19 @@ impl Drop for WriteTransaction {
 
 impl WriteTransaction {
     pub(super) fn new(transaction: redb::WriteTransaction, handle: Arc<Handle>) -> WriteTransaction {
-        WriteTransaction { transaction: Some(transaction), handle, totals: Totals::default() }
+        WriteTransaction {
+            transaction: Some(transaction),
+            handle,
+            totals: Totals::default(),
+            unsynced: Mutex::default(),
+        }
+    }
+
+    /// Has the commit sync a file, together with the catalog's own: it is safe before this transaction counts.
+    pub fn sync_at_commit(&self, file: Unsynced) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.retain(|known| known.path() != file.path());
+        unsynced.push(file);
     }
 
     fn with_table<T>(
@@ -196,10 +212,12 @@ impl WriteTransaction {
         self.write_totals()?;
         let transaction = self.transaction.take();
         let handle = self.handle.clone();
+        handle.beside.set(std::mem::take(self.unsynced.get_mut().unwrap_or_else(PoisonError::into_inner)));
         let committed = handle.health.run("commit to", || {
             transaction.ok_or(redb::Error::DatabaseClosed)?.commit()?;
             Ok(())
         });
+        let committed = committed.and_then(|()| handle.beside.check_synced(&*handle.storage));
         if committed.is_err() {
             handle.health.note_write_failed();
         }

@@ -24,6 +24,9 @@ const OVERLAY_BYTES: usize = 256 << 20;
 /// Rows copied at once when a segment is written anew.
 pub(super) const COPY_ROWS: u32 = 1_024;
 
+/// Blocks that an append may fill and still be synced with the commit (1 MiB).
+const SYNCED_LATER_BLOCKS: usize = 16;
+
 /// Rows read at once for what is derived from them.
 const READ_ROWS: u32 = 4_096;
 
@@ -347,12 +350,17 @@ fn create_segment(appending: &mut Appending<'_>, view: &ViewDef, first_row: u32)
     SegmentWriter::create(Arc::clone(&appending.shared.storage), view.id, id, first_row, dimension, view.element)
 }
 
-/// Syncs a segment and writes its entry and checksums to the transaction.
+/// Writes a segment's entry and checksums to the transaction. A small append is synced with the commit, at one time with
+/// the catalog; a large one now, so that a batch of any size holds few files open.
 fn record_segment(appending: &mut Appending<'_>, view: &ViewDef, writer: SegmentWriter) -> Result<SegmentEntry> {
-    let appended = writer.finish()?;
+    let (appended, unsynced) = writer.finish()?;
     put_block_sums(appending.tx, appended.entry.id, appended.first_block, &appended.sums)?;
     appending.tx.put(&tables::SEGMENTS, &(view.id, appended.entry.id), &appended.entry)?;
     *appending.changed = true;
+    match appended.sums.len() > SYNCED_LATER_BLOCKS {
+        true => unsynced.sync()?,
+        false => appending.tx.sync_at_commit(unsynced),
+    }
     Ok(appended.entry)
 }
 
