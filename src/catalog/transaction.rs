@@ -59,6 +59,14 @@ impl WriteTransaction {
         }
     }
 
+    /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's.
+    ///
+    /// # Errors
+    /// `NotFound`, saying so.
+    pub fn check_in_place(&self) -> Result<()> {
+        self.handle.check_in_place()
+    }
+
     /// Has the commit sync a file, together with the catalog's own: it is safe before this transaction counts.
     pub fn sync_at_commit(&self, file: Unsynced) {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);

@@ -120,7 +120,11 @@ impl ViewState {
 
     /// The segment that takes the next row: the last one while it has room, else a new one.
     fn writer(&mut self, appending: &mut Appending<'_>, view: &ViewDef, most: u32) -> Result<&mut SegmentWriter> {
-        let writer = match self.open.take() {
+        let open = self.open.take();
+        if open.is_none() {
+            appending.tx.check_in_place()?;
+        }
+        let writer = match open {
             Some(writer) => writer,
             None => match self.segments.pop_if(|last| last.rows < most) {
                 Some(last) => SegmentWriter::open(Arc::clone(&appending.shared.storage), view.id, &last)?,
@@ -280,6 +284,7 @@ impl ViewState {
         old: &SegmentEntry,
         overlay: &BTreeMap<u32, Vec<f32>>,
     ) -> Result<SegmentEntry> {
+        appending.tx.check_in_place()?;
         let mut writer = create_segment(appending, view, old.first_row)?;
         let reader = self.reader(appending, view, old)?;
         let mut copied = Vec::new();

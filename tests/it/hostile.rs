@@ -169,6 +169,34 @@ fn a_store_put_in_place_of_an_open_one_got_its_head_and_vectors() {
 
 #[cfg(unix)]
 #[test]
+fn a_batch_that_was_open_wrote_its_vectors_into_the_store_that_came_in_place() {
+    let (dir, path) = place();
+    small(&path, "old");
+    let writer = Store::open(&path).unwrap();
+    for commits in [true, false] {
+        let mut batch = writer.begin().unwrap();
+        let mut c = batch.collection("c").unwrap();
+        c.insert(Record::new("x", "t").vector("raw", vec![3.0, 4.0])).unwrap();
+        let aside = dir.path().join("aside.simile");
+        std::fs::rename(&path, &aside).unwrap();
+        small(&path, "new");
+        let files = ["HEAD", "catalog.redb", "catalog.sums", "segments/1/1.seg"];
+        let bytes = || files.map(|file| std::fs::read(path.join(file)).unwrap());
+        let before = bytes();
+        match commits {
+            true => assert_eq!(batch.commit().unwrap_err().kind(), ErrorKind::NotFound),
+            false => drop(batch),
+        }
+        assert!(bytes() == before, "commits: {commits}");
+        std::fs::remove_dir_all(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        assert_eq!(ids(&writer), ["a", "b"], "it is back in its place");
+    }
+    add(&writer, "c", "t").unwrap();
+}
+
+#[cfg(unix)]
+#[test]
 fn every_file_of_a_store_a_backup_and_a_salvage_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = place();
