@@ -8,14 +8,15 @@
 //! Why no read races with a write: redb is copy-on-write, so a page that a snapshot reaches was written, sums and all,
 //! and synced before the snapshot's commit was published, and is not written again while any process reads that
 //! commit. Sums are therefore read afresh with each page and never kept. Entries of free pages may be stale.
-//! Syncing makes the sums safe first, then the data: a header that names a page is only written after that.
+//! A sync makes sums and data safe, in any order: a header that names a page is only written after both.
 
+use super::beside::Beside;
 use super::guard::Health;
 use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, Result};
 use crate::storage::checksum::checksum;
-use crate::storage::{OpenMode, Storage, StorageFile};
+use crate::storage::{FileIdentity, OpenMode, Storage, StorageFile};
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
@@ -51,6 +52,8 @@ pub(super) struct PageBackend {
     sums: Arc<dyn StorageFile>,
     locks: Locks,
     health: Arc<Health>,
+    /// Synced with the next sync.
+    beside: Arc<Beside>,
     on_damage: OnDamage,
     creating: bool,
     /// Set after a sum was written and cleared before the sums are synced, so that no written sum is forgotten.
@@ -107,7 +110,26 @@ impl PageBackend {
     ) -> Result<PageBackend> {
         let path = storage.root().join(CATALOG_FILE);
         let locks = Locks::of(&*data).map_err(|source| Error::io("lock", &path, source))?;
-        Ok(PageBackend { data, sums, locks, health, on_damage, creating: false, sums_dirty: AtomicBool::new(false) })
+        Ok(PageBackend {
+            data,
+            sums,
+            locks,
+            health,
+            beside: Arc::default(),
+            on_damage,
+            creating: false,
+            sums_dirty: AtomicBool::new(false),
+        })
+    }
+
+    /// What the next sync takes along.
+    pub(super) fn beside(&self) -> Arc<Beside> {
+        Arc::clone(&self.beside)
+    }
+
+    /// Which file the catalog is, whatever its name means later.
+    pub(super) fn identity(&self) -> Option<FileIdentity> {
+        self.data.identity().ok().flatten()
     }
 
     /// Records damage; an error unless damage is only to be recorded.
@@ -217,10 +239,8 @@ impl PageBackend {
     }
 
     fn sync_both(&self) -> io::Result<()> {
-        if self.sums_dirty.swap(false, Ordering::AcqRel) {
-            self.sums.sync()?;
-        }
-        self.data.sync()
+        let sums = self.sums_dirty.swap(false, Ordering::AcqRel).then_some(&*self.sums);
+        self.beside.sync_with(&*self.data, sums)
     }
 
     /// A failed write or sync is remembered: the writer is poisoned by it.

@@ -4,7 +4,7 @@
 //! HEAD. Invariant: a snapshot
 //! handed out is never older than what HEAD said before it was taken.
 
-use super::handle::{Handle, open_reader, open_writer, stale_or_damaged};
+use super::handle::{Handle, moved, open_reader, open_writer, stale_or_damaged};
 use super::head::{self, HeadState};
 use super::holder;
 use super::snapshot::ReadTransaction;
@@ -121,7 +121,11 @@ impl Catalog {
             return Err(Error::new(ErrorKind::ReadOnly, message).with_path(root));
         }
         if handle.health.is_broken() {
-            *handle = Arc::new(self.reopen(&handle)?);
+            let fresh = self.reopen(&handle)?;
+            if !fresh.is_same_store(&handle) {
+                return Err(moved(&*self.storage));
+            }
+            *handle = Arc::new(fresh);
         }
         Ok(handle.clone())
     }
@@ -129,13 +133,20 @@ impl Catalog {
     /// The handle to read with. One whose write has failed reads no more: the files are read beside it, as another process
     /// would, and what they show is the commit before or the one that failed.
     fn reading_handle(&self) -> Result<Arc<Handle>> {
-        if !self.handle.lock().unwrap_or_else(PoisonError::into_inner).health.has_write_failed() {
+        let failed = self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !failed.health.has_write_failed() {
             return self.handle();
         }
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         match reader.as_ref().filter(|handle| !handle.health.is_broken()) {
             Some(handle) => Ok(handle.clone()),
-            None => Ok(reader.insert(Arc::new(open_reader(&self.storage, self.options)?)).clone()),
+            None => {
+                let fresh = open_reader(&self.storage, self.options)?;
+                if !fresh.is_same_store(&failed) {
+                    return Err(moved(&*self.storage));
+                }
+                Ok(reader.insert(Arc::new(fresh)).clone())
+            }
         }
     }
 
@@ -153,6 +164,7 @@ impl Catalog {
     /// `Corrupt` for damage, or a snapshot older than HEAD; `Io` otherwise.
     pub fn begin_read(&self) -> Result<ReadTransaction> {
         let handle = self.reading_handle()?;
+        handle.check_in_place()?;
         let head = head::read(&*self.storage)?;
         let transaction = handle.begin_read()?;
         check_not_stale(&*self.storage, head, transaction.meta().commit)?;
@@ -182,6 +194,7 @@ impl Catalog {
             return Err(Error::new(ErrorKind::ReadOnly, message).with_path(root));
         }
         let handle = self.handle()?;
+        handle.check_in_place()?;
         let head = head::read(&*self.storage)?;
         let transaction = handle.begin_write()?;
         check_not_stale(&*self.storage, head, transaction.meta()?.commit)?;

@@ -3,13 +3,14 @@
 //! After an error or a panic a redb handle is of no more use: [`Health`] knows, and the catalog opens another one.
 
 use super::backend::{OnDamage, PageBackend};
+use super::beside::Beside;
 use super::database::CatalogOptions;
 use super::guard::Health;
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
 use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE, holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
-use crate::storage::{OpenMode, Storage};
+use crate::storage::{FileIdentity, OpenMode, Storage};
 use redb::{Builder, CompactionError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,10 @@ pub(super) struct Handle {
     database: Mutex<Option<Arc<RedbDatabase>>>,
     pub(super) health: Arc<Health>,
     pub(super) storage: Arc<dyn Storage>,
+    /// The catalog's file; segments and HEAD are found by name beside it.
+    identity: Option<FileIdentity>,
+    /// What the next sync takes along.
+    pub(super) beside: Arc<Beside>,
 }
 
 enum RedbDatabase {
@@ -71,8 +76,10 @@ impl Handle {
     pub(super) fn create(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
         let health = Arc::new(Health::new(storage.root()));
         let backend = PageBackend::create(&*storage, health.clone())?;
+        let (identity, beside) = (backend.identity(), backend.beside());
         let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
-        Ok(Handle { database: Mutex::new(Some(Arc::new(RedbDatabase::Write(database)))), health, storage })
+        let database = Mutex::new(Some(Arc::new(RedbDatabase::Write(database))));
+        Ok(Handle { database, health, storage, identity, beside })
     }
 
     /// Opens the catalog once, without waiting or repairing (but that opening as a writer repairs).
@@ -84,6 +91,7 @@ impl Handle {
     ) -> Result<Handle, OpenFailure> {
         let health = Arc::new(Health::new(storage.root()));
         let backend = PageBackend::open(&**storage, health.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
+        let (identity, beside) = (backend.identity(), backend.beside());
         let opened = health.run("open", || {
             let opened = match mode {
                 OpenMode::Read => builder(options).open_read_only_with_backend(backend).map(RedbDatabase::Read),
@@ -97,7 +105,22 @@ impl Handle {
             }
         });
         let database = opened.map_err(OpenFailure::Failed)??;
-        Ok(Handle { database: Mutex::new(Some(Arc::new(database))), health, storage: storage.clone() })
+        let database = Mutex::new(Some(Arc::new(database)));
+        Ok(Handle { database, health, storage: storage.clone(), identity, beside })
+    }
+
+    /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD are
+    /// found by name, and would be those of the other one.
+    pub(super) fn check_in_place(&self) -> Result<()> {
+        let now = self.storage.identity(CATALOG_FILE);
+        let is_gone = matches!(&now, Err(error) if error.kind() == ErrorKind::NotFound);
+        let is_another = matches!(now, Ok(Some(now)) if self.identity.is_some_and(|opened| opened != now));
+        if is_gone || is_another { Err(moved(&*self.storage)) } else { Ok(()) }
+    }
+
+    /// Whether both have the same file open.
+    pub(super) fn is_same_store(&self, other: &Handle) -> bool {
+        self.identity == other.identity
     }
 
     /// Closes the database and releases its locks; snapshots still on it can read no more.
@@ -236,6 +259,14 @@ fn no_store(storage: &dyn Storage, error: Error) -> Error {
     let (what, expected) = ("a file of the store is missing".to_string(), "a file".to_string());
     let damage = Damage { file: missing.into(), offset: 0, what, expected, found: "nothing".to_string() };
     Error::corrupt(damage).with_path(&root.join(missing))
+}
+
+/// The error for a store that is no longer where it was opened.
+pub(super) fn moved(storage: &dyn Storage) -> Error {
+    let root = storage.root();
+    let message =
+        format!("{} was moved, removed or replaced while it was open; open it again where it is now", root.display());
+    Error::not_found(message).with_path(root)
 }
 
 fn needs_repair(storage: &dyn Storage, error: Error) -> Error {

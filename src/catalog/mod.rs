@@ -4,6 +4,7 @@
 //! the only code that names redb: its errors and panics end here, as [`crate::Error`]. It knows no segment file.
 
 mod backend;
+mod beside;
 mod check;
 pub mod codec;
 mod copy;

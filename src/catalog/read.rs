@@ -113,11 +113,11 @@ pub trait CatalogRead: RawRead {
 
 impl<T: RawRead> CatalogRead for T {}
 
-fn encoded<K: KeyBytes>(bound: Bound<&K>) -> Bound<Vec<u8>> {
+pub(super) fn encoded<K: KeyBytes>(bound: Bound<&K>) -> Bound<Vec<u8>> {
     bound.map(KeyBytes::to_bytes)
 }
 
-fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
+pub(super) fn as_slice(bound: &Bound<Vec<u8>>) -> Bound<&[u8]> {
     bound.as_ref().map(Vec::as_slice)
 }
 

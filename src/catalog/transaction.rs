@@ -1,21 +1,25 @@
 //! The write transaction: puts, removals, and the commit that makes them count.
 //!
-//! Ordering rule: redb's commit first, durable, then HEAD; a HEAD that is behind is what a crash leaves, a HEAD that
+//! Ordering rule: segments are safe before the header names the commit (the backend syncs them with the catalog's own
+//! pages); redb's commit first, durable, then HEAD; a HEAD that is behind is what a crash leaves, a HEAD that
 //! is ahead is damage.
 
 use super::codec;
 use super::handle::Handle;
 use super::head;
 use super::key::KeyBytes;
-use super::read::{Bytes, CatalogRead, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use super::read::{
+    Bytes, CatalogRead, RawEntry, RawRead, as_slice, collect_batch, definition, encoded, is_empty_range, meta_of,
+};
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
 use super::totals::Totals;
 use crate::error::Result;
+use crate::storage::Unsynced;
 use crate::types::StoreMeta;
 use redb::ReadableTable;
 use serde::Serialize;
-use std::ops::Bound;
-use std::sync::Arc;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The one write transaction of the moment. Dropping it undoes it.
 pub struct WriteTransaction {
@@ -23,6 +27,8 @@ pub struct WriteTransaction {
     transaction: Option<redb::WriteTransaction>,
     handle: Arc<Handle>,
     totals: Totals,
+    /// Files that must be safe before this transaction counts.
+    unsynced: Mutex<Vec<Unsynced>>,
 }
 
 impl std::fmt::Debug for WriteTransaction {
@@ -45,7 +51,27 @@ impl Drop for WriteTransaction {
 
 impl WriteTransaction {
     pub(super) fn new(transaction: redb::WriteTransaction, handle: Arc<Handle>) -> WriteTransaction {
-        WriteTransaction { transaction: Some(transaction), handle, totals: Totals::default() }
+        WriteTransaction {
+            transaction: Some(transaction),
+            handle,
+            totals: Totals::default(),
+            unsynced: Mutex::default(),
+        }
+    }
+
+    /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's.
+    ///
+    /// # Errors
+    /// `NotFound`, saying so.
+    pub fn check_in_place(&self) -> Result<()> {
+        self.handle.check_in_place()
+    }
+
+    /// Has the commit sync a file, together with the catalog's own: it is safe before this transaction counts.
+    pub fn sync_at_commit(&self, file: Unsynced) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.retain(|known| known.path() != file.path());
+        unsynced.push(file);
     }
 
     fn with_table<T>(
@@ -80,6 +106,49 @@ impl WriteTransaction {
         self.with_table("write", table, |opened| {
             let old = opened.insert(key, stored)?;
             self.totals.replaced(table, old.as_ref().map(|old| old.value()), Some(stored));
+            Ok(())
+        })
+    }
+
+    /// Puts (`Some`) and removes (`None`) entries one after the other, for many at once: the table is opened for all of
+    /// them, and keys that lie near each other meet the same pages.
+    ///
+    /// # Errors
+    /// As [`WriteTransaction::put`].
+    pub fn change_all<K: KeyBytes, V: Serialize>(&self, table: &Table<K, V>, changes: &[(K, Option<V>)]) -> Result<()> {
+        let name = table.name();
+        let mut stored = Vec::with_capacity(changes.len());
+        for (key, value) in changes {
+            let key = key.to_bytes();
+            let value = value.as_ref().map(|value| codec::encode(name, &key, value)).transpose()?;
+            stored.push((key, value));
+        }
+        self.with_table("write", name, |opened| {
+            for (key, new) in &stored {
+                let old = match new {
+                    Some(new) => opened.insert(key.as_slice(), new.as_slice())?,
+                    None => opened.remove(key.as_slice())?,
+                };
+                self.totals.replaced(name, old.as_ref().map(|old| old.value()), new.as_deref());
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes every entry whose key is in `range`.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`.
+    pub fn remove_range<K: KeyBytes, V>(&self, table: &Table<K, V>, range: impl RangeBounds<K>) -> Result<()> {
+        let (start, end) = (encoded(range.start_bound()), encoded(range.end_bound()));
+        let (start, end) = (as_slice(&start), as_slice(&end));
+        if is_empty_range(start, end) {
+            return Ok(());
+        }
+        self.with_table("write", table.name(), |opened| {
+            for entry in opened.extract_from_if::<&[u8], _>((start, end), |_, _| true)? {
+                self.totals.replaced(table.name(), Some(entry?.1.value()), None);
+            }
             Ok(())
         })
     }
@@ -133,6 +202,7 @@ impl WriteTransaction {
     pub fn commit(self) -> Result<()> {
         let commit = self.meta()?.commit;
         let handle = self.handle.clone();
+        handle.check_in_place()?;
         self.commit_without_head()?;
         if head::write(&*handle.storage, commit).is_err() {
             // The commit stands: an older HEAD is what a crash leaves, too. But this disk does not take writes.
@@ -150,10 +220,12 @@ impl WriteTransaction {
         self.write_totals()?;
         let transaction = self.transaction.take();
         let handle = self.handle.clone();
+        handle.beside.set(std::mem::take(self.unsynced.get_mut().unwrap_or_else(PoisonError::into_inner)));
         let committed = handle.health.run("commit to", || {
             transaction.ok_or(redb::Error::DatabaseClosed)?.commit()?;
             Ok(())
         });
+        let committed = committed.and_then(|()| handle.beside.check_synced(&*handle.storage));
         if committed.is_err() {
             handle.health.note_write_failed();
         }

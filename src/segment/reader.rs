@@ -148,6 +148,25 @@ impl SegmentReader {
         })
     }
 
+    /// Refuses to go on where somebody has shortened the file since it was mapped: reading on would end the process.
+    /// A file that has no name any more stays as it is while it is mapped.
+    ///
+    /// # Errors
+    /// `Corrupt` when the file ends early by now, `Io` when the operating system does not say.
+    pub fn check_length(&self, storage: &dyn Storage) -> Result<()> {
+        let name = self.name.to_string_lossy();
+        let found = match storage.len(&name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        let needed = HEADER_BYTES as u64 + u64::from(self.entry.rows) * self.stride_bytes;
+        if found >= needed {
+            return Ok(());
+        }
+        let what = "a segment was shortened while it was in use";
+        Err(damaged(&name, storage, found, what, format!("at least {needed} bytes"), format!("{found} bytes")))
+    }
+
     /// The entry it was opened with.
     pub fn entry(&self) -> &SegmentEntry {
         &self.entry

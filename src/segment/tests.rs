@@ -1,6 +1,7 @@
 //! Tests of segments: rows come back bit for bit, damage is found, leftovers are overwritten.
 
 use super::header::HEADER_BYTES;
+use super::writer::Appended;
 use super::*;
 use crate::error::ErrorKind;
 use crate::storage::{FsStorage, MemoryStorage, OpenMode, Storage};
@@ -50,6 +51,12 @@ fn assert_rows(rows: SegmentRows<'_>, expected: &[f32]) {
     }
 }
 
+fn finish(writer: SegmentWriter) -> Appended {
+    let (appended, unsynced) = writer.finish().unwrap();
+    unsynced.sync().unwrap();
+    appended
+}
+
 /// Appends in several commits, gathering checksums as the catalog would.
 fn build(
     storage: &Arc<dyn Storage>,
@@ -66,7 +73,7 @@ fn build(
         };
         let next = done + rows * dimension as usize;
         writer.append_f32(&all[done..next]).unwrap();
-        let appended = writer.finish().unwrap();
+        let appended = finish(writer);
         assert_eq!(appended.first_block, sums.len() as u64);
         sums.extend(appended.sums);
         entry = Some(appended.entry);
@@ -104,13 +111,13 @@ fn rows_of_an_uncommitted_append_are_overwritten() {
         // A crash after the segment was written and before the catalog was.
         let mut lost = SegmentWriter::open(storage.clone(), VIEW, &entry).unwrap();
         lost.append_f32(&numbers(50 * 900, 99)).unwrap();
-        drop(lost.finish().unwrap());
+        finish(lost);
         let reader = SegmentReader::open(&*storage, VIEW, &entry, sums.clone()).unwrap();
         assert_rows(reader.rows(0..300).unwrap(), &all);
         let mut writer = SegmentWriter::open(storage.clone(), VIEW, &entry).unwrap();
         let more = numbers(50 * 400, 7);
         writer.append_f32(&more).unwrap();
-        let appended = writer.finish().unwrap();
+        let appended = finish(writer);
         sums.extend(&appended.sums);
         all.extend(more);
         let grown = reader.reopen(&*storage, VIEW, &appended.entry, sums).unwrap();
@@ -126,7 +133,7 @@ fn absent_rows_are_zeros_and_half_rows_are_refused() {
         writer.append_absent(2).unwrap();
         writer.append_f32(&[0.5; 3]).unwrap();
         assert_eq!(writer.append_f32(&[1.0; 4]).unwrap_err().kind(), ErrorKind::Invalid);
-        let appended = writer.finish().unwrap();
+        let appended = finish(writer);
         let reader = SegmentReader::open(&*storage, VIEW, &appended.entry, appended.sums).unwrap();
         assert_rows(reader.rows(0..3).unwrap(), &[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5]);
     });
@@ -224,7 +231,7 @@ fn every_half_float_survives_the_way_through_f32() {
     let all: Vec<f32> = (0..=u16::MAX).map(half::f16::from_bits).filter(|x| x.is_finite()).map(f32::from).collect();
     let mut writer = create(&storage, 1, ElementType::F16);
     writer.append_f32(&all).unwrap();
-    let appended = writer.finish().unwrap();
+    let appended = finish(writer);
     let reader = SegmentReader::open(&*storage, VIEW, &appended.entry, appended.sums).unwrap();
     let SegmentRows::F16 { data, stride, .. } = reader.rows(0..all.len() as u32).unwrap() else { panic!("f16") };
     assert!(data.iter().step_by(stride).zip(&all).all(|(stored, given)| stored.to_f32().to_bits() == given.to_bits()));

@@ -1,14 +1,14 @@
 //! Appending rows to a segment file.
 //!
-//! Order that a commit must keep: append, [`SegmentWriter::finish`] (which syncs the file, and the folder of a new
-//! one), then the catalog transaction that records the entry and the checksums it returns. Until then nothing of it
-//! counts, and a crash leaves bytes that the next append overwrites.
+//! Order that a commit must keep: append, [`SegmentWriter::finish`] (which syncs the folder of a new file), a sync of the
+//! file, then the moment when the catalog's transaction counts that records the entry and the checksums it returns.
+//! Until then nothing of it counts, and a crash leaves bytes that the next append overwrites.
 
 use super::header::{HEADER_BYTES, Header};
 use super::verify::{block_span, block_sum};
 use super::{BLOCK_BYTES, folder, path};
 use crate::error::{Damage, Error, ErrorKind, Result};
-use crate::storage::{OpenMode, Storage, StorageFile};
+use crate::storage::{OpenMode, Storage, StorageFile, Unsynced};
 use crate::types::limits::{DIMENSION, ROWS};
 use crate::types::{ElementType, SegmentEntry, SegmentId, ViewId};
 use half::f16;
@@ -205,13 +205,13 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes what is pending and makes it durable: the file, and its folder's entry when the file is new.
+    /// Writes what is pending, and makes the name of a new file safe. The bytes are safe once what comes with the answer is
+    /// synced: nothing of the append may be committed before.
     ///
     /// # Errors
-    /// `Io` when a write or sync fails: nothing of the append may be committed then.
-    pub fn finish(mut self) -> Result<Appended> {
+    /// `Io` when a write or sync fails.
+    pub fn finish(mut self) -> Result<(Appended, Unsynced)> {
         self.write_pending()?;
-        self.file.sync().map_err(|source| Error::io("sync", &self.path, source))?;
         if self.is_new {
             self.storage.sync_dir(&folder(self.header.view))?;
             self.storage.sync_dir(super::SEGMENTS_FOLDER)?;
@@ -221,6 +221,7 @@ impl SegmentWriter {
         let tail_sum = if self.tail.is_empty() { 0 } else { block_sum(self.header.segment, tail_block, &self.tail) };
         let Header { segment: id, first_row, dimension, element, .. } = self.header;
         let entry = SegmentEntry { id, first_row, rows: self.rows, dimension, element, tail_sum };
-        Ok(Appended { entry, first_block: self.first_block, sums: self.sums })
+        let unsynced = Unsynced::new(self.path, self.file);
+        Ok((Appended { entry, first_block: self.first_block, sums: self.sums }, unsynced))
     }
 }

@@ -1,13 +1,14 @@
 //! A store folder on a real file system.
 //!
-//! Files are made with mode 0600 and folders with 0700 where the platform has modes. This file and its siblings
+//! Files are made with mode 0600 and folders with 0700 where the platform has modes. Nothing in a store leads out of it:
+//! a link in place of a file or folder is damage, and so is a pipe, which would never answer. This file and its siblings
 //! `mmap` and `input` are the only places where the operating system's file calls may stand.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
 use super::mmap::Mapping;
-use super::{LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile};
-use crate::error::{Error, ErrorKind, Result};
-use std::fs::{File, OpenOptions, TryLockError};
+use super::{FileIdentity, LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile};
+use crate::error::{Damage, Error, ErrorKind, Result};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -84,14 +85,76 @@ impl FsStorage {
         self.sync_parent()
     }
 
+    /// Where `path` lies. What may stand there already is not looked at, the folders on the way are.
     fn path(&self, path: &str) -> Result<PathBuf> {
         let relative = Path::new(path);
-        if relative.components().all(|part| matches!(part, Component::Normal(_))) {
-            Ok(self.root.join(relative))
-        } else {
-            Err(Error::invalid(format!("{path:?} is not a path inside a store")))
+        if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(Error::invalid(format!("{path:?} is not a path inside a store")));
         }
+        let mut above = relative.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+        above.try_for_each(|folder| self.check_kind(folder, "a folder", Metadata::is_dir))?;
+        Ok(self.root.join(relative))
     }
+
+    /// The path of a file, if anything is there.
+    fn file_path(&self, path: &str) -> Result<PathBuf> {
+        let place = self.path(path)?;
+        self.check_kind(Path::new(path), "a file", Metadata::is_file)?;
+        Ok(place)
+    }
+
+    /// The path of a folder, if anything is there.
+    fn folder_path(&self, path: &str) -> Result<PathBuf> {
+        let place = self.path(path)?;
+        if !path.is_empty() {
+            self.check_kind(Path::new(path), "a folder", Metadata::is_dir)?;
+        }
+        Ok(place)
+    }
+
+    /// Refuses what is there and is not `expected`, without following links.
+    fn check_kind(&self, path: &Path, expected: &str, is_expected: impl Fn(&Metadata) -> bool) -> Result<()> {
+        let place = self.root.join(path);
+        // What is missing, or may not be looked at, is told by whoever uses it.
+        let Ok(found) = std::fs::symlink_metadata(&place) else { return Ok(()) };
+        if is_expected(&found) {
+            return Ok(());
+        }
+        let found = match found.file_type() {
+            kind if kind.is_symlink() => "a symbolic link",
+            kind if kind.is_dir() => "a folder",
+            kind if kind.is_file() => "a file",
+            _ => "a pipe, socket or device",
+        };
+        let damage = Damage {
+            file: path.to_path_buf(),
+            offset: 0,
+            what: "something else stands in the place of a part of the store".to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        };
+        Err(Error::corrupt(damage).with_path(&place))
+    }
+}
+
+/// What stands at `path`, links not followed.
+fn look_at(path: &Path) -> Result<Metadata> {
+    std::fs::symlink_metadata(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::not_found(format!("{} does not exist", path.display())).with_path(path),
+        _ => Error::io("inspect", path, source),
+    })
+}
+
+/// Device and number of a file; elsewhere open files cannot be renamed, so that nobody needs to ask.
+#[cfg(unix)]
+fn identity_of(found: &Metadata) -> Option<FileIdentity> {
+    use std::os::unix::fs::MetadataExt;
+    Some(FileIdentity(found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_found: &Metadata) -> Option<FileIdentity> {
+    None
 }
 
 fn private_dir() -> std::fs::DirBuilder {
@@ -147,32 +210,34 @@ impl Storage for FsStorage {
     }
 
     fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
-        Ok(Arc::new(FsFile { file: open_file(&self.path(path)?, mode)? }))
+        Ok(Arc::new(FsFile { file: open_file(&self.file_path(path)?, mode)? }))
     }
 
     fn exists(&self, path: &str) -> Result<bool> {
         let path = self.path(path)?;
-        path.try_exists().map_err(|source| Error::io("inspect", &path, source))
-    }
-
-    fn len(&self, path: &str) -> Result<u64> {
-        let path = self.path(path)?;
-        match std::fs::metadata(&path) {
-            Ok(found) => Ok(found.len()),
-            Err(source) if source.kind() == io::ErrorKind::NotFound => {
-                Err(Error::not_found(format!("{} does not exist", path.display())).with_path(&path))
-            }
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => Ok(true),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(Error::io("inspect", &path, source)),
         }
     }
 
-    fn create_dir(&self, path: &str) -> Result<()> {
+    fn identity(&self, path: &str) -> Result<Option<FileIdentity>> {
         let path = self.path(path)?;
+        Ok(identity_of(&look_at(&path)?))
+    }
+
+    fn len(&self, path: &str) -> Result<u64> {
+        Ok(look_at(&self.file_path(path)?)?.len())
+    }
+
+    fn create_dir(&self, path: &str) -> Result<()> {
+        let path = self.folder_path(path)?;
         private_dir().recursive(true).create(&path).map_err(|source| Error::io("create", &path, source))
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>> {
-        let path = self.path(path)?;
+        let path = self.folder_path(path)?;
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -203,16 +268,16 @@ impl Storage for FsStorage {
     }
 
     fn sync_dir(&self, path: &str) -> Result<()> {
-        sync_folder(&self.path(path)?)
+        sync_folder(&self.folder_path(path)?)
     }
 
     fn map(&self, path: &str, len: u64) -> Result<Mapping> {
-        let path = self.path(path)?;
+        let path = self.file_path(path)?;
         Mapping::of_file(&open_file(&path, OpenMode::Read)?, len, &path)
     }
 
     fn try_lock(&self, path: &str, kind: LockKind) -> Result<Option<Box<dyn LockGuard>>> {
-        let path = self.path(path)?;
+        let path = self.file_path(path)?;
         let file = open_file(&path, OpenMode::CreateOrOpen)?;
         let locked = match kind {
             LockKind::Exclusive => file.try_lock(),
@@ -286,6 +351,25 @@ impl StorageFile for FsFile {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
+    }
+
+    /// All at once: a device and a journal take several syncs for little more than the price of one.
+    fn sync_with(&self, others: &[&dyn StorageFile]) -> io::Result<()> {
+        std::thread::scope(|scope| {
+            let threads = std::thread::Builder::new;
+            let begun = others.iter().map(|&other| (other, threads().spawn_scoped(scope, move || other.sync())));
+            let begun: Vec<_> = begun.collect();
+            let own = self.sync();
+            let ended = begun.into_iter().map(|(other, begun)| match begun {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(io::Error::other("a sync panicked"))),
+                Err(_) => other.sync(),
+            });
+            ended.fold(own, io::Result::and)
+        })
+    }
+
+    fn identity(&self) -> io::Result<Option<FileIdentity>> {
+        Ok(identity_of(&self.file.metadata()?))
     }
 
     fn range_locks(&self) -> io::Result<RangeLocks> {

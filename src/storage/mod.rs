@@ -28,9 +28,9 @@ pub use fs::FsStorage;
 pub use memory::MemoryStorage;
 pub use mmap::{Advice, Mapping};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How a file is opened.
@@ -73,6 +73,14 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Whether a file or folder of this name exists.
     fn exists(&self, path: &str) -> Result<bool>;
+
+    /// Which file this name means now; `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    fn identity(&self, _path: &str) -> Result<Option<FileIdentity>> {
+        Ok(None)
+    }
 
     /// A file's length in bytes.
     fn len(&self, path: &str) -> Result<u64>;
@@ -128,12 +136,69 @@ pub trait StorageFile: Send + Sync + Debug {
     /// Makes the file's data and length survive a power loss.
     fn sync(&self) -> std::io::Result<()>;
 
+    /// Syncs this file and all of `others`, in any order; answers with the first error and when all have ended.
+    ///
+    /// # Errors
+    /// What syncing one of them answers.
+    fn sync_with(&self, others: &[&dyn StorageFile]) -> std::io::Result<()> {
+        let mut synced = Ok(());
+        for other in others {
+            synced = synced.and(other.sync());
+        }
+        synced.and(self.sync())
+    }
+
+    /// Which file this is, whatever its name means by now; `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    fn identity(&self) -> std::io::Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+
     /// The byte-range locks of this open file; they belong to this opening of it, not to the process.
     ///
     /// # Errors
     /// `Io` when the handle cannot be duplicated.
     fn range_locks(&self) -> std::io::Result<RangeLocks>;
 }
+
+/// A file whose bytes are written and not yet safe: whoever holds it syncs it before anything counts on them.
+#[derive(Debug)]
+#[must_use = "its bytes are not safe before it is synced"]
+pub struct Unsynced {
+    path: PathBuf,
+    file: Arc<dyn StorageFile>,
+}
+
+impl Unsynced {
+    /// The file at `path`, which is for messages.
+    pub fn new(path: PathBuf, file: Arc<dyn StorageFile>) -> Unsynced {
+        Unsynced { path, file }
+    }
+
+    /// The path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &dyn StorageFile {
+        &*self.file
+    }
+
+    /// Makes the bytes safe now.
+    ///
+    /// # Errors
+    /// `Io` when the operating system refuses.
+    pub fn sync(self) -> Result<()> {
+        self.file.sync().map_err(|source| Error::io("sync", &self.path, source))
+    }
+}
+
+/// What tells a file from all others on the machine while it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity(pub u64, pub u64);
 
 /// Where a file's byte-range locks live.
 #[derive(Debug)]

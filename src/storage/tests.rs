@@ -74,6 +74,45 @@ fn whole_file_locks_conflict_between_holders() {
 }
 
 #[test]
+fn files_are_synced_together_and_each_of_them_counts() {
+    let three = |storage: &dyn Storage| {
+        ["a", "b", "c"].map(|name| {
+            let file = storage.open(name, OpenMode::CreateNew).unwrap();
+            file.write_all_at(name.as_bytes(), 0).unwrap();
+            file
+        })
+    };
+    both(|storage| {
+        let [a, b, c] = three(storage);
+        a.sync_with(&[&*b, &*c]).unwrap();
+        a.sync_with(&[]).unwrap();
+    });
+    for failing in ["a", "b", "c"] {
+        let storage = FaultStorage::new(MemoryStorage::new());
+        let [a, b, c] = three(&storage);
+        storage.clock().set(fault::Plan::SyncsUnder(failing));
+        assert!(a.sync_with(&[&*b, &*c]).is_err(), "{failing}");
+        let synced = storage.clock().trace().iter().filter(|done| matches!(done, disk::Operation::Sync { .. })).count();
+        assert_eq!(synced, 2, "the others are tried");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_is_told_from_another_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = FsStorage::create(&folder.path().join("a.simile")).unwrap();
+    let file = storage.open("f", OpenMode::CreateNew).unwrap();
+    let identity = file.identity().unwrap();
+    assert!(identity.is_some() && storage.identity("f").unwrap() == identity);
+    storage.rename("f", "g").unwrap();
+    assert_eq!(storage.identity("f").unwrap_err().kind(), ErrorKind::NotFound);
+    storage.open("f", OpenMode::CreateNew).unwrap();
+    assert_ne!(storage.identity("f").unwrap(), identity);
+    assert_eq!(storage.identity("g").unwrap(), identity);
+}
+
+#[test]
 fn paths_cannot_lead_outside() {
     let folder = tempfile::tempdir().unwrap();
     let storage = FsStorage::create(&folder.path().join("a.simile")).unwrap();

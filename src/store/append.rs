@@ -24,6 +24,9 @@ const OVERLAY_BYTES: usize = 256 << 20;
 /// Rows copied at once when a segment is written anew.
 pub(super) const COPY_ROWS: u32 = 1_024;
 
+/// Blocks that an append may fill and still be synced with the commit (1 MiB).
+const SYNCED_LATER_BLOCKS: usize = 16;
+
 /// Rows read at once for what is derived from them.
 const READ_ROWS: u32 = 4_096;
 
@@ -117,7 +120,11 @@ impl ViewState {
 
     /// The segment that takes the next row: the last one while it has room, else a new one.
     fn writer(&mut self, appending: &mut Appending<'_>, view: &ViewDef, most: u32) -> Result<&mut SegmentWriter> {
-        let writer = match self.open.take() {
+        let open = self.open.take();
+        if open.is_none() {
+            appending.tx.check_in_place()?;
+        }
+        let writer = match open {
             Some(writer) => writer,
             None => match self.segments.pop_if(|last| last.rows < most) {
                 Some(last) => SegmentWriter::open(Arc::clone(&appending.shared.storage), view.id, &last)?,
@@ -277,6 +284,7 @@ impl ViewState {
         old: &SegmentEntry,
         overlay: &BTreeMap<u32, Vec<f32>>,
     ) -> Result<SegmentEntry> {
+        appending.tx.check_in_place()?;
         let mut writer = create_segment(appending, view, old.first_row)?;
         let reader = self.reader(appending, view, old)?;
         let mut copied = Vec::new();
@@ -347,12 +355,17 @@ fn create_segment(appending: &mut Appending<'_>, view: &ViewDef, first_row: u32)
     SegmentWriter::create(Arc::clone(&appending.shared.storage), view.id, id, first_row, dimension, view.element)
 }
 
-/// Syncs a segment and writes its entry and checksums to the transaction.
+/// Writes a segment's entry and checksums to the transaction. A small append is synced with the commit, at one time with
+/// the catalog; a large one now, so that a batch of any size holds few files open.
 fn record_segment(appending: &mut Appending<'_>, view: &ViewDef, writer: SegmentWriter) -> Result<SegmentEntry> {
-    let appended = writer.finish()?;
+    let (appended, unsynced) = writer.finish()?;
     put_block_sums(appending.tx, appended.entry.id, appended.first_block, &appended.sums)?;
     appending.tx.put(&tables::SEGMENTS, &(view.id, appended.entry.id), &appended.entry)?;
     *appending.changed = true;
+    match appended.sums.len() > SYNCED_LATER_BLOCKS {
+        true => unsynced.sync()?,
+        false => appending.tx.sync_at_commit(unsynced),
+    }
     Ok(appended.entry)
 }
 

@@ -346,9 +346,11 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        drop(self.tx.take());
+        let tx = self.tx.take();
+        let is_in_place = tx.as_ref().is_some_and(|tx| tx.check_in_place().is_ok());
+        drop(tx);
         self.collections.clear();
-        for path in &self.created {
+        for path in self.created.iter().filter(|_| is_in_place) {
             // What cannot be removed now is an orphan, which the next writer that opens the store removes.
             let _ = self.shared.storage.remove(path);
         }

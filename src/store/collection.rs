@@ -139,6 +139,12 @@ impl CollectionSnapshot {
         Ok(self.derived.get_or_init(|| found))
     }
 
+    /// Whether no file that has been mapped was shortened meanwhile.
+    pub(super) fn has_whole_files(&self) -> bool {
+        let derived = self.derived.get().into_iter().flatten().map(|derived| &derived.rows);
+        self.views.iter().chain(derived).all(ViewSnapshot::has_whole_files)
+    }
+
     /// The row of the live record with this id.
     ///
     /// # Errors

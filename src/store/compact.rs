@@ -13,10 +13,14 @@ use super::handle::{Shared, Store};
 use super::record::{COLUMNS, RECORDS};
 use super::state::ColumnFiller;
 use super::{garbage, info};
-use crate::catalog::{CatalogRead, tables};
+use crate::catalog::{CatalogRead, KeyBytes, Table, WriteTransaction, tables};
 use crate::error::{Damage, Error, Result};
 use crate::types::{CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, ViewDef, ViewId, ViewKind};
+use serde::Serialize;
 use std::sync::Arc;
+
+/// Entries of the catalog that move at once.
+const CHANGES: usize = 1_024;
 
 /// What [`Store::compact`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,41 +155,56 @@ fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<Col
         }
     }
     let mut columns = ColumnFiller::new(first_row);
-    let mut next_row = first_row;
+    let (mut next_row, mut moved) = (first_row, Vec::new());
     tx.for_each(&RECORDS, (id, first_row)..=(id, u32::MAX), |(_, row), record| {
         if row % super::CHUNK_ROWS == 0 {
             batch.control.checkpoint()?;
             batch.control.report("rows", u64::from(row), Some(total));
         }
         if !live.contains(row) {
-            tx.remove(&RECORDS, &(id, row))?;
             return Ok(());
         }
+        columns.push(tx, def, record.fields())?;
         if next_row != row {
-            tx.put(&RECORDS, &(id, next_row), &record)?;
-            tx.remove(&RECORDS, &(id, row))?;
-            tx.put(&tables::IDS, &(id, record.id.clone()), &next_row)?;
+            // The row it moves to is dead or has moved itself; what has come to stand beyond the last goes below.
+            moved.push(((id, next_row), Some(record)));
+            change_some(tx, &RECORDS, &mut moved)?;
         }
         next_row += 1;
-        columns.push(tx, def, record.into_fields())
+        Ok(())
     })?;
+    tx.change_all(&RECORDS, &moved)?;
     if u64::from(next_row) != live.len() {
-        return Err(Error::corrupt(Damage {
-            file: crate::catalog::CATALOG_FILE.into(),
-            offset: 0,
-            what: format!("collection {}: records of live rows", def.name),
-            expected: live.len().to_string(),
-            found: next_row.to_string(),
-        }));
+        return Err(unfit(def, "records of live rows", live.len().to_string(), next_row.to_string()));
     }
+    tx.remove_range(&RECORDS, (id, next_row)..=(id, u32::MAX))?;
+    move_ids(batch, def, live)?;
     Ok(columns)
+}
+
+/// Ids name the rows that their records have moved to. They are taken in their own order, in which they lie on disk.
+fn move_ids(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<()> {
+    let (tx, mut moved) = (batch.tx()?, Vec::new());
+    let all = (def.id, String::new())..(CollectionId(def.id.0.saturating_add(1)), String::new());
+    tx.for_each(&tables::IDS, all, |key, row| {
+        batch.control.checkpoint()?;
+        if !live.contains(row) {
+            return Err(unfit(def, "the row that an id names", "a live row".to_string(), row.to_string()));
+        }
+        let new_row = live.count_range(0..row) as u32;
+        if new_row != row {
+            moved.push((key, Some(new_row)));
+        }
+        change_some(tx, &tables::IDS, &mut moved)
+    })?;
+    tx.change_all(&tables::IDS, &moved)
 }
 
 fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
     if !matches!(view.kind, ViewKind::TextFrom(_)) {
         return Ok(());
     }
-    let tx = batch.tx()?;
+    let (tx, mut moved) = (batch.tx()?, Vec::new());
     let (mut counted, mut new_row) = (0, 0_u32);
     tx.for_each(&tables::VIEW_TEXTS, (view.id, 0)..=(view.id, u32::MAX), |(_, row), text| {
         new_row += live.count_range(counted..row) as u32;
@@ -193,9 +212,31 @@ fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
         if live.contains(row) && new_row == row {
             return Ok(());
         }
-        tx.remove(&tables::VIEW_TEXTS, &(view.id, row))?;
-        if live.contains(row) { tx.put(&tables::VIEW_TEXTS, &(view.id, new_row), &text) } else { Ok(()) }
-    })
+        moved.push(((view.id, row), None));
+        if live.contains(row) {
+            moved.push(((view.id, new_row), Some(text)));
+        }
+        change_some(tx, &tables::VIEW_TEXTS, &mut moved)
+    })?;
+    tx.change_all(&tables::VIEW_TEXTS, &moved)
+}
+
+/// Carries out what has come together, once it is enough. Entries only move to keys that have been passed.
+fn change_some<K: KeyBytes, V: Serialize>(
+    tx: &WriteTransaction,
+    table: &Table<K, V>,
+    changes: &mut Vec<(K, Option<V>)>,
+) -> Result<()> {
+    if changes.len() >= CHANGES {
+        tx.change_all(table, changes)?;
+        changes.clear();
+    }
+    Ok(())
+}
+
+fn unfit(def: &CollectionDef, what: &str, expected: String, found: String) -> Error {
+    let what = format!("collection {}: {what}", def.name);
+    Error::corrupt(Damage { file: crate::catalog::CATALOG_FILE.into(), offset: 0, what, expected, found })
 }
 
 /// Rows derived from a view move with the rows they were derived from; damaged ones go.

@@ -204,6 +204,7 @@ impl Store {
         let mut latest = lock(&self.shared.latest);
         if let Some(snapshot) = latest.upgrade().map(Snapshot::from_inner)
             && snapshot.commit() == core.meta.commit
+            && snapshot.has_whole_files()
         {
             // Nothing has changed since somebody's snapshot that is still in use: what it has loaded serves again.
             return Ok(snapshot);

@@ -16,6 +16,10 @@ pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Re
         let message = format!("{} exists already", path.display());
         return Err(Error::new(ErrorKind::Exists, message).with_path(path));
     }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty() && !FsStorage::is_taken(above)) {
+        let message = format!("cannot make {}: there is no folder {}; make it first", path.display(), above.display());
+        return Err(Error::not_found(message).with_path(above));
+    }
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".new-{}", std::process::id()));
     let beside = path.with_file_name(name);

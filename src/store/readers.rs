@@ -31,12 +31,11 @@ impl SegmentReaders {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where file and entry do not fit.
     pub(super) fn get(&self, core: &Core, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
-        if let Some(held) = core.held(entry.id).filter(|held| held.entry() == entry) {
-            return Ok(Arc::clone(held));
-        }
         let known = self.state().readers.get(&entry.id).cloned();
-        if let Some(known) = known.as_ref().filter(|known| known.entry() == entry) {
-            return Ok(Arc::clone(known));
+        let held = core.held(entry.id).or(known.as_ref());
+        if let Some(held) = held.filter(|held| held.entry() == entry) {
+            held.check_length(&*core.shared.storage)?;
+            return Ok(Arc::clone(held));
         }
         let sums = read_block_sums(&core.read, entry.id, full_blocks(entry.rows, entry.dimension, entry.element))?;
         let storage = &*core.shared.storage;

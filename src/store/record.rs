@@ -75,6 +75,11 @@ impl StoredRecord {
         self.fields.into_iter().map(|(name, value)| (name, value.into_value(None))).collect()
     }
 
+    /// As [`StoredRecord::into_fields`], of a record that is needed further.
+    pub(super) fn fields(&self) -> BTreeMap<String, Value> {
+        self.fields.iter().map(|(name, value)| (name.clone(), value.clone().into_value(None))).collect()
+    }
+
     /// One field's value, taken out.
     pub(super) fn take_field(&mut self, name: &str, field_type: FieldType) -> Option<Value> {
         let idx = self.fields.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;

@@ -8,7 +8,7 @@ use super::handle::Shared;
 use super::options::Options;
 use crate::catalog::head::{self, HeadState};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, tables};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::segment::{self, SEGMENTS_FOLDER};
 use crate::storage::Storage;
 use crate::types::{CommitNumber, FORMAT, FORMAT_NEEDS, StoreMeta};
@@ -71,10 +71,12 @@ pub(super) fn segment_files(storage: &dyn Storage) -> Result<Vec<String>> {
     for view in storage.list(SEGMENTS_FOLDER)? {
         let folder = format!("{SEGMENTS_FOLDER}/{view}");
         for name in storage.list(&folder)? {
-            // Anything else in there is not ours to remove.
+            // Anything else in there is not ours to remove, a folder or a link of such a name included.
             let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
-            if is_segment && view.parse::<u32>().is_ok() {
-                files.push(format!("{folder}/{name}"));
+            let path = format!("{folder}/{name}");
+            let is_file = !matches!(storage.len(&path), Err(error) if error.kind() == ErrorKind::Corrupt);
+            if is_segment && is_file && view.parse::<u32>().is_ok() {
+                files.push(path);
             }
         }
     }

@@ -92,6 +92,12 @@ impl Snapshot {
         Arc::downgrade(&self.inner)
     }
 
+    /// Whether no file that has been mapped was shortened meanwhile.
+    pub(super) fn has_whole_files(&self) -> bool {
+        let opened = self.inner.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.values().all(|collection| collection.has_whole_files())
+    }
+
     /// The commit this snapshot shows; 0 for a store that nothing was committed to.
     pub fn commit(&self) -> CommitNumber {
         self.inner.core.meta.commit

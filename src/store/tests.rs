@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, tab
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
 use crate::storage::fault::Plan;
-use crate::storage::{FaultStorage, MemoryStorage, Storage};
+use crate::storage::{FaultStorage, MemoryStorage, OpenMode, Storage};
 use crate::types::{CollectionId, Record, RecordKey, RowSet, SegmentId, ViewId};
 use std::sync::Arc;
 
@@ -349,4 +349,26 @@ fn a_snapshot_without_a_lease_keeps_its_files() {
         }
         assert_eq!(store.snapshot().unwrap().collection("c").unwrap().live().len(), 4_900);
     }
+}
+
+#[test]
+fn a_segment_that_was_cut_while_it_was_mapped_ended_the_reader() {
+    let memory = filled();
+    let store = Store::open_storage(Arc::new(memory.clone()), Options::new().read_only(true)).unwrap();
+    let vector = |snapshot: &super::Snapshot| snapshot.collection("c").unwrap().view("v").unwrap().vector(4_999);
+    let before = store.snapshot().unwrap();
+    assert_eq!(vector(&before).unwrap(), Some(vec![4_999.0, 1.0, 2.0]));
+    // In memory a mapping is a copy: of a real file, reading on would raise SIGBUS.
+    let (path, bytes) = memory.parts().0.into_iter().rfind(|(path, _)| path.starts_with("segments/2/")).unwrap();
+    let file = memory.open(&path, OpenMode::Write).unwrap();
+    file.set_len(bytes.len() as u64 - 1).unwrap();
+    // The snapshot before is still there, and would be handed out again.
+    let error = vector(&store.snapshot().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("shortened while it was in use"), "{error}");
+    assert_eq!(error.damage().unwrap().file.to_str(), Some(path.as_str()));
+    let raw = store.snapshot().unwrap().get("c", "4999").unwrap_err();
+    assert_eq!(raw.kind(), ErrorKind::Corrupt, "{raw}");
+    file.write_all_at(&bytes, 0).unwrap();
+    assert_eq!(vector(&store.snapshot().unwrap()).unwrap(), Some(vec![4_999.0, 1.0, 2.0]), "it is whole again");
 }

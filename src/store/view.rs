@@ -119,6 +119,12 @@ impl ViewSnapshot {
         Ok(Some(vector))
     }
 
+    /// Whether no file that has been mapped was shortened meanwhile.
+    pub(super) fn has_whole_files(&self) -> bool {
+        let mut mapped = self.parts.iter().filter_map(|part| part.reader.get());
+        mapped.all(|reader| reader.check_length(&*self.core.shared.storage).is_ok())
+    }
+
     fn reader<'a>(&self, part: &'a Part) -> Result<&'a SegmentReader> {
         if let Some(reader) = part.reader.get() {
             return Ok(reader);

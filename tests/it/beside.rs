@@ -318,6 +318,46 @@ fn readers_go_on_while_the_writer_is_killed_and_another_begins() {
 }
 
 #[test]
+fn backups_beside_a_writer_and_compactions_are_one_commit_each() {
+    let (dir, path) = place();
+    let store = create(&path);
+    let (stop, acknowledged) = (AtomicBool::new(false), AtomicU64::new(1));
+    std::thread::scope(|scope| {
+        let (store, stop, acknowledged) = (&store, &stop, &acknowledged);
+        scope.spawn(move || {
+            for number in 2.. {
+                commit(store, number);
+                acknowledged.store(number, SeqCst);
+                if number.is_multiple_of(4) {
+                    store.compact().unwrap();
+                }
+                if stop.load(SeqCst) {
+                    break;
+                }
+            }
+        });
+        let reader = options().read_only(true).open(&path).unwrap();
+        let mut last = 0;
+        for number in 0..12 {
+            let before = acknowledged.load(SeqCst);
+            let copy = dir.path().join(format!("copy-{number}"));
+            // Every other one by the handle that writes.
+            let source = if number % 2 == 0 { store } else { &reader };
+            source.backup(&copy).unwrap();
+            let copied = options().open(&copy).unwrap();
+            let seen = look(&copied.snapshot().unwrap());
+            assert!(seen >= before && seen >= last, "{before} was acknowledged, {last} copied, now {seen}");
+            let report = copied.check().unwrap();
+            assert!(report.is_ok(), "{:?}", report.findings);
+            commit(&copied, seen + 1);
+            last = seen;
+        }
+        stop.store(true, SeqCst);
+        assert!(last > 2, "{last} commits are too few to tell");
+    });
+}
+
+#[test]
 fn a_second_writer_within_the_process_waits_its_turn() {
     let (_dir, path) = place();
     let store = create(&path);
