@@ -5,8 +5,10 @@
 
 use super::sample::SampleHeader;
 use crate::query::print_step;
+use crate::store::RecordData;
 use crate::types::{CommitNumber, Metric, RecordKey, RowId, Step, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The answer to one search.
@@ -203,10 +205,9 @@ pub struct Hit {
     pub(crate) raw: f64,
     pub(crate) percentile: Option<f64>,
     pub(crate) row: RowId,
-    pub(crate) key: RecordKey,
-    pub(crate) id: String,
-    pub(crate) text: String,
-    pub(crate) fields: BTreeMap<String, Value>,
+    /// Shared with the store's handle: the records of a long answer are spread over memory that a pass has pushed out of
+    /// the caches, and a copy would read all of it.
+    pub(crate) record: Arc<RecordData>,
 }
 
 impl Hit {
@@ -217,7 +218,7 @@ impl Hit {
 
     /// The record's id.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.record.id
     }
 
     /// The score, higher is more similar. NaN where the metric is a distance: a distance is no score, and
@@ -250,12 +251,12 @@ impl Hit {
 
     /// The record's own text, whichever view was searched.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.record.text
     }
 
     /// The record's metadata.
     pub fn fields(&self) -> &BTreeMap<String, Value> {
-        &self.fields
+        &self.record.fields
     }
 
     /// The record's row at the commit searched.
@@ -265,6 +266,6 @@ impl Hit {
 
     /// The record's key, which stays the same for as long as the record lives.
     pub fn key(&self) -> RecordKey {
-        self.key
+        self.record.key
     }
 }

@@ -180,7 +180,7 @@ fn records(plan: &Plan, found: &PairScan, skip: usize, top: usize) -> Result<Vec
     for row in hits.iter().flat_map(|(_, pair)| [pair.a, pair.b]) {
         if let std::collections::btree_map::Entry::Vacant(entry) = records.entry(row) {
             let record = plan.collection.shown_record(RowId(row))?;
-            entry.insert(PairRecord { id: record.id, text: record.text });
+            entry.insert(PairRecord { id: record.id.clone(), text: record.text.clone() });
         }
     }
     let record = |row: u32| {

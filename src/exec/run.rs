@@ -277,18 +277,7 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let listed: Vec<(usize, (f64, Scored))> = kept.enumerate().skip(skip).take(top).collect();
     let hit = |(place, (raw, hit)): (usize, (f64, Scored))| {
         let record = plan.collection.shown_record(RowId(hit.row))?;
-        Ok(Hit {
-            rank: place as u64 + 1,
-            metric,
-            value: hit.value,
-            raw,
-            percentile: None,
-            row: RowId(hit.row),
-            key: record.key,
-            id: record.id,
-            text: record.text,
-            fields: record.fields,
-        })
+        Ok(Hit { rank: place as u64 + 1, metric, value: hit.value, raw, percentile: None, row: RowId(hit.row), record })
     };
     listed.into_par_iter().with_min_len(TASK_RECORDS).map(hit).collect()
 }

@@ -166,13 +166,14 @@ impl CollectionSnapshot {
         Ok(RecordData { key: stored.key, id, text, fields: stored.into_fields() })
     }
 
-    /// [`CollectionSnapshot::record`] for records that are shown: those shown lately are kept decoded.
-    pub(crate) fn shown_record(&self, row: RowId) -> Result<RecordData> {
+    /// [`CollectionSnapshot::record`] for records that are shown: those shown lately are kept decoded, and shared with
+    /// whoever shows them.
+    pub(crate) fn shown_record(&self, row: RowId) -> Result<Arc<RecordData>> {
         let whose = (self.core.meta.generation, self.def.id, row.0);
         if let Some(known) = self.core.shared.recent.get(whose) {
-            return Ok(RecordData::clone(&known));
+            return Ok(known);
         }
-        let record = self.record(row)?;
+        let record = Arc::new(self.record(row)?);
         self.core.shared.recent.insert(whose, &record);
         Ok(record)
     }

@@ -46,10 +46,10 @@ impl RecentRecords {
     }
 
     /// Holds `record`, unless it is large.
-    pub(super) fn insert(&self, whose: Whose, record: &RecordData) {
+    pub(super) fn insert(&self, whose: Whose, record: &Arc<RecordData>) {
         let Some(place) = self.place(whose) else { return };
         if bytes_of(record) <= RECORD_BYTES {
-            let held = Some((whose, Arc::new(record.clone())));
+            let held = Some((whose, Arc::clone(record)));
             *place.lock().unwrap_or_else(PoisonError::into_inner) = held;
         }
     }
@@ -71,8 +71,9 @@ mod tests {
     use super::*;
     use crate::types::RecordKey;
 
-    fn record(id: &str, text: &str) -> RecordData {
-        RecordData { key: RecordKey(1), id: id.into(), text: text.into(), fields: Default::default() }
+    fn record(id: &str, text: &str) -> Arc<RecordData> {
+        let fields = Default::default();
+        Arc::new(RecordData { key: RecordKey(1), id: id.into(), text: text.into(), fields })
     }
 
     #[test]
@@ -80,7 +81,7 @@ mod tests {
         let recent = RecentRecords::new(1 << 20);
         let whose = (3, CollectionId(1), 70);
         recent.insert(whose, &record("a", "text"));
-        assert_eq!(recent.get(whose).as_deref(), Some(&record("a", "text")));
+        assert_eq!(recent.get(whose), Some(record("a", "text")));
         for other in [(4, CollectionId(1), 70), (3, CollectionId(2), 70), (3, CollectionId(1), 71)] {
             assert!(recent.get(other).is_none(), "{other:?}");
         }

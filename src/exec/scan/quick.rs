@@ -14,7 +14,8 @@
 //! through is looked at again by `interval`. What `S_0` may be off by lowers the threshold.
 
 use crate::lens::{Prepared, ProcessedQuery, VectorMetric};
-use crate::linalg::simd::{self, Line, RowTerms};
+use crate::linalg::simd::{self, Line, RowTerms, Wide};
+use std::ops::Range;
 
 /// Relative error of one `f32` rounding, with a hundredth to spare.
 const ROUND: f64 = simd::UNIT_F32 * 1.01;
@@ -149,7 +150,7 @@ impl<'a> Terms<'a> {
                     let extras: f32 = out.iter().zip(&distance.others).map(|(scalar, size)| scalar * size).sum();
                     out.push(distance.of(distance.squares[row], alpha, reach, extras));
                 }
-                Last::Hub(hub) => out.push(hub.of(row)),
+                Last::Hub(hub) => out.push(hub.of(hub.hubness[row], hub.errors[row])),
             }
         }
         (alpha, reach)
@@ -164,38 +165,64 @@ impl<'a> Terms<'a> {
         bonus: &'b mut Vec<f32>,
     ) -> RowTerms<'b> {
         let run = first..first + count;
-        let (alpha, reach) = (self.alpha.get(run.clone()).unwrap_or(&[]), &self.reach[run.clone()]);
         bonus.clear();
         if self.further() > 0 {
             bonus.resize(count, 0.0);
+            simd::widely(Further { terms: self, test, run: run.clone(), bonus });
         }
+        RowTerms { alpha: self.alpha.get(run.clone()).unwrap_or(&[]), reach: &self.reach[run], bonus }
+    }
+}
+
+/// The further terms of a run of rows, times their factors; `bonus` begins with zeros.
+struct Further<'a> {
+    terms: &'a Terms<'a>,
+    test: &'a Test,
+    run: Range<usize>,
+    bonus: &'a mut [f32],
+}
+
+impl Wide for Further<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Further { terms, test, run, bonus } = self;
         let factor = test.factors.last().copied().unwrap_or_default();
-        if let Last::Hub(hub) = &self.last {
-            bonus.iter_mut().zip(run.clone()).for_each(|(bonus, row)| *bonus = factor * hub.of(row));
-        }
-        if let Last::Distance(distance) = &self.last {
-            // First what the extras add to the size, then the term itself.
-            for ((_, values), size) in self.extras.iter().zip(&distance.others) {
-                bonus.iter_mut().zip(&values[run.clone()]).for_each(|(bonus, scalar)| *bonus += scalar * size);
+        match &terms.last {
+            Last::None => {}
+            Last::Hub(hub) => {
+                let values = hub.hubness[run.clone()].iter().zip(&hub.errors[run.clone()]);
+                bonus.iter_mut().zip(values).for_each(|(bonus, (&r, &error))| *bonus = factor * hub.of(r, error));
             }
-            let squares = &distance.squares[run.clone()];
-            for (i, (bonus, (&square, &reach))) in bonus.iter_mut().zip(squares.iter().zip(reach)).enumerate() {
-                let alpha = if alpha.is_empty() { 1.0 } else { alpha[i] };
-                *bonus = factor * distance.of(square, alpha, reach, *bonus);
+            Last::Distance(distance) => {
+                // First what the extras add to the size, then the term itself.
+                for ((_, values), size) in terms.extras.iter().zip(&distance.others) {
+                    bonus.iter_mut().zip(&values[run.clone()]).for_each(|(bonus, scalar)| *bonus += scalar * size);
+                }
+                let rows = distance.squares[run.clone()].iter().zip(&terms.reach[run.clone()]);
+                let rows = bonus.iter_mut().zip(rows);
+                if terms.alpha.is_empty() {
+                    rows.for_each(|(bonus, (&square, &reach))| {
+                        *bonus = factor * distance.of(square, 1.0, reach, *bonus);
+                    });
+                } else {
+                    rows.zip(&terms.alpha[run.clone()]).for_each(|((bonus, (&square, &reach)), &alpha)| {
+                        *bonus = factor * distance.of(square, alpha, reach, *bonus);
+                    });
+                }
             }
         }
-        for ((_, values), factor) in self.extras.iter().zip(&test.factors) {
+        for ((_, values), factor) in terms.extras.iter().zip(&test.factors) {
             bonus.iter_mut().zip(&values[run.clone()]).for_each(|(bonus, scalar)| *bonus += scalar * factor);
         }
-        RowTerms { alpha, reach, bonus }
     }
 }
 
 impl Hub<'_> {
     /// `r / 2` less its error, rounded down.
     #[inline(always)]
-    fn of(&self, row: usize) -> f32 {
-        let (r, error) = (self.hubness[row], self.errors[row]);
+    fn of(&self, r: f32, error: f32) -> f32 {
         0.5 * (r - error) - self.slack * (r.abs() + error)
     }
 }
