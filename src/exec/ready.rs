@@ -7,7 +7,7 @@
 use super::pinned;
 use super::plan::PlannedLens;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lens::{Chain, Prepared, RowSource, StoredScalars, VectorMetric};
+use crate::lens::{Chain, Known, Prepared, RowSource, RowSums, StoredScalars, VectorMetric};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
 use crate::types::SegmentEntry;
 use std::sync::{Arc, Weak};
@@ -47,11 +47,13 @@ pub(crate) fn prepared(
     let latest_key = latest_key(view, lens, chain);
     let make = || -> Result<(Prepared, usize)> {
         let pinned = pinned::statistics(snapshot, lens)?;
-        let latest = snapshot.cache().get::<Latest>(&latest_key);
-        if let Some(earlier) =
-            latest.filter(|latest| latest.rows_stand_in(&segments)).and_then(|it| it.prepared.upgrade())
-        {
-            let prepared = earlier.extend(view, view.present(), &pinned)?;
+        let sums = || row_sums(snapshot, view, &segments);
+        let known = Known { pinned: &pinned, sums: Some(&sums), ..Known::default() };
+        let latest = snapshot.cache().get::<Latest<Weak<Prepared>>>(&latest_key);
+        let latest = latest.filter(|latest| latest.rows_stand_in(&segments)).and_then(|latest| latest.what.upgrade());
+        if let Some(earlier) = latest.filter(|earlier| earlier.row_count() <= view.row_count()) {
+            let known = Known { earlier: Some(&earlier), ..known };
+            let prepared = Prepared::compute_known(chain, view, view.present(), &known)?;
             let bytes = prepared.bytes();
             return Ok((prepared, bytes));
         }
@@ -61,7 +63,7 @@ pub(crate) fn prepared(
             None => None,
         };
         let stored = kept.map(|kept| StoredScalars { rows: kept, known: kept.present() });
-        let prepared = Prepared::compute_stored(chain, view, view.present(), &pinned, stored)
+        let prepared = Prepared::compute_known(chain, view, view.present(), &Known { stored, ..known })
             .map_err(|error| advise(error, lens, kept))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
@@ -71,19 +73,34 @@ pub(crate) fn prepared(
         return Ok(known);
     }
     let prepared = snapshot.cache().get_or_insert_with(&key, make)?;
-    let bytes = segments.len() * size_of::<SegmentEntry>() + size_of::<Latest>();
-    let latest = Latest { prepared: Arc::downgrade(&prepared), segments };
-    snapshot.cache().insert(&latest_key, Arc::new(latest), bytes);
+    // It does not keep the other from being forgotten.
+    Latest { what: Arc::downgrade(&prepared), segments }.keep(snapshot, &latest_key, 0);
     Ok(prepared)
 }
 
-/// What was prepared last of a lens, and the files its rows were in. It does not keep the other from being forgotten.
-struct Latest {
-    prepared: Weak<Prepared>,
+/// The sums of the raw rows of `view`, of which those are made anew that have changed since they were asked for last.
+fn row_sums(snapshot: &Snapshot, view: &ViewSnapshot, segments: &[SegmentEntry]) -> Result<Arc<RowSums>> {
+    let key = format!("sums {}", view.identity().0).into_bytes();
+    let latest = snapshot.cache().get::<Latest<Arc<RowSums>>>(&key).filter(|latest| latest.rows_stand_in(segments));
+    let earlier = latest.as_ref().map(|latest| &*latest.what);
+    let sums = Arc::new(RowSums::of(view, view.present(), earlier)?);
+    Latest { what: Arc::clone(&sums), segments: segments.to_vec() }.keep(snapshot, &key, sums.bytes());
+    Ok(sums)
+}
+
+/// What was computed last of a lens or a view, and the files its rows were in.
+struct Latest<T> {
+    what: T,
     segments: Vec<SegmentEntry>,
 }
 
-impl Latest {
+impl<T: Send + Sync + 'static> Latest<T> {
+    /// Keeps it in the place of what was kept before; `bytes` is what it holds besides itself.
+    fn keep(self, snapshot: &Snapshot, key: &[u8], bytes: usize) {
+        let bytes = bytes + self.segments.len() * size_of::<SegmentEntry>() + size_of::<Self>();
+        snapshot.cache().insert(key, Arc::new(self), bytes);
+    }
+
     /// Whether its rows are what they were, and under the same numbers: rows that are written anew come in new files.
     fn rows_stand_in(&self, segments: &[SegmentEntry]) -> bool {
         self.segments.len() <= segments.len()

@@ -64,7 +64,7 @@ pub(crate) fn sample(
                 },
                 rows: rows(&def, view, word, site)?,
             });
-            snapshot.cache().insert(&lasting, Arc::clone(&made), made.rows.rows.len() * 4 + 256);
+            snapshot.cache().insert(&lasting, Arc::clone(&made), made.rows.rows().len() * 4 + 256);
             made
         }
     };
@@ -73,7 +73,7 @@ pub(crate) fn sample(
 }
 
 fn rows(def: &SampleDef, view: Option<&ViewSnapshot>, word: &Range<usize>, site: &Site<'_>) -> Result<SampleRows> {
-    let rows = |dimension: usize, rows: Vec<f32>| SampleRows { name: def.name.clone(), dimension, rows: rows.into() };
+    let rows = |dimension: usize, rows: Vec<f32>| SampleRows::new(def.name.clone(), dimension, rows);
     // Nothing is compared in a view without vectors.
     let Some((view, dimension)) = view.and_then(|view| Some((view, view.def().dimension?))) else {
         return Ok(rows(0, Vec::new()));

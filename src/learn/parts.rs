@@ -49,7 +49,7 @@ pub(super) fn parts(learner: &Learner, made: &Made<'_>, def: LearnedDef) -> Resu
     let centering = match &sample {
         Some(sample) => {
             let rows = sample.vectors.as_ref().map_or(Vec::new(), |vectors| vectors.data.clone());
-            ResolvedStep::CenterSides(SampleRows { name: sample.name.clone(), dimension, rows: rows.into() })
+            ResolvedStep::CenterSides(SampleRows::new(sample.name.clone(), dimension, rows))
         }
         None => ResolvedStep::CenterCorpus,
     };

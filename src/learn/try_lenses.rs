@@ -242,7 +242,7 @@ impl Trial<'_> {
             .filter_map(|at| self.judged.asked.get(*at))
             .flat_map(|asked| asked.vector.clone())
             .collect();
-        SampleRows { name: "SAMPLE".to_string(), dimension: self.view.dimension(), rows: rows.into() }
+        SampleRows::new("SAMPLE", self.view.dimension(), rows)
     }
 
     fn chain(&self, change: Change, sample: Option<SampleRows>, directions: &[f32]) -> Result<Chain> {
@@ -270,7 +270,7 @@ impl Trial<'_> {
         let chain = Chain::new(steps, VectorMetric::Cosine, dimension)?;
         match (change, sample) {
             (Change::Csls, Some(sample)) => {
-                let count = sample.rows.len() / dimension.max(1);
+                let count = sample.rows().len() / dimension.max(1);
                 chain.with_csls(DEPTH.min(count), sample)
             }
             _ => Ok(chain),

@@ -5,7 +5,7 @@
 
 use super::program::{Basis, Op, Program, Traveller, Undirected};
 use super::step::{ResolvedStep, SampleRows, VectorMetric};
-use super::{RowSource, moments, statistics};
+use super::{RowSource, RowSums, moments, statistics};
 use crate::error::{Error, Result};
 use crate::lens::prepared::PlacedStatistic;
 use crate::linalg::stats::{self, VectorSum};
@@ -33,11 +33,16 @@ pub(super) struct Builder<'a> {
     query_bound: f64,
     /// The sum of the raw rows, once a step has asked for it.
     raw: Option<VectorSum>,
+    /// Where it is asked for, so that others that ask have it too.
+    sums: Option<&'a RawSums<'a>>,
 }
+
+/// Gives the sums of the raw rows.
+pub type RawSums<'a> = dyn Fn() -> Result<Arc<RowSums>> + Sync + 'a;
 
 impl<'a> Builder<'a> {
     /// Empty programs over the rows of `live`.
-    pub fn new(source: &'a dyn RowSource, live: &'a RowSet) -> Self {
+    pub fn new(source: &'a dyn RowSource, live: &'a RowSet, sums: Option<&'a RawSums<'a>>) -> Self {
         let root = (source.dimension() as f64).sqrt();
         Builder {
             source,
@@ -50,6 +55,7 @@ impl<'a> Builder<'a> {
             record_bound: f64::from(f32::MAX) * root,
             query_bound: LARGEST_QUERY * root,
             raw: None,
+            sums,
         }
     }
 
@@ -166,7 +172,10 @@ impl<'a> Builder<'a> {
         }
         let sum = match self.raw.take() {
             Some(sum) => sum,
-            None => moments::sum(self.source, self.live, &Program::default())?,
+            None => match self.sums {
+                Some(sums) => sums()?.total(),
+                None => RowSums::of(self.source, self.live, None)?.total(),
+            },
         };
         let (vector, count) = (sum.mean(), sum.count);
         self.raw = Some(sum);
@@ -185,7 +194,7 @@ impl<'a> Builder<'a> {
             let mut traveller = Traveller::new(row.iter().map(|&x| f64::from(x)).collect(), 0.0);
             self.query.run(&mut traveller, Undirected::Stop).then_some(traveller.vector)
         };
-        let arrived: Vec<Option<Vec<f64>>> = sample.rows.par_chunks(sample.dimension.max(1)).map(arrive).collect();
+        let arrived: Vec<Option<Vec<f64>>> = sample.rows().par_chunks(sample.dimension.max(1)).map(arrive).collect();
         let mut sum = VectorSum::new(self.dimension);
         arrived.iter().flatten().for_each(|query| sum.add(query));
         if sum.count == 0 {

@@ -82,7 +82,7 @@ impl Chain {
         if self.metric.is_distance() {
             return Err(Error::invalid("csls corrects similarities; score euclidean is a distance"));
         }
-        if k == 0 || sample.rows.is_empty() {
+        if k == 0 || sample.rows().is_empty() {
             let what =
                 if k == 0 { "at least one query must count".into() } else { format!("{} is empty", sample.name) };
             return Err(Error::invalid(format!("csls {k} from {}: {what}", sample.name)));
@@ -116,8 +116,7 @@ impl Chain {
         if let Some(csls) = &self.csls {
             hash.write_u8(10);
             hash.write_usize(csls.k);
-            hash.write_usize(csls.sample.rows.len());
-            hash.update(bytemuck::cast_slice(&csls.sample.rows));
+            hash.write_u128(csls.sample.fingerprint());
         }
         for step in &self.steps {
             match step {
@@ -130,8 +129,7 @@ impl Chain {
                 }
                 ResolvedStep::CenterSides(sample) => {
                     hash.write_u8(6);
-                    hash.write_usize(sample.rows.len());
-                    hash.update(bytemuck::cast_slice(&sample.rows));
+                    hash.write_u128(sample.fingerprint());
                 }
                 ResolvedStep::Standardize => hash.write_u8(7),
                 ResolvedStep::Whiten(k) => {
@@ -194,7 +192,7 @@ impl Chain {
 
 /// Refuses a sample whose queries are not vectors of the view.
 fn check_sample(sample: &SampleRows, dimension: usize) -> Result<()> {
-    if sample.dimension != dimension || !sample.rows.len().is_multiple_of(dimension.max(1)) {
+    if sample.dimension != dimension || !sample.rows().len().is_multiple_of(dimension.max(1)) {
         return Err(Error::invalid(format!(
             "the queries of sample {} have {} dimensions, but the view has {dimension}",
             sample.name, sample.dimension
@@ -300,7 +298,7 @@ mod tests {
     #[test]
     fn samples_and_directions_must_fit() {
         let error = |step, d| Chain::new(vec![step], VectorMetric::Dot, d).unwrap_err();
-        let sample = SampleRows { name: "asked".into(), dimension: 3, rows: vec![0.0; 6].into() };
+        let sample = SampleRows::new("asked", 3, vec![0.0; 6]);
         let message = "step 1 (center sides from asked): the queries of sample asked have 3 dimensions, but the view \
                        has 4";
         assert_eq!(error(ResolvedStep::CenterSides(sample), 4).message(), message);
@@ -312,11 +310,7 @@ mod tests {
 
     #[test]
     fn a_hub_correction_needs_a_similarity_and_a_sample() {
-        let sample = |rows: usize, dimension| SampleRows {
-            name: "asked".into(),
-            dimension,
-            rows: vec![1.0; rows * dimension].into(),
-        };
+        let sample = |rows: usize, dimension| SampleRows::new("asked", dimension, vec![1.0; rows * dimension]);
         let message = |metric, k, sample| {
             let chain = Chain::new(vec![], metric, 4).unwrap();
             chain.with_csls(k, sample).map(|_| ()).unwrap_err().message().to_string()
@@ -330,10 +324,9 @@ mod tests {
     #[test]
     fn fingerprints_tell_chains_apart() {
         let print = |steps: Vec<ResolvedStep>, metric| Chain::new(steps, metric, 4).unwrap().fingerprint();
-        let sides =
-            |x: f32| ResolvedStep::CenterSides(SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() });
+        let sides = |x: f32| ResolvedStep::CenterSides(SampleRows::new("s", 4, vec![x; 4]));
         let csls = |k, x| {
-            let sample = SampleRows { name: "s".into(), dimension: 4, rows: vec![x; 4].into() };
+            let sample = SampleRows::new("s", 4, vec![x; 4]);
             Chain::new(vec![], VectorMetric::Dot, 4).unwrap().with_csls(k, sample).unwrap().fingerprint()
         };
         let all = [

@@ -45,7 +45,7 @@ impl Hubs {
             let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
             prepared.process(&wide).ok()
         };
-        let queries: Vec<_> = csls.sample.rows.par_chunks(csls.sample.dimension).filter_map(process).collect();
+        let queries: Vec<_> = csls.sample.rows().par_chunks(csls.sample.dimension).filter_map(process).collect();
         if queries.is_empty() {
             return Err(Error::invalid(format!(
                 "csls: no query of sample {} has a direction under this lens, so that there is nothing to compare \

@@ -12,6 +12,7 @@ pub mod fold;
 mod hubs;
 pub mod memory;
 mod moments;
+mod moved;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod passes;
@@ -24,6 +25,7 @@ pub mod rough;
 mod statistics;
 pub mod step;
 pub mod stored;
+pub mod sums;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -33,11 +35,12 @@ pub use chain::Chain;
 pub use derive::RowProcessor;
 pub use fold::ProcessedQuery;
 pub use percentile::Percentiles;
-pub use prepared::Prepared;
+pub use prepared::{Known, Prepared};
 pub use projection::Projection;
 pub use rough::{Rough, RoughPass, RowReader, Side};
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
 pub use stored::{ScalarProcessor, StoredScalars};
+pub use sums::RowSums;
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

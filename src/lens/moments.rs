@@ -23,9 +23,6 @@ const TOGETHER: usize = 256;
 /// The element-wise sum of the live rows behind `program`, and how many they are; rows that a normalization of the
 /// program leaves out are in neither.
 pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> Result<VectorSum> {
-    if program.ops.is_empty() {
-        return raw_sum(source, live);
-    }
     let wide = tile::widened(&program.ops);
     let empty = || VectorSum::new(program.output_dimension(source.dimension()));
     let add = |sum: &mut VectorSum, task: &tile::Task| {
@@ -37,40 +34,38 @@ pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> R
     tile::fold(source, TOGETHER, empty, add, VectorSum::merge)
 }
 
-/// The sum of the live rows as they are, four rows at a time.
-fn raw_sum(source: &dyn RowSource, live: &RowSet) -> Result<VectorSum> {
+/// The sum of the live rows of a task as they are, four rows at a time.
+pub(super) fn raw_sum_of(source: &dyn RowSource, live: &RowSet, task: &tile::Task) -> Result<VectorSum> {
     let dimension = source.dimension();
-    let add = |sum: &mut VectorSum, task: &tile::Task| {
-        let mut wide = vec![0.0; 4 * dimension];
-        for block in task.blocks.clone() {
-            let range = source.block_range(block);
-            if live.count_range(range.clone()) == 0 {
-                continue;
-            }
-            let rows = source.block(block)?;
-            let numbers: Vec<u32> = live.iter_range(range.clone()).collect();
-            for four in numbers.chunks(4) {
-                let row = |i: usize| four.get(i).map(|number| rows.row((number - range.start) as usize));
-                if let (Some(RowRef::F32(a)), Some(RowRef::F32(b)), Some(RowRef::F32(c)), Some(RowRef::F32(d))) =
-                    (row(0), row(1), row(2), row(3))
-                {
-                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
-                } else {
-                    wide.fill(0.0);
-                    for (i, out) in wide.chunks_exact_mut(dimension).enumerate() {
-                        row(i).iter().for_each(|row| row.widen_f32(out));
-                    }
-                    let (a, rest) = wide.split_at(dimension);
-                    let (b, rest) = rest.split_at(dimension);
-                    let (c, d) = rest.split_at(dimension);
-                    scalar::add_four(&mut sum.sum, [a, b, c, d]);
-                }
-                sum.count += four.len() as u64;
-            }
+    let mut sum = VectorSum::new(dimension);
+    let mut wide = vec![0.0; 4 * dimension];
+    for block in task.blocks.clone() {
+        let range = source.block_range(block);
+        if live.count_range(range.clone()) == 0 {
+            continue;
         }
-        Ok(())
-    };
-    tile::fold(source, TOGETHER, || VectorSum::new(dimension), add, VectorSum::merge)
+        let rows = source.block(block)?;
+        let numbers: Vec<u32> = live.iter_range(range.clone()).collect();
+        for four in numbers.chunks(4) {
+            let row = |i: usize| four.get(i).map(|number| rows.row((number - range.start) as usize));
+            if let (Some(RowRef::F32(a)), Some(RowRef::F32(b)), Some(RowRef::F32(c)), Some(RowRef::F32(d))) =
+                (row(0), row(1), row(2), row(3))
+            {
+                scalar::add_four(&mut sum.sum, [a, b, c, d]);
+            } else {
+                wide.fill(0.0);
+                for (i, out) in wide.chunks_exact_mut(dimension).enumerate() {
+                    row(i).iter().for_each(|row| row.widen_f32(out));
+                }
+                let (a, rest) = wide.split_at(dimension);
+                let (b, rest) = rest.split_at(dimension);
+                let (c, d) = rest.split_at(dimension);
+                scalar::add_four(&mut sum.sum, [a, b, c, d]);
+            }
+            sum.count += four.len() as u64;
+        }
+    }
+    Ok(sum)
 }
 
 /// Second moments of each dimension by itself.

@@ -135,7 +135,7 @@ pub(crate) fn evaluate_csls(
 fn sample(step: &ResolvedStep, start: impl Fn(&Vec<f64>) -> State) -> Vec<Option<State>> {
     let ResolvedStep::CenterSides(sample) = step else { return Vec::new() };
     let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect();
-    sample.rows.chunks(sample.dimension).map(|row| Some(start(&wide(row)))).collect()
+    sample.rows().chunks(sample.dimension).map(|row| Some(start(&wide(row)))).collect()
 }
 
 /// The mean of the vectors that are still there; zero where there are none.
@@ -407,8 +407,8 @@ mod tests {
         // Mean (3, 5), sd (sqrt(8/3), 0): half of the median is the floor's measure, so the second divisor is small.
         let sd = (8.0f64 / 3.0).sqrt();
         assert!((scaled.values[2].unwrap() - 8.0 / sd * 2.0 / sd).abs() < 1e-12, "{scaled:?}");
-        let rows = vec![1.0f32, 1.0, 3.0, 1.0].into();
-        let sample = crate::lens::step::SampleRows { name: "s".into(), dimension: 2, rows };
+        let rows = vec![1.0f32, 1.0, 3.0, 1.0];
+        let sample = crate::lens::step::SampleRows::new("s", 2, rows);
         let sided = evaluate(&[ResolvedStep::CenterSides(sample)], VectorMetric::Dot, &records, &[3.0, 2.0], &[]);
         // The query becomes (1, 1), the records (-2, 0), (0, 0), (2, 0).
         assert_eq!(sided.values, [Some(-2.0), Some(0.0), Some(2.0)]);

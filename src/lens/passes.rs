@@ -4,6 +4,7 @@
 //! depends on the number of threads. It knows no statistics: those are in the program by then.
 
 use super::RowSource;
+use super::moved::Moved;
 use super::prepared::Scalars;
 use super::program::{Op, Program};
 use super::quick::{Quick, QuickScalars, Scratch};
@@ -13,6 +14,7 @@ use crate::linalg::simd;
 use crate::types::RowSet;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Norms of rows that are left to `f32` products, and with a wide margin what their scalars may be.
 const ORDINARY_NORM: Range<f64> = 1e-25..1e30;
@@ -40,9 +42,11 @@ pub(super) fn scalars(
     live: &RowSet,
     program: &Program,
     with_squares: bool,
+    moved: Option<&Moved<'_>>,
 ) -> Result<FinalPass> {
-    let quick = if with_squares { None } else { Quick::of(program, source.dimension()) };
-    scalars_with(source, live, program, with_squares, quick.as_ref())
+    // Made where it is needed: folding every row of a large matrix takes longer than moving all scalars.
+    let quick = LazyLock::new(|| if with_squares { None } else { Quick::of(program, source.dimension()) });
+    scalars_with(source, live, program, with_squares, &Short { quick: &|| quick.as_ref(), moved })
 }
 
 /// [`scalars`] in `f64` throughout, for scalars that are written down.
@@ -52,7 +56,19 @@ pub(super) fn scalars_in_full(
     program: &Program,
     with_squares: bool,
 ) -> Result<FinalPass> {
-    scalars_with(source, live, program, with_squares, None)
+    scalars_with(source, live, program, with_squares, &Short { quick: &|| None, moved: None })
+}
+
+/// Shorter ways to scalars than running the program in `f64`.
+struct Short<'a> {
+    quick: &'a (dyn Fn() -> Option<&'a Quick> + Sync),
+    moved: Option<&'a Moved<'a>>,
+}
+
+impl Short<'_> {
+    fn is_some(&self) -> bool {
+        self.moved.is_some() || (self.quick)().is_some()
+    }
 }
 
 fn scalars_with(
@@ -60,7 +76,7 @@ fn scalars_with(
     live: &RowSet,
     program: &Program,
     with_squares: bool,
-    quick: Option<&Quick>,
+    short: &Short<'_>,
 ) -> Result<FinalPass> {
     let layout = Layout::of(program, with_squares);
     // What follows the last normalization changes no scalar, unless the length of the result is one.
@@ -81,8 +97,8 @@ fn scalars_with(
             let (mut undirected, mut extreme, mut error) = (Vec::new(), Vec::new(), 0.0);
             let task = slot.task.clone();
             let mut rest = None;
-            if let Some(quick) = quick {
-                let (left, largest) = slot.run(quick, source, live)?;
+            if short.is_some() {
+                let (left, largest) = slot.run(short, source, live)?;
                 error = largest;
                 if left.is_empty() {
                     return Ok((undirected, extreme, error));
@@ -185,8 +201,8 @@ struct Slot<'a> {
 
 impl Slot<'_> {
     /// Stores what single precision finds: the live rows that are left, and the largest relative error of a scalar.
-    fn run(&mut self, quick: &Quick, source: &dyn RowSource, live: &RowSet) -> Result<(RowSet, f64)> {
-        let (mut left, mut largest, mut scratch) = (Vec::new(), 0.0f64, Scratch::default());
+    fn run(&mut self, short: &Short<'_>, source: &dyn RowSource, live: &RowSet) -> Result<(RowSet, f64)> {
+        let (mut left, mut largest, mut scratch, mut products) = (Vec::new(), 0.0f64, Scratch::default(), Vec::new());
         for block in self.task.blocks.clone() {
             let range = source.block_range(block);
             let (count, whole) = (live.count_range(range.clone()), u64::from(range.end - range.start));
@@ -194,11 +210,7 @@ impl Slot<'_> {
                 left.extend(live.iter_range(range));
                 continue;
             }
-            quick.block(source.block(block)?, &mut scratch, |idx, found| {
-                let row = range.start + idx as u32;
-                if count < whole && !live.contains(row) {
-                    return;
-                }
+            let mut keep = |row: u32, found: Option<QuickScalars>| {
                 let at = (row - self.task.rows.start) as usize;
                 let fits = |found: &QuickScalars| {
                     ORDINARY_SCALAR.contains(&found.alpha) && ORDINARY_SCALAR.contains(&found.reach)
@@ -209,6 +221,23 @@ impl Slot<'_> {
                     largest = largest.max(found.error);
                 } else {
                     left.push(row);
+                }
+            };
+            let rows = source.block(block)?;
+            let fresh = |moved: &&Moved<'_>| count - moved.known.count_range(range.clone());
+            if let Some(moved) = short.moved.filter(|moved| fresh(moved) * 4 <= count) {
+                moved.block(rows, range.start, &mut products, &mut keep);
+                left.extend(live.iter_range(range).filter(|row| !moved.known.contains(*row)));
+                continue;
+            }
+            let Some(quick) = (short.quick)() else {
+                left.extend(live.iter_range(range));
+                continue;
+            };
+            quick.block(rows, &mut scratch, |idx, found| {
+                let row = range.start + idx as u32;
+                if count == whole || live.contains(row) {
+                    keep(row, found);
                 }
             });
         }

@@ -6,16 +6,17 @@
 //! shown score is a function of query, row and statistics. Caching is the caller's business: a `Prepared` is immutable
 //! and knows its size.
 
-use super::build::{Builder, LARGEST_QUERY};
+use super::build::{Builder, LARGEST_QUERY, RawSums};
 use super::fold::{ProcessedQuery, RecordScalars};
 use super::hubs::{self, Hubs};
+use super::moved::Moved;
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
 use super::step::VectorMetric;
 use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
-use crate::linalg::stats;
+use crate::linalg::{matrix, stats};
 use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
 use std::sync::Arc;
 
@@ -64,6 +65,19 @@ pub(crate) struct Scalars {
     pub hubs: (Vec<f32>, Vec<f32>),
 }
 
+/// What is known already when a lens is prepared; nothing by default.
+#[derive(Default, Clone, Copy)]
+pub struct Known<'a> {
+    /// Statistics that are given, as a named lens pins them.
+    pub pinned: &'a [PlacedStatistic],
+    /// Scalars that were written down.
+    pub stored: Option<StoredScalars<'a>>,
+    /// The same lens at another commit of the same view, see [`Prepared::extend`].
+    pub earlier: Option<&'a Prepared>,
+    /// Gives the sums of the raw rows, where a step asks for them.
+    pub sums: Option<&'a RawSums<'a>>,
+}
+
 impl Prepared {
     /// Computes the statistics of `chain` over the rows of `live` (live records that have a vector) and the scalars
     /// of each. Uses the current rayon pool.
@@ -90,21 +104,14 @@ impl Prepared {
 
     /// The same lens at a later commit of the same view, with what it takes from the records given anew (`pinned`) or
     /// computed anew: what is shown is the same, bit for bit, as from [`Prepared::compute_pinned`]. Where the statistics
-    /// have not changed (there are none, or they are pinned), only rows that are new in `live` are looked at; where they
-    /// have, everything is computed again. `source` must give every row that is live in both the elements it had:
+    /// have not changed (there are none, or they are pinned), only rows that are new in `live` are looked at; where
+    /// means have moved, scalars move with them (`moved`); where anything else has, everything is computed again. `source` must give every row that is live in both the elements it had:
     /// rows keep their numbers within a generation of files.
     ///
     /// # Errors
     /// As [`Prepared::compute_pinned`]; a source with fewer rows than before.
     pub fn extend(&self, source: &dyn RowSource, live: &RowSet, pinned: &[PlacedStatistic]) -> Result<Self> {
-        if (source.row_count() as usize) < self.scalars.reach.len() {
-            return Err(Error::invalid(format!(
-                "the view has {} rows, but the lens was prepared for {}; prepare it anew",
-                source.row_count(),
-                self.scalars.reach.len()
-            )));
-        }
-        Prepared::build(&self.chain, source, live, pinned, None, Some(self))
+        Prepared::compute_known(&self.chain, source, live, &Known { pinned, earlier: Some(self), ..Known::default() })
     }
 
     /// [`Prepared::compute_pinned`] with some scalars taken from where they were written down.
@@ -118,17 +125,22 @@ impl Prepared {
         pinned: &[PlacedStatistic],
         stored: Option<StoredScalars<'_>>,
     ) -> Result<Self> {
-        Prepared::build(chain, source, live, pinned, stored, None)
+        Prepared::compute_known(chain, source, live, &Known { pinned, stored, ..Known::default() })
     }
 
-    fn build(
-        chain: &Chain,
-        source: &dyn RowSource,
-        live: &RowSet,
-        pinned: &[PlacedStatistic],
-        stored: Option<StoredScalars<'_>>,
-        earlier: Option<&Prepared>,
-    ) -> Result<Self> {
+    /// [`Prepared::compute`] with what is known already.
+    ///
+    /// # Errors
+    /// As [`Prepared::compute_stored`] and [`Prepared::extend`].
+    pub fn compute_known(chain: &Chain, source: &dyn RowSource, live: &RowSet, known: &Known<'_>) -> Result<Self> {
+        let &Known { pinned, stored, earlier, sums } = known;
+        if let Some(earlier) = earlier.filter(|earlier| (source.row_count() as usize) < earlier.scalars.reach.len()) {
+            return Err(Error::invalid(format!(
+                "the view has {} rows, but the lens was prepared for {}; prepare it anew",
+                source.row_count(),
+                earlier.scalars.reach.len()
+            )));
+        }
         if source.dimension() != chain.dimension() {
             return Err(Error::invalid(format!(
                 "the lens was made for {} dimensions, but the view has {}",
@@ -136,7 +148,7 @@ impl Prepared {
                 source.dimension()
             )));
         }
-        let mut builder = Builder::new(source, live);
+        let mut builder = Builder::new(source, live, sums);
         for (step_idx, step) in chain.steps().iter().enumerate() {
             builder.push(step, pinned.iter().find(|placed| placed.step_idx == step_idx))?;
         }
@@ -145,12 +157,17 @@ impl Prepared {
             let values = |all: &[PlacedStatistic]| all.iter().map(|s| Arc::clone(&s.statistic)).collect::<Vec<_>>();
             values(&earlier.statistics) == values(&builder.statistics)
         };
+        let squares = chain.metric() == VectorMetric::Euclidean;
+        // Scalars of other statistics, where these have moved and nothing else has.
+        let moved = earlier.filter(|earlier| !squares && !same(earlier)).and_then(|earlier| {
+            let known = live.and(&earlier.directed).and_not(&earlier.extreme);
+            Moved::of(&earlier.scalars, known, &earlier.record, &builder.record, source.dimension())
+        });
         let earlier = earlier.filter(same);
         let kept = earlier.map(|earlier| live.and(&earlier.directed.or(&earlier.undirected))).unwrap_or_default();
         let fresh = live.and_not(&kept);
-        let squares = chain.metric() == VectorMetric::Euclidean;
         let wanted = stored.map_or_else(|| fresh.clone(), |stored| fresh.and_not(stored.known));
-        let mut found = passes::scalars(source, &wanted, &builder.record, squares)?;
+        let mut found = passes::scalars(source, &wanted, &builder.record, squares, moved.as_ref())?;
         if let Some(stored) = stored {
             stored.fill(&mut found)?;
         }
@@ -214,6 +231,11 @@ impl Prepared {
     /// The query side with its statistics, the metric's own steps included.
     pub(crate) fn query_program(&self) -> &Program {
         &self.query
+    }
+
+    /// Rows of the view it was computed from, dead ones included.
+    pub fn row_count(&self) -> u32 {
+        self.scalars.reach.len() as u32
     }
 
     /// Live rows that can be ranked.
@@ -286,9 +308,37 @@ impl Prepared {
     /// The score (or distance) of a row in `f64`: the row's steps one after another, then the metric. A pure function
     /// of query and row, so that no path by which a row was found can change what is shown.
     pub(crate) fn exact(&self, query: &ProcessedQuery, row: RowRef<'_>, traveller: &mut Traveller) -> f64 {
+        self.begin(row, traveller);
+        self.record_program().run(traveller, Undirected::GoOn);
+        self.arrived(query, traveller)
+    }
+
+    /// [`Prepared::exact`] of many rows, the same bits; matrices are read once for several of them.
+    pub(crate) fn exact_each(
+        &self,
+        query: &ProcessedQuery,
+        rows: &[RowRef<'_>],
+        travellers: &mut Vec<Traveller>,
+    ) -> Vec<f64> {
+        travellers.resize(matrix::TOGETHER, Traveller::default());
+        let mut scores = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(matrix::TOGETHER) {
+            let travellers = &mut travellers[..rows.len()];
+            rows.iter().zip(travellers.iter_mut()).for_each(|(row, traveller)| self.begin(*row, traveller));
+            self.record_program().run_together(travellers);
+            scores.extend(travellers.iter().map(|traveller| self.arrived(query, traveller)));
+        }
+        scores
+    }
+
+    /// A row at the start of the record's side.
+    fn begin(&self, row: RowRef<'_>, traveller: &mut Traveller) {
         row.widen_f64(&mut traveller.vector);
         traveller.reference = 0.0;
-        self.record_program().run(traveller, Undirected::GoOn);
+    }
+
+    /// The score of a processed row.
+    fn arrived(&self, query: &ProcessedQuery, traveller: &Traveller) -> f64 {
         let score = hubs::score(self.chain.metric(), query, &traveller.vector);
         match &self.hubs {
             Some(hubs) => score - 0.5 * hubs.exact(&traveller.vector),

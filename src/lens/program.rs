@@ -262,6 +262,24 @@ impl Program {
         self.ops.iter().all(|op| traveller.apply(op, undirected).is_some())
     }
 
+    /// Runs all operations on each of `travellers`, which are of one dimension and meet each matrix together; the bits are
+    /// those of [`Program::run`]. Rows without a direction go on.
+    pub fn run_together(&self, travellers: &mut [Traveller]) {
+        for op in &self.ops {
+            let Op::Matrix { matrix, gain } = op else {
+                travellers.iter_mut().for_each(|traveller| _ = traveller.apply(op, Undirected::GoOn));
+                continue;
+            };
+            let mut out: Vec<Vec<f64>> = travellers.iter_mut().map(|it| std::mem::take(&mut it.scratch)).collect();
+            let vectors: Vec<&[f64]> = travellers.iter().map(|it| it.vector.as_slice()).collect();
+            matrix.apply_together(&vectors, &mut out);
+            for (traveller, out) in travellers.iter_mut().zip(out) {
+                traveller.scratch = std::mem::replace(&mut traveller.vector, out);
+                traveller.reference *= gain;
+            }
+        }
+    }
+
     /// Dimension of what comes out when `input` goes in.
     pub fn output_dimension(&self, input: usize) -> usize {
         self.ops.iter().fold(input, |dimension, op| match op {

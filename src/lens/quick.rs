@@ -25,7 +25,7 @@ use std::ops::Range;
 /// Rows that are looked at together: enough that preparing the matrix for them costs little.
 const TILE_ROWS: usize = 1024;
 /// The largest relative error of a norm that is let through: candidates would become too many.
-const LARGEST_ERROR: f64 = 1.0 / 512.0;
+pub(super) const LARGEST_ERROR: f64 = 1.0 / 512.0;
 /// Squares of norms that `f32` holds without loss.
 const ORDINARY_SQUARE: Range<f32> = 1e-30..1e30;
 
@@ -119,13 +119,13 @@ impl Factor {
 
 /// `slope |x| + offset`.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bound {
-    slope: f64,
-    offset: f64,
+pub(super) struct Bound {
+    pub slope: f64,
+    pub offset: f64,
 }
 
 impl Bound {
-    fn at(self, norm: f64) -> f64 {
+    pub fn at(self, norm: f64) -> f64 {
         self.slope * norm + self.offset
     }
 
@@ -284,14 +284,16 @@ impl Quick {
                 (square.unwrap_or_default().sqrt() * scale, part * frobenius * raw)
             }
         };
-        let error = error + self.rounding.at(raw);
-        let least = norm - error;
-        let clear = least > 2.0 * ZERO_RATIO * self.reference.at(raw) && error <= LARGEST_ERROR * least;
-        clear.then(|| {
-            let relative = error / least;
-            QuickScalars { alpha: 1.0 / norm, reach: raw / least, error: relative }
-        })
+        judge(norm, error + self.rounding.at(raw), raw, self.reference)
     }
+}
+
+/// The scalars of a row of norm at most `raw` that comes out with `norm`, off by at most `error`; `None` where that leaves
+/// open whether it has a direction, or is too large a part.
+pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Bound) -> Option<QuickScalars> {
+    let least = norm - error;
+    let clear = least > 2.0 * ZERO_RATIO * reference.at(raw) && error <= LARGEST_ERROR * least;
+    clear.then(|| QuickScalars { alpha: 1.0 / norm, reach: raw / least, error: error / least })
 }
 
 /// Adds `(p + c)^2` for each element of `constant` and the run of products that belongs to it, four runs at a time.
@@ -318,7 +320,7 @@ fn add_squares(products: &[f32], constant: &[f64], squares: &mut [f64]) {
 }
 
 /// Bounds the reference of the direction rule behind `ops`, none of which normalizes.
-fn reference(ops: &[Op]) -> Bound {
+pub(super) fn reference(ops: &[Op]) -> Bound {
     let (mut reference, mut vector) = (Bound::default(), Bound { slope: 1.0, offset: 0.0 });
     for op in ops {
         match op {

@@ -7,7 +7,9 @@ use super::projection::Projection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::Metric;
 use std::fmt;
+use std::hash::Hasher;
 use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
 
 /// One preprocessing step with everything it needs but the statistics of the records.
 #[derive(Debug, Clone)]
@@ -57,8 +59,30 @@ pub struct SampleRows {
     pub name: String,
     /// Elements of one vector.
     pub dimension: usize,
-    /// `n x dimension`, row-major; finite.
-    pub rows: Arc<[f32]>,
+    rows: Arc<[f32]>,
+    /// Asked for with every search, so computed once.
+    fingerprint: u128,
+}
+
+impl SampleRows {
+    /// The sample `name`: `rows` is `n x dimension`, row-major; finite.
+    pub fn new(name: impl Into<String>, dimension: usize, rows: impl Into<Arc<[f32]>>) -> Self {
+        let rows = rows.into();
+        let mut hash = Xxh3::new();
+        hash.write_usize(dimension);
+        hash.update(bytemuck::cast_slice(&rows));
+        SampleRows { name: name.into(), dimension, fingerprint: hash.digest128(), rows }
+    }
+
+    /// The vectors, `n x dimension`, row-major.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// A number that differs, but for one chance in 2^128, between samples of different vectors.
+    pub fn fingerprint(&self) -> u128 {
+        self.fingerprint
+    }
 }
 
 /// How two processed vectors become one number.

@@ -147,13 +147,13 @@ fn identical_records_are_divided_by_one() {
 
 #[test]
 fn sides_have_means_of_their_own_behind_the_steps_before() {
-    let sample = SampleRows { name: "asked".into(), dimension: 2, rows: vec![0.0, 2.0, 3.0, 0.0, 0.0, 0.0].into() };
+    let sample = SampleRows::new("asked", 2, vec![0.0, 2.0, 3.0, 0.0, 0.0, 0.0]);
     let steps = vec![ResolvedStep::Normalize, ResolvedStep::CenterSides(sample.clone())];
     let (_, prepared) = prepare(&[2.0, 0.0, 4.0, 0.0], 2, steps, VectorMetric::Dot);
     // The zero query has no direction, so that the mean is of (0, 1) and (1, 0).
     let expected = Statistic::Sides { queries: vec![0.5, 0.5], records: vec![1.0, 0.0] };
     assert_eq!(*prepared.statistics()[0].statistic, expected);
-    let nobody = SampleRows { rows: vec![0.0; 2].into(), ..sample };
+    let nobody = SampleRows::new("asked", 2, vec![0.0; 2]);
     let chain = Chain::new(vec![ResolvedStep::Normalize, ResolvedStep::CenterSides(nobody)], VectorMetric::Dot, 2);
     let source = MemoryRows::new(&[1.0, 2.0], 2, ElementType::F32, 10);
     let error = Prepared::compute(&chain.unwrap(), &source, &RowSet::from_range(0..1)).unwrap_err();
@@ -186,7 +186,7 @@ fn an_undirected_query_names_the_step_that_left_nothing() {
 
 #[test]
 fn hubs_lose_half_of_what_they_are_close_to_on_average() {
-    let sample = SampleRows { name: "asked".into(), dimension: 2, rows: vec![1.0, 0.0, 0.0, 0.0, 3.0, 4.0].into() };
+    let sample = SampleRows::new("asked", 2, vec![1.0, 0.0, 0.0, 0.0, 3.0, 4.0]);
     let source = MemoryRows::new(&[2.0, 0.0, 0.0, 5.0, 0.0, 0.0], 2, ElementType::F32, 10);
     let live = RowSet::from_range(0..3);
     let chain = Chain::new(vec![], VectorMetric::Cosine, 2).unwrap();
@@ -202,7 +202,7 @@ fn hubs_lose_half_of_what_they_are_close_to_on_average() {
     // Two queries have a direction: more than these cannot count.
     near(r(2, 0), (1.0 + 0.6) / 2.0);
     near(r(9, 1), (0.0 + 0.8) / 2.0);
-    let nobody = SampleRows { rows: vec![0.0; 4].into(), ..sample.clone() };
+    let nobody = SampleRows::new("asked", 2, vec![0.0; 4]);
     let error = Prepared::compute(&chain.clone().with_csls(1, nobody).unwrap(), &source, &live).unwrap_err();
     assert!(error.message().starts_with("csls: no query of sample asked has a direction under this lens"), "{error}");
 }

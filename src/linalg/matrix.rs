@@ -3,7 +3,8 @@
 //! Owns [`Matrix`] (`k x d`, `f32` as stored) with its products: one vector in reproducible `f64`, its transpose,
 //! and tiles of many rows through faer. It knows no lens.
 
-use super::{simd, stats};
+use super::simd::{self, Wide};
+use super::{scalar, stats};
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
@@ -56,6 +57,20 @@ impl Matrix {
         simd::products_mixed(&self.data, v, out);
     }
 
+    /// [`Matrix::apply`] for up to [`TOGETHER`] vectors, which read the matrix together; the bits are those of each alone.
+    pub fn apply_together(&self, vectors: &[&[f64]], out: &mut [Vec<f64>]) {
+        out.iter_mut().for_each(Vec::clear);
+        match (vectors, out) {
+            ([a, b], [x, y]) => together(&self.data, [a, b], [x, y]),
+            ([a, b, c], [x, y, z]) => together(&self.data, [a, b, c], [x, y, z]),
+            ([a, b, c, d], [w, x, y, z]) => together(&self.data, [a, b, c, d], [w, x, y, z]),
+            ([a, b, c, d, e], [v, w, x, y, z]) => together(&self.data, [a, b, c, d, e], [v, w, x, y, z]),
+            (vectors, out) => {
+                vectors.iter().zip(out).for_each(|(vector, out)| simd::products_mixed(&self.data, vector, out));
+            }
+        }
+    }
+
     /// `out = M' u`.
     pub fn apply_transposed(&self, u: &[f64], out: &mut Vec<f64>) {
         out.clear();
@@ -84,6 +99,28 @@ impl Matrix {
     pub fn to_f64(&self) -> Vec<f64> {
         self.data.iter().map(|&x| f64::from(x)).collect()
     }
+}
+
+/// Vectors that [`Matrix::apply_together`] takes at a time: as many as have room in the registers.
+pub const TOGETHER: usize = 5;
+
+struct Together<'a, const V: usize> {
+    matrix: &'a [f32],
+    vectors: [&'a [f64]; V],
+    out: [&'a mut Vec<f64>; V],
+}
+
+impl<const V: usize> Wide for Together<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        scalar::products_together(self.matrix, self.vectors, self.out);
+    }
+}
+
+fn together<const V: usize>(matrix: &[f32], vectors: [&[f64]; V], out: [&mut Vec<f64>; V]) {
+    simd::widely(Together { matrix, vectors, out });
 }
 
 fn frobenius(data: &[f32], columns: usize) -> f64 {

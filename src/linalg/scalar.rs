@@ -55,6 +55,31 @@ pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
     out.extend(matrix.chunks_exact(v.len().max(1)).map(|row| dot_mixed(row, v)));
 }
 
+/// [`products_mixed`] of `V` vectors of one length: each element of the matrix is read and widened once for all of them.
+/// The bits are those of each vector alone.
+#[inline(always)]
+pub fn products_together<const V: usize>(matrix: &[f32], vectors: [&[f64]; V], mut out: [&mut Vec<f64>; V]) {
+    let length = vectors.first().map_or(0, |v| v.len());
+    let (chunks, rests) = (vectors.map(|v| v.as_chunks::<LANES>().0), vectors.map(|v| v.as_chunks::<LANES>().1));
+    for row in matrix.chunks_exact(length.max(1)) {
+        let (whole, rest) = row.as_chunks::<LANES>();
+        let mut sums = [[0.0; LANES]; V];
+        for (at, m) in whole.iter().enumerate() {
+            let m = m.map(f64::from);
+            for (sums, chunks) in sums.iter_mut().zip(&chunks) {
+                let x = &chunks[at];
+                for lane in 0..LANES {
+                    sums[lane] += m[lane] * x[lane];
+                }
+            }
+        }
+        for ((mut sums, x), out) in sums.into_iter().zip(&rests).zip(&mut out) {
+            sums.iter_mut().zip(rest.iter().zip(*x)).for_each(|(sum, (&m, &x))| *sum += f64::from(m) * x);
+            out.push(fold(sums));
+        }
+    }
+}
+
 /// Squared Euclidean distance of two `f64` vectors of equal length.
 #[inline(always)]
 pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {

@@ -574,6 +574,7 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::matrix::{self, Matrix};
 
     /// A small generator, so that a failure names its dimension and nothing else is needed to see it again.
     fn values(n: usize, seed: u32) -> Vec<f32> {
@@ -729,6 +730,21 @@ mod tests {
                 products_mixed(&rows, &b, &mut fast);
                 let alone: Vec<f64> = rows.chunks(d).map(|row| scalar::dot_mixed(row, &b)).collect();
                 assert_eq!(bits(&fast), bits(&alone), "{count} x {d}");
+            }
+            // Vectors that meet a matrix together: each is what it is alone.
+            let matrix = (d > 0).then(|| Matrix::new(3, d, values(3 * d, 5 + d as u32)).unwrap());
+            for count in (1..=matrix::TOGETHER + 1).filter(|_| d > 0) {
+                let vectors: Vec<Vec<f64>> = (0..count as u32)
+                    .map(|i| values(d, i + 60).iter().map(|&x| f64::from(x) / 7.0).collect())
+                    .collect();
+                let vectors: Vec<&[f64]> = vectors.iter().map(Vec::as_slice).collect();
+                let mut together = vec![vec![9.0]; count];
+                matrix.iter().for_each(|matrix| matrix.apply_together(&vectors, &mut together));
+                for (vector, found) in vectors.iter().zip(&together) {
+                    let rows = matrix.iter().flat_map(|matrix| matrix.data().chunks(d));
+                    let alone: Vec<f64> = rows.map(|row| scalar::dot_mixed(row, vector)).collect();
+                    assert_eq!(bits(found), bits(&alone), "{count} vectors of {d}");
+                }
             }
             let (mut fast, mut plain) = (a.clone(), a.clone());
             add_scaled(&mut fast, 0.7, &narrow);

@@ -306,11 +306,9 @@ fn resolved(catalog: &impl CatalogRead, step: &Step, dimension: u32) -> Result<R
     Ok(match step {
         Step::Center => ResolvedStep::Center,
         Step::CenterCorpus => ResolvedStep::CenterCorpus,
-        Step::CenterSides(name) => ResolvedStep::CenterSides(SampleRows {
-            name: name.clone(),
-            dimension: dimension as usize,
-            rows: Arc::from([]),
-        }),
+        Step::CenterSides(name) => {
+            ResolvedStep::CenterSides(SampleRows::new(name.clone(), dimension as usize, Vec::new()))
+        }
         Step::Normalize => ResolvedStep::Normalize,
         Step::Standardize => ResolvedStep::Standardize,
         Step::Whiten(k) => ResolvedStep::Whiten(k.map(|k| k as usize)),

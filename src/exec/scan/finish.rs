@@ -7,6 +7,8 @@ use super::{Scored, Wanted};
 use crate::error::Result;
 use crate::lens::program::Traveller;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
+use crate::linalg::matrix;
+use crate::linalg::rows::RowRef;
 use crate::linalg::topk::Candidate;
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -14,9 +16,6 @@ use std::cmp::Ordering;
 /// Multiplications that are worth a task: some microseconds, less than it takes to wake a thread that sleeps, but after a
 /// pass none does.
 const TASK_WORK: usize = 40_000;
-
-/// Rows that a task scores at least, however much work they are: one that is put off to be taken up at once is no gain.
-const TASK_ROWS: usize = 2;
 
 /// The scores (or distances) of some rows, in the order of `rows`, as a scan would show them.
 ///
@@ -31,13 +30,23 @@ pub fn rescore(
     query: &ProcessedQuery,
     rows: &[u32],
 ) -> Result<Vec<Scored>> {
-    let score = |traveller: &mut Traveller, &row: &u32| {
+    let find = |&row: &u32| {
         let block = block_of(source, row);
-        let data = source.block(block)?.row((row - source.block_range(block).start) as usize);
-        Ok(Scored { row, value: prepared.exact(query, data, traveller) })
+        Ok(source.block(block)?.row((row - source.block_range(block).start) as usize))
     };
-    let task_rows = (TASK_WORK / prepared.exact_work().max(1)).max(TASK_ROWS);
-    rows.par_iter().with_min_len(task_rows).map_init(Traveller::default, score).collect()
+    let score = |travellers: &mut Vec<Traveller>, rows: &[u32]| {
+        let data: Vec<RowRef<'_>> = rows.iter().map(find).collect::<Result<_>>()?;
+        let values = prepared.exact_each(query, &data, travellers);
+        Ok(rows.iter().zip(values).map(|(&row, value)| Scored { row, value }).collect())
+    };
+    // Rows that are much work are shared out evenly, but for those that read a matrix together anyway.
+    let even = rows.len().div_ceil(rayon::current_num_threads()).clamp(1, matrix::TOGETHER);
+    let task_rows = (TASK_WORK / prepared.exact_work().max(1)).max(even);
+    if rows.len() <= task_rows {
+        return score(&mut Vec::new(), rows);
+    }
+    let scored: Vec<Vec<Scored>> = rows.par_chunks(task_rows).map_init(Vec::new, score).collect::<Result<_>>()?;
+    Ok(scored.into_iter().flatten().collect())
 }
 
 /// The block that holds `row`.

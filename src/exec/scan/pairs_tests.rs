@@ -181,7 +181,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     let chain = Chain::new(steps(case, &mut random), case.metric, case.dimension).unwrap();
     let sample: Vec<f32> = (0..5 * case.dimension).map(|_| random.number() + 0.01).collect();
     let chain = if case.csls {
-        let sample = SampleRows { name: "asked".into(), dimension: case.dimension, rows: sample.into() };
+        let sample = SampleRows::new("asked", case.dimension, sample);
         chain.with_csls(2, sample).unwrap()
     } else {
         chain
@@ -230,7 +230,7 @@ fn agrees_with_the_oracle(
             None => oracle::evaluate(chain.steps(), case.metric, &records, &raw(pair.a), statistics),
             Some(csls) => {
                 let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect();
-                let sample: Vec<Vec<f64>> = csls.sample.rows.chunks(csls.sample.dimension).map(wide).collect();
+                let sample: Vec<Vec<f64>> = csls.sample.rows().chunks(csls.sample.dimension).map(wide).collect();
                 let asked = (csls.k, sample.as_slice());
                 oracle::evaluate_csls(chain.steps(), case.metric, &records, &raw(pair.a), statistics, asked)
             }

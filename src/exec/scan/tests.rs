@@ -4,8 +4,9 @@ use super::finish::rescore;
 use super::*;
 use crate::lens::memory::MemoryRows;
 use crate::lens::oracle::{self, Verdict};
+use crate::lens::program::Traveller;
 use crate::lens::step::SampleRows;
-use crate::lens::{Chain, Projection, ResolvedStep, VectorMetric};
+use crate::lens::{Chain, Projection, ResolvedStep, RowProcessor, VectorMetric};
 use crate::types::{ElementType, ProjectionDef};
 use proptest::prelude::*;
 use rayon::ThreadPool;
@@ -167,7 +168,7 @@ fn sample(records: &[Option<Vec<f64>>], dimension: usize, seed: u64) -> SampleRo
             _ => random.normal() as f32,
         }));
     }
-    SampleRows { name: "asked".into(), dimension, rows: rows.into() }
+    SampleRows::new("asked", dimension, rows)
 }
 
 fn rows_of(case: &Case, random: &mut Random) -> Vec<f32> {
@@ -267,7 +268,10 @@ fn bound(case: &Case, verdict: &Verdict) -> Option<f64> {
     (case.with_bound && !values.is_empty()).then(|| values[case.seed as usize % values.len()])
 }
 
-fn bits(result: &ScanResult) -> (Vec<(u32, u64)>, u64) {
+/// Rows with the bits of their scores, and how many rows were looked at.
+type Bits = (Vec<(u32, u64)>, u64);
+
+fn bits(result: &ScanResult) -> Bits {
     (result.hits.iter().map(|hit| (hit.row, hit.value.to_bits())).collect(), result.scanned)
 }
 
@@ -338,7 +342,7 @@ fn verdict(world: &World, query: &[f64], prepared: &Prepared) -> Verdict {
         return oracle::evaluate(steps, metric, records, query, prepared.statistics());
     };
     let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect();
-    let sample: Vec<Vec<f64>> = csls.sample.rows.chunks(csls.sample.dimension).map(wide).collect();
+    let sample: Vec<Vec<f64>> = csls.sample.rows().chunks(csls.sample.dimension).map(wide).collect();
     oracle::evaluate_csls(steps, metric, records, query, prepared.statistics(), (csls.k, &sample))
 }
 
@@ -388,7 +392,40 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
             .unwrap();
         prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
     }
+    let found = by_stand_in(case, &world, &prepared, &processed, limit.flatten());
+    prop_assert!(found.is_none_or(|found| found == expected), "materialized rows answer otherwise");
     Ok(())
+}
+
+/// What the processed rows of the lens's steps answer in place of the raw ones; `None` where none are kept of it.
+fn by_stand_in(
+    case: &Case,
+    world: &World,
+    prepared: &Prepared,
+    queries: &[ProcessedQuery],
+    bound: Option<f64>,
+) -> Option<Vec<Bits>> {
+    if world.chain.csls().is_some() {
+        return None;
+    }
+    let element = if case.seed.is_multiple_of(2) { ElementType::F32 } else { ElementType::F16 };
+    let steps = world.chain.steps().to_vec();
+    let processor = RowProcessor::new(steps, case.dimension, prepared.statistics(), element).ok()?;
+    let d = processor.dimension();
+    let (mut traveller, mut data, mut kept) = (Traveller::default(), Vec::new(), RowSet::new());
+    for row in 0..case.rows {
+        let raw = world.source.rows().row(row);
+        if world.live.contains(row as u32) && processor.process(raw, &mut traveller, &mut data) {
+            kept.insert(row as u32);
+        }
+        data.resize((row + 1) * d, 0.0);
+    }
+    let source = MemoryRows::new(&data, d, element, case.block_rows);
+    let chain = Chain::new(Vec::new(), case.metric, d).unwrap();
+    let lens = Prepared::compute(&chain, &source, &kept).unwrap();
+    let rows = StandIn { source: &source, prepared: &lens, element };
+    let search = || scan_stand_in(&world.source, prepared, rows, queries, &world.allowed, case.k, bound).unwrap();
+    Some(POOLS[1].install(search).iter().map(bits).collect())
 }
 
 /// Cases of one run; more where the environment asks for them.

@@ -351,7 +351,7 @@ fn every_step_and_csls_mean_what_the_oracle_says_ad_hoc_and_saved() {
     let (fixture, vectors) = words();
     put_sample(&fixture, "asked", "raw", DIMENSION, 20);
     let data: Vec<f32> = Numbers(99).vector(20 * DIMENSION);
-    let sample = SampleRows { name: "asked".to_string(), dimension: DIMENSION, rows: data.clone().into() };
+    let sample = SampleRows::new("asked", DIMENSION, data.clone());
     let mut numbers = Numbers(31);
     let learned = projection("learned", DIMENSION, DIMENSION, &mut numbers);
     let learned = ProjectionDef { record: Some(numbers.vector(DIMENSION * DIMENSION)), ..learned };
@@ -438,7 +438,7 @@ fn texts_of_a_sample_go_through_the_view() {
         let mut rows = Vec::new();
         let prepared: Vec<String> = texts.iter().map(|text| view.prepare_text(text)).collect();
         embedder.embed(&prepared.iter().map(String::as_str).collect::<Vec<_>>(), &mut rows).unwrap();
-        let sample = SampleRows { name: "asked".to_string(), dimension: embedder.dimension(), rows: rows.into() };
+        let sample = SampleRows::new("asked", embedder.dimension(), rows);
         let chain = Chain::new(vec![ResolvedStep::CenterSides(sample)], VectorMetric::Dot, embedder.dimension());
         let ready = Prepared::compute(&chain.unwrap(), view, view.present()).unwrap();
         let Statistic::Sides { queries, records } = &*ready.statistics()[0].statistic else { panic!("sides") };
