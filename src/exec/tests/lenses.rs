@@ -256,10 +256,10 @@ fn only_the_lens_that_was_calibrated_has_probabilities() {
     };
     let (code, piece, hints) = mistake("score probability");
     assert_eq!((code, piece.as_str()), ("resolve::not_calibrated", "probability"));
-    assert!(hints.contains("simile calibrate STORE NAME --judged FILE"), "{hints}");
+    assert!(hints.contains("simile calibrate STORE NAME --label 200` or `--judged FILE`"), "{hints}");
     let (code, _, hints) = mistake("using lens | score probability");
     assert_eq!(code, "resolve::not_calibrated");
-    assert!(hints.contains("simile calibrate STORE lens --judged FILE"), "{hints}");
+    assert!(hints.contains("simile calibrate STORE lens --label 200` or `--judged FILE`"), "{hints}");
     calibrate(&fixture, "lens", CalibrationMap::Logistic { scale: 1.0, bias: 0.0 });
     assert_eq!(fixture.run("find #w9 in words | using lens | score probability").hits().len(), 10);
     assert!(mistake("score probability").2.contains("calibrated lenses: lens"));
