@@ -35,6 +35,10 @@ fn timed<'a>(name: impl Into<String>, run: impl FnMut() + 'a) -> Timed<'a> {
     (name.into(), Box::new(run))
 }
 
+/// What is shorter than this is run several times in its turn, so that what ran before it (and which threads that left awake)
+/// counts for little.
+const TURN: Duration = Duration::from_millis(2);
+
 /// Times of each run in every round, taken in turn.
 struct Rounds {
     names: Vec<String>,
@@ -44,12 +48,20 @@ struct Rounds {
 impl Rounds {
     fn measure(rounds: usize, mut runs: Vec<Timed<'_>>) -> Self {
         let mut times = vec![Vec::with_capacity(rounds); runs.len()];
-        runs.iter_mut().for_each(|(_, run)| run());
-        for _ in 0..rounds {
-            for ((_, run), times) in runs.iter_mut().zip(&mut times) {
+        let repeats: Vec<u32> = runs
+            .iter_mut()
+            .map(|(_, run)| {
+                run();
                 let start = Instant::now();
                 run();
-                times.push(start.elapsed().as_secs_f64());
+                (TURN.as_secs_f64() / start.elapsed().as_secs_f64()).clamp(1.0, 50.0) as u32
+            })
+            .collect();
+        for _ in 0..rounds {
+            for (((_, run), times), repeats) in runs.iter_mut().zip(&mut times).zip(&repeats) {
+                let start = Instant::now();
+                (0..*repeats).for_each(|_| run());
+                times.push((start.elapsed() / *repeats).as_secs_f64());
             }
         }
         Rounds { names: runs.into_iter().map(|(name, _)| name).collect(), times }

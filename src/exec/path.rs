@@ -100,7 +100,7 @@ fn over_kept(plan: &Plan, kept: &ViewSnapshot, prepared: &Prepared) -> Result<Ar
     let (id, commit) = kept.identity();
     let key = format!("prepared {id} {commit} {:032x} ", chain.fingerprint()).into_bytes();
     plan.snapshot.cache().get_or_insert_with(&key, || {
-        let prepared = Prepared::compute(&chain, kept, kept.present())?;
+        let prepared = plan.snapshot.install(|| Prepared::compute(&chain, kept, kept.present()))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     })

@@ -72,7 +72,7 @@ pub(crate) fn prepared(
     if let Some(known) = snapshot.cache().get(&key) {
         return Ok(known);
     }
-    let prepared = snapshot.cache().get_or_insert_with(&key, make)?;
+    let prepared = snapshot.install(|| snapshot.cache().get_or_insert_with(&key, make))?;
     // It does not keep the other from being forgotten.
     Latest { what: Arc::downgrade(&prepared), segments }.keep(snapshot, &latest_key, 0);
     Ok(prepared)

@@ -16,6 +16,7 @@ use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
 use crate::error::{Error, Result};
 use crate::lens::{Chain, Prepared, ProcessedQuery};
+use crate::linalg::team;
 use crate::query::ast::Source;
 use crate::query::print_expr;
 use crate::store::ViewSnapshot;
@@ -103,7 +104,8 @@ pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     let key = format!("matched {collection} {commit} {} {bound:?}", print_expr(expr)).into_bytes();
     let make = || {
         let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
-        let rows = filter::select(&condition, live, &|field| plan.collection.column(field))?;
+        let select = || filter::select(&condition, live, &|field| plan.collection.column(field));
+        let rows = plan.snapshot.install(select)?;
         let bytes = rows.encoded_bytes();
         Ok::<_, Error>((rows, bytes))
     };
@@ -137,6 +139,10 @@ pub(crate) fn run_all(plan: &Plan, all_params: &[&Params], control: &Control) ->
     }
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     control.checkpoint()?;
+    if all_params.len() == 1 && plan.blend.is_empty() && !plan.compares_texts() {
+        // What one search shares is worth waking threads for here and there, but not for all of it.
+        return plan.snapshot.beside(|| run_vectors(plan, all_params, control));
+    }
     plan.snapshot.install(|| {
         if !plan.blend.is_empty() {
             // One pass over the rows for each query: a blend reads them for several lenses at once already.
@@ -175,8 +181,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let prepared = prepared(plan, view)?;
     let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
-            let queries: Vec<_> =
-                sums.par_iter().with_min_len(TASK_ANSWERS).map(|sum| process(plan, &prepared, sum)).collect();
+            let queries = each(sums.iter().collect(), |sum| process(plan, &prepared, sum));
             timings.fold = clock.lap();
             control.checkpoint()?;
             let found = scan_rows(plan, view, &prepared, &rows, &queries, control)?;
@@ -208,8 +213,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         let answer = answer(plan, view, params, counts, found?)?;
         Ok(Run { answer, undirected: undirected.clone(), timings })
     };
-    let mut runs: Vec<Result<Run>> =
-        found.into_par_iter().zip(all_params).with_min_len(TASK_ANSWERS).map(run).collect();
+    let mut runs = each(found.into_iter().zip(all_params).collect(), run);
     timings.then = clock.lap();
     let share = begun.elapsed() / u32::try_from(runs.len()).unwrap_or(u32::MAX).max(1);
     for run in runs.iter_mut().flatten() {
@@ -217,6 +221,17 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         run.timings = timings;
     }
     Ok(runs)
+}
+
+/// What `run` answers for each search of a batch, on all threads; one alone stays on this one.
+fn each<T: Send, R: Send>(mut searches: Vec<T>, run: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    match searches.pop() {
+        Some(only) if searches.is_empty() => vec![run(only)],
+        last => {
+            searches.extend(last);
+            searches.into_par_iter().with_min_len(TASK_ANSWERS).map(run).collect()
+        }
+    }
 }
 
 /// Scans for the queries that have a direction, in their order.
@@ -279,7 +294,12 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
         let record = plan.collection.shown_record(RowId(hit.row))?;
         Ok(Hit { rank: place as u64 + 1, metric, value: hit.value, raw, percentile: None, row: RowId(hit.row), record })
     };
-    listed.into_par_iter().with_min_len(TASK_RECORDS).map(hit).collect()
+    if listed.len() < 2 * TASK_RECORDS {
+        return listed.into_iter().map(hit).collect();
+    }
+    let tasks: Vec<&[(usize, (f64, Scored))]> = listed.chunks(TASK_RECORDS).collect();
+    let read = |idx: usize| tasks[idx].iter().map(|listed| hit(*listed)).collect::<Result<Vec<_>>>();
+    Ok(team::map(tasks.len(), read).into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.

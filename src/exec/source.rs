@@ -212,21 +212,22 @@ pub(crate) fn embed_texts(view: &ViewSnapshot, embedder: &dyn Embedder, texts: &
             view.def().name
         )));
     }
-    let parts: Vec<Vec<f32>> = texts
-        .par_chunks(TASK_TEXTS)
-        .map(|chunk| {
-            let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-            let mut out = Vec::with_capacity(chunk.len() * embedder.dimension());
-            embedder.embed(&chunk, &mut out)?;
-            if out.len() != chunk.len() * embedder.dimension() {
-                return Err(Error::invalid(format!("embedder {} gave too few or too many numbers", embedder.name())));
-            }
-            if out.iter().any(|value| !value.is_finite()) {
-                return Err(Error::invalid(format!("embedder {} gave a number that is not finite", embedder.name())));
-            }
-            Ok(out)
-        })
-        .collect::<Result<_>>()?;
+    let embed = |chunk: &[String]| {
+        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
+        let mut out = Vec::with_capacity(chunk.len() * embedder.dimension());
+        embedder.embed(&chunk, &mut out)?;
+        if out.len() != chunk.len() * embedder.dimension() {
+            return Err(Error::invalid(format!("embedder {} gave too few or too many numbers", embedder.name())));
+        }
+        if out.iter().any(|value| !value.is_finite()) {
+            return Err(Error::invalid(format!("embedder {} gave a number that is not finite", embedder.name())));
+        }
+        Ok(out)
+    };
+    if texts.len() <= TASK_TEXTS {
+        return embed(texts);
+    }
+    let parts: Vec<Vec<f32>> = texts.par_chunks(TASK_TEXTS).map(embed).collect::<Result<_>>()?;
     Ok(parts.concat())
 }
 

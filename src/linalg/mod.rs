@@ -15,6 +15,7 @@ pub mod rows;
 pub mod scalar;
 pub mod simd;
 pub mod stats;
+pub mod team;
 pub mod topk;
 
 pub use matrix::Matrix;

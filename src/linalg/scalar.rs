@@ -61,13 +61,14 @@ pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
 pub fn products_together<const V: usize>(matrix: &[f32], vectors: [&[f64]; V], mut out: [&mut Vec<f64>; V]) {
     let length = vectors.first().map_or(0, |v| v.len());
     let (chunks, rests) = (vectors.map(|v| v.as_chunks::<LANES>().0), vectors.map(|v| v.as_chunks::<LANES>().1));
+    // Side by side, the vectors are read from one place, and no test for their lengths is left in the loop.
+    let side_by_side: Vec<[[f64; LANES]; V]> = (0..length / LANES).map(|at| chunks.map(|chunks| chunks[at])).collect();
     for row in matrix.chunks_exact(length.max(1)) {
         let (whole, rest) = row.as_chunks::<LANES>();
         let mut sums = [[0.0; LANES]; V];
-        for (at, m) in whole.iter().enumerate() {
+        for (m, x) in whole.iter().zip(&side_by_side) {
             let m = m.map(f64::from);
-            for (sums, chunks) in sums.iter_mut().zip(&chunks) {
-                let x = &chunks[at];
+            for (sums, x) in sums.iter_mut().zip(x) {
                 for lane in 0..LANES {
                     sums[lane] += m[lane] * x[lane];
                 }

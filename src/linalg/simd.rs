@@ -162,7 +162,7 @@ pub trait Wide {
 pub fn widely<W: Wide>(work: W) -> W::Output {
     #[cfg(target_arch = "x86_64")]
     if x86::available() {
-        return x86::widely(work);
+        return if x86::available_512() { x86::widely_512(work) } else { x86::widely_256(work) };
     }
     work.run()
 }
@@ -289,14 +289,27 @@ mod x86 {
 
     /// As [`super::widely`], on a machine that has the registers.
     #[inline]
-    pub(super) fn widely<W: Wide>(work: W) -> W::Output {
+    pub(super) fn widely_256<W: Wide>(work: W) -> W::Output {
         debug_assert!(available());
         // SAFETY: only `super::widely` calls this, after `available()` has said that the instructions exist.
         unsafe { widely_avx2(work) }
     }
 
+    /// As [`super::widely`], on a machine that has the widest registers.
+    #[inline]
+    pub(super) fn widely_512<W: Wide>(work: W) -> W::Output {
+        debug_assert!(available_512());
+        // SAFETY: only `super::widely` calls this, after `available_512()` has said that the instructions exist.
+        unsafe { widely_avx512(work) }
+    }
+
     #[target_feature(enable = "avx2")]
     fn widely_avx2<W: Wide>(work: W) -> W::Output {
+        work.run()
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn widely_avx512<W: Wide>(work: W) -> W::Output {
         work.run()
     }
 

@@ -19,12 +19,14 @@ use crate::catalog::lease::{self, Lease};
 use crate::catalog::tables::COLLECTIONS;
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, newer_format};
 use crate::error::{Error, ErrorKind, Result};
+use crate::linalg::team::Team;
 use crate::storage::{FsStorage, Storage};
 use crate::text::embed::{self, Embedder};
 use crate::types::{Control, FORMAT, StoreMeta};
 use std::fmt;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
@@ -55,6 +57,10 @@ pub struct Store {
     shared: Arc<Shared>,
 }
 
+/// Threads for the searches of all stores that were not given a number of their own: one for each core.
+static MACHINE: LazyLock<Team> =
+    LazyLock::new(|| Team::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+
 /// What all clones of a handle share.
 pub(super) struct Shared {
     pub(super) path: PathBuf,
@@ -66,6 +72,7 @@ pub(super) struct Shared {
     pub(super) recent: RecentRecords,
     options: Options,
     pool: Option<rayon::ThreadPool>,
+    team: Option<Team>,
     gate: Gate,
     poison: Mutex<Option<String>>,
     leases: Mutex<Weak<Lease>>,
@@ -172,6 +179,7 @@ impl Store {
             readers: SegmentReaders::default(),
             cache: LensCache::new(options.lens_cache_bytes),
             recent: RecentRecords::new(options.cache_bytes / 4),
+            team: options.threads.map(Team::new),
             options,
             pool,
             gate: Gate::default(),
@@ -291,6 +299,10 @@ impl Shared {
             Some(pool) => pool.install(work),
             None => work(),
         }
+    }
+
+    pub(super) fn beside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.team.as_ref().unwrap_or(&MACHINE).with(work)
     }
 
     /// A lease on `generation`, shared by this handle's snapshots.

@@ -89,7 +89,8 @@ impl Options {
         self
     }
 
-    /// Threads of this store's scans; by default the process's shared pool, one thread for each core.
+    /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which all stores
+    /// of the process share.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));

@@ -28,7 +28,7 @@ fn seconds(usual: f64) -> Duration {
 }
 
 fn options() -> Options {
-    Options::new().busy_timeout(Duration::from_secs(60)).cache_bytes(1 << 20).threads(1)
+    Options::new().busy_timeout(Duration::from_secs(60)).cache_bytes(1 << 20).threads(2)
 }
 
 fn create(path: &Path) -> Store {
@@ -91,7 +91,20 @@ fn look(snapshot: &Snapshot) -> u64 {
     let first = number.saturating_sub(PAIRS - 1).max(1);
     let expected: Vec<_> = (first..=number).flat_map(|told| [(told, 0), (told, 1)]).collect();
     assert_eq!((staying, pairs), (STAYING, expected), "at {number}");
+    search(snapshot, number);
     number
+}
+
+/// A search sees the same commit: the two newest records of part 0 are what its vector finds, at no distance. Statistics,
+/// scalars and kept answers are those of the snapshot.
+fn search(snapshot: &Snapshot, number: u64) {
+    let statement = "find $q in c | view v | center corpus | score euclidean | where commit > 0 | top 4";
+    let found = snapshot.query(statement).unwrap().bind("q", vector(number, 0)).run().unwrap();
+    let mut best: Vec<&str> = found.hits()[..2].iter().map(|hit| hit.id()).collect();
+    best.sort_unstable();
+    assert_eq!(best, [format!("{number}-left"), "p0".to_string()], "at {number}");
+    assert!(found.hits()[..2].iter().all(|hit| hit.value() == 0.0) && found.hits()[2].value() > 0.5, "at {number}");
+    assert_eq!(found.plan.scanned, STAYING + 2 * number.min(PAIRS), "at {number}");
 }
 
 /// Looks at the store again and again: what each look sees is one commit, not older than what was acknowledged before

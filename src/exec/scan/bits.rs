@@ -22,6 +22,11 @@ impl RowBits {
         self.0.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 
+    /// Whether a row of `range` is there.
+    pub(super) fn any(&self, range: Range<u32>) -> bool {
+        self.words(range).any(|(_, word)| word != 0)
+    }
+
     /// How many rows of `range` are there.
     pub(super) fn count(&self, range: Range<u32>) -> usize {
         self.words(range).map(|(_, word)| word.count_ones() as usize).sum()
@@ -64,6 +69,7 @@ mod tests {
             let (bits, range) = (RowBits::new(&set, last), start..start + length);
             let wanted: Vec<u32> = set.iter_range(range.clone()).filter(|row| *row < last).collect();
             prop_assert_eq!(bits.count(range.clone()), wanted.len());
+            prop_assert_eq!(bits.any(range.clone()), !wanted.is_empty());
             for row in range.clone().step_by(7) {
                 prop_assert_eq!(bits.contains(row), row < last && set.contains(row));
             }

@@ -9,9 +9,11 @@
 //! turned around by a negative weight. Both that sum and the shown one round at most `2 (n + 1)` times, each by `2^-53`
 //! of at most `sum |w_i| max|s_i|`, and the bound is taken four times as large.
 
+use super::screen::Partly;
 use super::{ScanResult, Scored, Wanted, finish, screen};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
+use crate::linalg::RowsRef;
 use crate::linalg::simd;
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
 use crate::types::RowSet;
@@ -45,7 +47,7 @@ pub struct Part<'a> {
 }
 
 /// The best `k` of the rows in `allowed` that have a direction under every lens; with a `bound`, of those whose score
-/// is at least that. All lenses give scores, not distances. Uses the current rayon pool.
+/// is at least that. All lenses give scores, not distances. Shares the work as [`team`](crate::linalg::team) says.
 ///
 /// # Errors
 /// Rows that cannot be read.
@@ -239,7 +241,7 @@ impl<'a> Pass<'a> {
     ) -> Result<Vec<S>> {
         let tile_rows = (TILE_BYTES / (self.source.dimension() * size_of::<f32>()).max(1)).max(16);
         let empty = || (empty(), Scratch::default());
-        let found = screen::each_block(self.source, self.allowed, empty, |(state, scratch), rows, first, allowed| {
+        let each = |(state, scratch): &mut (S, Scratch), rows: RowsRef<'_>, first: u32, allowed: Option<Partly<'_>>| {
             before(state);
             for start in (0..rows.len()).step_by(tile_rows) {
                 let tile = rows.slice(start..rows.len().min(start + tile_rows));
@@ -247,9 +249,9 @@ impl<'a> Pass<'a> {
                 let Scratch { products, extras } = scratch;
                 products.resize(self.parts.len() * tile.len(), 0.0);
                 if let Some(allowed) = allowed
-                    && allowed.count(start..end) * SPARSE <= tile.len()
+                    && allowed.bits.count(start..end) * SPARSE <= tile.len()
                 {
-                    for row in allowed.iter(start..end) {
+                    for row in allowed.bits.iter(start..end) {
                         let data = tile.row((row - start) as usize);
                         let product = |part: &Part<'_>, _| simd::dot_row(&part.query.folded, data);
                         each(state, row, self.sum(row, product, extras));
@@ -260,15 +262,16 @@ impl<'a> Pass<'a> {
                     simd::dot_rows(&part.query.folded, tile, out);
                 }
                 for row in start..end {
-                    if allowed.is_none_or(|allowed| allowed.contains(row)) {
+                    if allowed.is_none_or(|allowed| allowed.bits.contains(row)) {
                         let place = (row - start) as usize;
                         let product = |_: &Part<'_>, idx: usize| products[idx * tile.len() + place];
                         each(state, row, self.sum(row, product, extras));
                     }
                 }
             }
-        })?;
-        Ok(found.into_iter().map(|(state, _)| state).collect())
+        };
+        let blocks = screen::Blocks { source: self.source, allowed: self.allowed, products: self.parts.len() };
+        blocks.each(empty, each, |(state, _)| state)
     }
 
     /// What is known of `row` after this pass.

@@ -9,8 +9,8 @@ use crate::lens::program::Traveller;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::linalg::matrix;
 use crate::linalg::rows::RowRef;
+use crate::linalg::team;
 use crate::linalg::topk::Candidate;
-use rayon::prelude::*;
 use std::cmp::Ordering;
 
 /// Multiplications that are worth a task: some microseconds, less than it takes to wake a thread that sleeps, but after a
@@ -34,18 +34,20 @@ pub fn rescore(
         let block = block_of(source, row);
         Ok(source.block(block)?.row((row - source.block_range(block).start) as usize))
     };
-    let score = |travellers: &mut Vec<Traveller>, rows: &[u32]| {
+    let score = |rows: &[u32]| {
         let data: Vec<RowRef<'_>> = rows.iter().map(find).collect::<Result<_>>()?;
-        let values = prepared.exact_each(query, &data, travellers);
+        let values = prepared.exact_each(query, &data, &mut Vec::<Traveller>::new());
         Ok(rows.iter().zip(values).map(|(&row, value)| Scored { row, value }).collect())
     };
     // Rows that are much work are shared out evenly, but for those that read a matrix together anyway.
-    let even = rows.len().div_ceil(rayon::current_num_threads()).clamp(1, matrix::TOGETHER);
+    let even = rows.len().div_ceil(team::threads()).clamp(1, matrix::TOGETHER);
     let task_rows = (TASK_WORK / prepared.exact_work().max(1)).max(even);
     if rows.len() <= task_rows {
-        return score(&mut Vec::new(), rows);
+        return score(rows);
     }
-    let scored: Vec<Vec<Scored>> = rows.par_chunks(task_rows).map_init(Vec::new, score).collect::<Result<_>>()?;
+    let tasks: Vec<&[u32]> = rows.chunks(task_rows).collect();
+    let scored: Vec<Vec<Scored>> =
+        team::map(tasks.len(), |idx| score(tasks[idx])).into_iter().collect::<Result<_>>()?;
     Ok(scored.into_iter().flatten().collect())
 }
 

@@ -51,7 +51,7 @@ pub struct ScanResult {
 }
 
 /// The best `k` of the rows in `allowed` that have a direction; with a `bound`, of those whose score is at least (whose
-/// distance is at most) `bound`. Uses the current rayon pool.
+/// distance is at most) `bound`. Shares the work as [`team`](crate::linalg::team) says.
 ///
 /// # Errors
 /// Rows that cannot be read.
@@ -90,13 +90,24 @@ pub fn scan_batch(
     let mut results = Vec::with_capacity(queries.len());
     for queries in queries.chunks(PASS_QUERIES) {
         let candidates = screen::many(source, prepared, queries, &rows.ordinary, &wanted)?;
-        let finish = |(candidates, query)| {
+        results.extend(finish_all(candidates, queries, |candidates, query| {
             let hits = finish::hits(source, prepared, query, rows.with_extreme(candidates), &wanted)?;
             Ok(ScanResult { hits, scanned: rows.scanned })
-        };
-        results.extend(candidates.into_par_iter().zip(queries).map(finish).collect::<Result<Vec<_>>>()?);
+        })?);
     }
     Ok(results)
+}
+
+/// What `finish` makes of the candidates of each query, on all threads where there are several.
+fn finish_all(
+    candidates: Vec<Vec<Candidate>>,
+    queries: &[ProcessedQuery],
+    finish: impl Fn(Vec<Candidate>, &ProcessedQuery) -> Result<ScanResult> + Sync,
+) -> Result<Vec<ScanResult>> {
+    if candidates.len() <= 1 {
+        return candidates.into_iter().zip(queries).map(|(candidates, query)| finish(candidates, query)).collect();
+    }
+    candidates.into_par_iter().zip(queries).map(|(candidates, query)| finish(candidates, query)).collect()
 }
 
 /// Queries that share one pass over the rows: enough to be bound by arithmetic and not by memory, few enough that the

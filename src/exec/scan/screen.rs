@@ -13,6 +13,7 @@ use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::linalg::RowsRef;
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{self, GROUP_ROWS, GroupProducts, LANES, Lines, Panel, RowTerms};
+use crate::linalg::team;
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
 use crate::types::RowSet;
 use rayon::prelude::*;
@@ -41,21 +42,18 @@ pub(super) fn one(
     let screen = Screen::new(prepared, query, &terms, simd::dot_error(source.dimension()));
     let shared = SharedThreshold::new();
     let empty = || (candidates(prepared, wanted), Scratch::default());
-    let found = each_block(source, allowed, empty, |(found, scratch), rows, first, allowed| {
-        found.share(&shared);
-        screen.block(&terms, rows, first, allowed, found, scratch);
-    })?;
-    let finish = |(mut found, mut scratch): (Candidates, Scratch<'_>)| {
-        screen.listed(&terms, &mut found, &mut scratch);
-        found
-    };
-    // Where nothing is listed, waking another thread would take longer than the work.
-    let listed = found.iter().any(|(_, scratch)| !scratch.listed.is_empty());
-    let found: Vec<Candidates> = if listed {
-        found.into_par_iter().map(finish).collect()
-    } else {
-        found.into_iter().map(|(found, _)| found).collect()
-    };
+    let blocks = Blocks { source, allowed, products: 1 };
+    let found = blocks.each(
+        empty,
+        |(found, scratch), rows, first, allowed| {
+            found.share(&shared);
+            screen.block(&terms, rows, first, allowed, found, scratch);
+        },
+        |(mut found, mut scratch)| {
+            screen.listed(&terms, &mut found, &mut scratch);
+            found
+        },
+    )?;
     Ok(found.into_iter().reduce(Candidates::merge).map(Candidates::finish).unwrap_or_default())
 }
 
@@ -77,11 +75,16 @@ pub(super) fn many(
         let lines: Vec<Lines> = panels.iter().map(|panel| panel.lines.clone()).collect();
         (vec![candidates(prepared, wanted); queries.len()], lines, Scratch::default())
     };
-    let found = each_block(source, allowed, empty, |(found, lines, scratch), rows, first, allowed| {
-        found.iter_mut().zip(&shared).for_each(|(found, shared)| found.share(shared));
-        scratch.list(allowed, first, rows.len());
-        multiply_block(&panels, &terms, rows, first, lines, found, scratch);
-    })?;
+    let blocks = Blocks { source, allowed, products: queries.len() };
+    let found = blocks.each(
+        empty,
+        |(found, lines, scratch), rows, first, allowed| {
+            found.iter_mut().zip(&shared).for_each(|(found, shared)| found.share(shared));
+            scratch.list(allowed, first, rows.len());
+            multiply_block(&panels, &terms, rows, first, lines, found, scratch);
+        },
+        |(found, ..)| found,
+    )?;
     let merge = |mut all: Vec<Candidates>, part: Vec<Candidates>| {
         for (all, part) in all.iter_mut().zip(part) {
             let merged = std::mem::replace(all, Candidates::new(0, 0.0)).merge(part);
@@ -89,7 +92,7 @@ pub(super) fn many(
         }
         all
     };
-    let found = found.into_iter().map(|(found, ..)| found).reduce(merge);
+    let found = found.into_iter().reduce(merge);
     let found = found.unwrap_or_else(|| vec![candidates(prepared, wanted); queries.len()]);
     Ok(found.into_par_iter().map(Candidates::finish).collect())
 }
@@ -106,31 +109,69 @@ fn candidates(prepared: &Prepared, wanted: &Wanted) -> Candidates {
     Candidates::new(wanted.k, if threshold.is_nan() { f64::INFINITY } else { threshold })
 }
 
-/// Runs `each(state, rows, first row, the allowed rows where not all of them are)` over the blocks that hold allowed
-/// rows, in parallel; the states that were made on the way.
-pub(super) fn each_block<'s, S: Send>(
-    source: &'s dyn RowSource,
-    allowed: &RowSet,
-    empty: impl Fn() -> S + Sync,
-    each: impl Fn(&mut S, RowsRef<'s>, u32, Option<&RowBits>) + Sync,
-) -> Result<Vec<S>> {
-    let rows = source.row_count();
-    let bits = (allowed.len() < u64::from(rows)).then(|| RowBits::new(allowed, rows));
-    let blocks = touched(source, bits.as_ref());
-    let threads = rayon::current_num_threads();
-    let next = AtomicUsize::new(0);
-    let run = |_| {
-        let mut state = empty();
-        while let Some(claimed) = claim(&next, blocks.len(), threads) {
-            for &(block, full) in &blocks[claimed] {
-                let bits = bits.as_ref().filter(|_| !full);
-                each(&mut state, source.block(block)?, source.block_range(block).start, bits);
+/// The allowed rows of a block that has others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Partly<'a> {
+    /// Of all rows.
+    pub(super) bits: &'a RowBits,
+    /// How many of the block.
+    count: usize,
+}
+
+/// What a pass goes over.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks<'s, 'a> {
+    pub(super) source: &'s dyn RowSource,
+    pub(super) allowed: &'a RowSet,
+    /// Products that are computed of a row.
+    pub(super) products: usize,
+}
+
+impl<'s> Blocks<'s, '_> {
+    /// Runs `each(state, rows, first row, which are allowed where not all of them are)` over the blocks that hold allowed rows,
+    /// by all threads that are worth waking; what `last` makes of the state of each.
+    ///
+    /// # Errors
+    /// Rows that cannot be read.
+    pub(super) fn each<S, T: Send>(
+        &self,
+        empty: impl Fn() -> S + Sync,
+        each: impl Fn(&mut S, RowsRef<'s>, u32, Option<Partly<'_>>) + Sync,
+        last: impl Fn(S) -> T + Sync,
+    ) -> Result<Vec<T>> {
+        let rows = self.source.row_count();
+        let bits = (self.allowed.len() < u64::from(rows)).then(|| RowBits::new(self.allowed, rows));
+        let count = self.source.block_count();
+        let threads = self.threads().min(count);
+        let next = AtomicUsize::new(0);
+        let run = |_| {
+            let mut state = empty();
+            while let Some(claimed) = claim(&next, count, threads) {
+                let ranges = claimed.clone().map(|block| self.source.block_range(block));
+                if let Some(bits) = &bits
+                    && !bits.any(first_to_last(ranges.clone()))
+                {
+                    continue;
+                }
+                for (block, range) in claimed.zip(ranges) {
+                    let some = bits.as_ref().map(|bits| Partly { bits, count: bits.count(range.clone()) });
+                    if some.is_none_or(|some| some.count > 0) {
+                        let some = some.filter(|some| some.count < range.len());
+                        each(&mut state, self.source.block(block)?, range.start, some);
+                    }
+                }
             }
-        }
-        Ok(state)
-    };
-    // One task for each thread: a thread that is woken late finds less to do, and no other waits for it.
-    (0..threads.min(blocks.len())).into_par_iter().with_max_len(1).map(run).collect()
+            Ok(last(state))
+        };
+        // One task for each thread: a thread that is woken late finds less to do, and no other waits for it.
+        team::share(threads, run).into_iter().collect()
+    }
+
+    /// Threads that have enough to do to be worth waking.
+    fn threads(&self) -> usize {
+        let elements = self.allowed.len().saturating_mul((self.source.dimension() * self.products) as u64);
+        usize::try_from(elements / TASK_ELEMENTS).unwrap_or(usize::MAX).clamp(1, team::threads())
+    }
 }
 
 /// The next of `count` blocks that nobody has taken: less and less at a time, so that all threads end together; `None`
@@ -142,20 +183,20 @@ fn claim(next: &AtomicUsize, count: usize, threads: usize) -> Option<Range<usize
     taken.ok().map(|start| start..start + share(start))
 }
 
+/// Elements times queries that are worth waking a thread for: about ten microseconds of reading, twice what waking takes.
+/// Tests have few rows, and share them all the same.
+const TASK_ELEMENTS: u64 = if cfg!(test) { 1 << 5 } else { 96 << 10 };
+
 /// A thread takes at most this part of its share of what is left.
 const SHARES: usize = 4;
 
 /// Most blocks that a thread takes at a time: from end to end a run that is long enough to be read ahead.
 const CLAIMED_BLOCKS: usize = 16;
 
-/// The blocks that hold allowed rows, each with whether all of its rows are; all blocks where no bits say otherwise.
-fn touched(source: &dyn RowSource, allowed: Option<&RowBits>) -> Vec<(usize, bool)> {
-    let counted = |block: usize| {
-        let rows = source.block_range(block);
-        let count = allowed.map_or(rows.len(), |allowed| allowed.count(rows.clone()));
-        (count > 0).then_some((block, count == rows.len()))
-    };
-    (0..source.block_count()).filter_map(counted).collect()
+/// From the first row of the first of `ranges` to the last of the last.
+fn first_to_last(ranges: impl DoubleEndedIterator<Item = Range<u32>> + Clone) -> Range<u32> {
+    let (first, last) = (ranges.clone().next(), ranges.clone().next_back());
+    first.map_or(0, |range| range.start)..last.map_or(0, |range| range.end)
 }
 
 /// Room to work in, kept from block to block.
@@ -179,10 +220,10 @@ struct Scratch<'s> {
 
 impl Scratch<'_> {
     /// Lists the allowed rows of a block of `count` rows from `first` on; all without a set.
-    fn list(&mut self, allowed: Option<&RowBits>, first: u32, count: usize) {
+    fn list(&mut self, allowed: Option<Partly<'_>>, first: u32, count: usize) {
         self.rows.clear();
         match allowed {
-            Some(allowed) => self.rows.extend(allowed.iter(first..first + count as u32).map(|row| row - first)),
+            Some(allowed) => self.rows.extend(allowed.bits.iter(first..first + count as u32).map(|row| row - first)),
             None => self.rows.extend(0..count as u32),
         }
     }
@@ -220,16 +261,16 @@ impl<'a> Screen<'a> {
         terms: &Terms<'_>,
         rows: RowsRef<'s>,
         first: u32,
-        allowed: Option<&RowBits>,
+        allowed: Option<Partly<'_>>,
         found: &mut Candidates,
         scratch: &mut Scratch<'s>,
     ) {
         let run = first..first + rows.len() as u32;
         if let Some(allowed) = allowed
-            && allowed.count(run.clone()) as f64 <= LISTED * rows.len() as f64
+            && allowed.count as f64 <= LISTED * rows.len() as f64
         {
             let before = scratch.listed.len();
-            scratch.listed.extend(allowed.iter(run));
+            scratch.listed.extend(allowed.bits.iter(run));
             let data = scratch.listed[before..].iter().map(|row| rows.row((row - first) as usize));
             scratch.listed_rows.extend(data);
             if scratch.listed.len() >= TILE_ROWS {
@@ -253,7 +294,7 @@ impl<'a> Screen<'a> {
             }
             for &idx in reaching.iter() {
                 let row = first + idx;
-                if allowed.is_none_or(|allowed| allowed.contains(row)) {
+                if allowed.is_none_or(|allowed| allowed.bits.contains(row)) {
                     self.offer(row, products[idx as usize], extras, found);
                 }
             }

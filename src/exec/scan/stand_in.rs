@@ -3,11 +3,10 @@
 //! Owns [`scan_stand_in`]. Candidates come from the rows that stand in, which are rounded, with a bound that says so
 //! (`lens::derive`); finalists are scored from the raw rows, so that an answer is the same bits as [`super::scan`]'s.
 
-use super::{PASS_QUERIES, Rows, ScanResult, Wanted, finish, screen};
+use super::{PASS_QUERIES, Rows, ScanResult, Wanted, finish, finish_all, screen};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::types::{ElementType, RowSet};
-use rayon::prelude::*;
 
 /// Rows that stand in for a view's under one lens.
 #[derive(Clone, Copy)]
@@ -53,11 +52,10 @@ pub fn scan_stand_in(
             [query] => vec![screen::one(rows.source, rows.prepared, query, &taking_part.ordinary, &wanted)?],
             many => screen::many(rows.source, rows.prepared, many, &taking_part.ordinary, &wanted)?,
         };
-        let finish = |(candidates, query)| {
+        results.extend(finish_all(candidates, queries, |candidates, query| {
             let hits = finish::hits(source, prepared, query, taking_part.with_extreme(candidates), &wanted)?;
             Ok(ScanResult { hits, scanned: taking_part.scanned })
-        };
-        results.extend(candidates.into_par_iter().zip(queries).map(finish).collect::<Result<Vec<_>>>()?);
+        })?);
     }
     Ok(results)
 }

@@ -7,6 +7,7 @@ use crate::lens::oracle::{self, Verdict};
 use crate::lens::program::Traveller;
 use crate::lens::step::SampleRows;
 use crate::lens::{Chain, Projection, ResolvedStep, RowProcessor, VectorMetric};
+use crate::linalg::team::Team;
 use crate::types::{ElementType, ProjectionDef};
 use proptest::prelude::*;
 use rayon::ThreadPool;
@@ -262,6 +263,9 @@ fn world(case: &Case) -> World {
 static POOLS: LazyLock<Vec<ThreadPool>> =
     LazyLock::new(|| [1, 2, 7].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap()).into());
 
+/// Threads that ask for themselves, with as many helpers as the pools have.
+static TEAMS: [Team; 3] = [Team::new(1), Team::new(2), Team::new(7)];
+
 /// A threshold that cuts through the values, sometimes exactly at one of them.
 fn bound(case: &Case, verdict: &Verdict) -> Option<f64> {
     let values: Vec<f64> = verdict.values.iter().flatten().copied().collect();
@@ -379,6 +383,11 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
                 for pool in POOLS.iter() {
                     let found =
                         pool.install(|| scan(&world.source, &prepared, &query, &world.allowed, case.k, bound)).unwrap();
+                    prop_assert_eq!(&bits(&found), &expected_bits);
+                }
+                for team in &TEAMS {
+                    let found =
+                        team.with(|| scan(&world.source, &prepared, &query, &world.allowed, case.k, bound)).unwrap();
                     prop_assert_eq!(&bits(&found), &expected_bits);
                 }
                 processed.push(query);

@@ -34,7 +34,8 @@ const PREFERRED: f64 = 1.0;
 const MOST_PASSES: f64 = 24.0;
 /// Up to so many questions the closed form weighs as much as what is trained; beyond, the less the more there are.
 const EQUAL: f32 = 256.0;
-/// Beyond so many questions training stands alone: at seven thousand even a small share of the closed form cost a point.
+/// Beyond so many questions training stands alone. Cross-fitted on the training labels of nl2bash (new records, two seeds),
+/// averaging brought 2.2 points with 600 questions, 0.5 with 1,000, and from 1,500 on nothing that stands out of the noise.
 const MOST_AVERAGED: usize = 2_000;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 1_000;
@@ -57,7 +58,7 @@ pub(crate) struct Order<'a> {
     /// The method; `None`: whichever validates best.
     pub(crate) method: Option<LearnMethod>,
     /// Whether what is trained may be averaged with the closed form. That helps with records that were not seen; where all
-    /// were, training alone ranks them better.
+    /// were, training alone ranks them as well or better (clinc150's training labels: by 0.1 points on average).
     pub(crate) averaged: bool,
     /// Where chance comes from.
     pub(crate) seed: u64,
