@@ -87,10 +87,17 @@ mod tests {
         let source = |count: usize| MemoryRows::new(&all[..3 * count], 3, ElementType::F32, 100);
         let mut earlier: Option<RowSums> = None;
         let mut live = RowSet::new();
-        // Rows come, go, and come while others go.
-        for (count, gone) in [(5_000, 0..0), (5_030, 0..0), (5_030, 2_100..2_101), (9_000, 4_990..5_040)] {
+        // Rows come, go, come while others go, and get a vector that they did not have.
+        let steps = [
+            (5_000, 40..50, 0..0),
+            (5_030, 0..0, 0..0),
+            (5_030, 2_100..2_101, 0..0),
+            (9_000, 4_990..5_040, 0..0),
+            (9_000, 0..0, 40..45),
+        ];
+        for (count, gone, back) in steps {
             live = live.or(&RowSet::from_range(live.iter().last().map_or(0, |row| row + 1)..count as u32));
-            live = live.and_not(&RowSet::from_range(gone));
+            live = live.and_not(&RowSet::from_range(gone)).or(&RowSet::from_range(back));
             let anew = RowSums::of(&source(count), &live, None).unwrap();
             let taken = RowSums::of(&source(count), &live, earlier.as_ref()).unwrap();
             assert_eq!(taken, anew);

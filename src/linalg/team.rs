@@ -139,6 +139,12 @@ mod tests {
             assert_eq!(found.iter().map(|(idx, _)| *idx).collect::<Vec<_>>(), [0, 1, 2]);
             assert_eq!(found[0].1, own);
             assert_eq!(found.iter().map(|(_, id)| *id).collect::<HashSet<ThreadId>>().len(), 3);
+            // Two for each, in turn: one after the other they would be out of order.
+            let found = map(6, |idx| {
+                barrier.wait();
+                idx
+            });
+            assert_eq!(found, [0, 1, 2, 3, 4, 5]);
             for count in [0, 1, 2, 1000] {
                 assert_eq!(map(count, |idx| idx * idx), (0..count).map(|idx| idx * idx).collect::<Vec<_>>());
             }
