@@ -4,7 +4,7 @@ use super::handle::Store;
 use super::options::{Options, ViewSpec};
 use super::record::{COLUMNS, RECORDS};
 use super::recover;
-use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
+use crate::catalog::{CATALOG_FILE, Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
 use crate::storage::fault::Plan;
@@ -253,6 +253,32 @@ fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
     batch.commit().unwrap();
     assert_eq!(recover::segment_files(&*storage).unwrap().len(), 5, "replaced files went with their last reader");
     assert!(store.check().unwrap().notes.is_empty());
+}
+
+#[test]
+fn a_compaction_leaves_the_catalog_no_larger_than_it_was() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let store = new_store(&storage);
+    // Ids in no order that rows have.
+    let id = |n: u32| format!("{:08x}", n.wrapping_mul(2_654_435_761));
+    let mut batch = store.begin().unwrap();
+    let mut c = batch.collection("c").unwrap().no_embed(true);
+    for n in 0..20_000 {
+        c.insert(Record::new(id(n), "a text of some length").field("n", i64::from(n))).unwrap();
+    }
+    batch.commit().unwrap();
+    store.compact().unwrap();
+    let size = || storage.len(CATALOG_FILE).unwrap();
+    let full = size();
+    let mut batch = store.begin().unwrap();
+    let mut c = batch.collection("c").unwrap();
+    (0..20_000).step_by(10).for_each(|n| assert!(c.remove(&id(n)).unwrap()));
+    batch.commit().unwrap();
+    assert_eq!(store.compact().unwrap().rows_removed, 2_000);
+    let less = size();
+    assert!(less < full, "{full} -> {less}");
+    store.compact().unwrap();
+    assert!(size() <= less, "{less} -> {}", size());
 }
 
 #[test]
