@@ -14,9 +14,9 @@ use super::beside::Beside;
 use super::guard::Health;
 use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;
-use crate::storage::{FileIdentity, OpenMode, Storage, StorageFile};
+use crate::storage::{FileIdentity, MemoryStorage, OpenMode, Storage, StorageFile};
 use redb::{BackendError, StorageBackend};
 use std::io;
 use std::ops::Bound;
@@ -56,6 +56,9 @@ pub(super) struct PageBackend {
     beside: Arc<Beside>,
     on_damage: OnDamage,
     creating: bool,
+    /// Whether the file of sums says what the sums are. Without it, in a store that is only looked through, that file is the
+    /// finding, and not each of its pages as well.
+    sums_known: bool,
     /// Set after a sum was written and cleared before the sums are synced, so that no written sum is forgotten.
     sums_dirty: AtomicBool,
 }
@@ -81,7 +84,19 @@ impl PageBackend {
         on_damage: OnDamage,
     ) -> Result<PageBackend> {
         let data = storage.open(CATALOG_FILE, mode)?;
-        let sums = storage.open(SUMS_FILE, mode)?;
+        let missing = |error: &Error| on_damage == OnDamage::Record && error.kind() == ErrorKind::NotFound;
+        let sums = match storage.open(SUMS_FILE, mode) {
+            // What is only looked through has as much to show without its sums.
+            Err(error) if missing(&error) => {
+                let (what, expected) = ("the file of page checksums is missing".to_string(), "a file".to_string());
+                let found = "nothing".to_string();
+                health.note(Damage { file: SUMS_FILE.into(), offset: 0, what, expected, found });
+                let sums = MemoryStorage::new().open(SUMS_FILE, OpenMode::CreateNew)?;
+                let backend = PageBackend::new(storage, data, sums, health, on_damage)?;
+                return Ok(PageBackend { sums_known: false, ..backend });
+            }
+            opened => opened?,
+        };
         let mut magic = [0; SUMS_MAGIC.len()];
         let read = sums.read_exact_at(&mut magic, 0);
         if let Err(source) = read
@@ -98,7 +113,8 @@ impl PageBackend {
                 return Err(Error::corrupt(damage).with_path(&storage.root().join(SUMS_FILE)));
             }
         }
-        PageBackend::new(storage, data, sums, health, on_damage)
+        let sums_known = magic == *SUMS_MAGIC;
+        Ok(PageBackend { sums_known, ..PageBackend::new(storage, data, sums, health, on_damage)? })
     }
 
     fn new(
@@ -118,6 +134,7 @@ impl PageBackend {
             beside: Arc::default(),
             on_damage,
             creating: false,
+            sums_known: true,
             sums_dirty: AtomicBool::new(false),
         })
     }
@@ -172,6 +189,9 @@ impl PageBackend {
 
     /// Those of the whole `pages`, the first of which is `first_page` (not 0), whose sums do not fit.
     fn mismatches(&self, first_page: u64, pages: &[u8]) -> io::Result<Vec<Mismatch>> {
+        if !self.sums_known {
+            return Ok(Vec::new());
+        }
         let page_count = pages.len() as u64 / PAGE_BYTES;
         let mut sums = vec![0; (page_count * SUM_BYTES) as usize];
         if let Err(error) = self.sums.read_exact_at(&mut sums, first_page * SUM_BYTES) {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 /// Width where there is no terminal to ask.
@@ -162,22 +162,21 @@ pub(super) fn to_stderr(text: impl Display) {
     let _ = write!(io::stderr(), "{text}");
 }
 
-/// A control that Ctrl-C sets once; a second Ctrl-C ends the program as it always does.
+/// A control that Ctrl-C sets, in place of the one before; a second Ctrl-C ends the program as it always does.
 pub(crate) fn interruptible() -> Control {
-    static TOKEN: OnceLock<CancelToken> = OnceLock::new();
-    let token = TOKEN.get_or_init(|| {
-        let token = CancelToken::new();
-        let cancelled = token.clone();
-        // Where no handler can be set, Ctrl-C ends the program without keeping anything.
-        let _ = ctrlc::set_handler(move || {
-            if cancelled.is_cancelled() {
-                std::process::exit(130);
-            }
-            cancelled.cancel();
+    static CURRENT: Mutex<Option<CancelToken>> = Mutex::new(None);
+    static HANDLER: Once = Once::new();
+    let current = || CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    // Where no handler can be set, Ctrl-C ends the program without keeping anything.
+    HANDLER.call_once(|| {
+        _ = ctrlc::set_handler(move || match &*current() {
+            Some(token) if !token.is_cancelled() => token.cancel(),
+            _ => std::process::exit(130),
         });
-        token
     });
-    Control::new().cancelled_by(token.clone())
+    let token = CancelToken::new();
+    *current() = Some(token.clone());
+    Control::new().cancelled_by(token)
 }
 
 fn stdout_error(source: io::Error) -> Error {

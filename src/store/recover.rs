@@ -68,14 +68,15 @@ pub(super) fn tidy(shared: &Shared) -> Result<()> {
 /// Paths of all segment files, whether a commit names them or not.
 pub(super) fn segment_files(storage: &dyn Storage) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    for view in storage.list(SEGMENTS_FOLDER)? {
+    // Anything else in there is not ours to remove, be it a file that some program leaves in every folder.
+    for view in storage.list(SEGMENTS_FOLDER)?.into_iter().filter(|view| view.parse::<u32>().is_ok()) {
         let folder = format!("{SEGMENTS_FOLDER}/{view}");
         for name in storage.list(&folder)? {
-            // Anything else in there is not ours to remove, a folder or a link of such a name included.
+            // Nor a folder or a link of such a name.
             let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
             let path = format!("{folder}/{name}");
             let is_file = !matches!(storage.len(&path), Err(error) if error.kind() == ErrorKind::Corrupt);
-            if is_segment && is_file && view.parse::<u32>().is_ok() {
+            if is_segment && is_file {
                 files.push(path);
             }
         }

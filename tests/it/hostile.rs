@@ -68,6 +68,21 @@ fn a_link_in_place_of_a_file_led_out_of_the_store() {
     }
 }
 
+#[test]
+fn a_file_that_a_file_manager_left_among_the_segments_stopped_all_writing() {
+    let (_dir, path) = place();
+    small(&path, "t");
+    for folder in [".", "segments", "segments/1", "leases"] {
+        std::fs::create_dir_all(path.join(folder)).unwrap();
+        std::fs::write(path.join(folder).join(".DS_Store"), b"not ours").unwrap();
+    }
+    let store = Store::open(&path).unwrap();
+    add(&store, "new", "t").unwrap();
+    store.compact().unwrap();
+    assert!(store.check().unwrap().is_ok());
+    assert_eq!(std::fs::read(path.join("segments/.DS_Store")).unwrap(), b"not ours");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_in_place_of_a_folder_had_files_outside_removed() {

@@ -55,6 +55,10 @@ impl Run for Check {
             print(console, &report)?;
             if let (Some(salvaged), Some(dest)) = (&salvaged, &self.salvage) {
                 print_salvaged(console, salvaged, dest)?;
+            } else if !report.is_ok() {
+                let store = safe(&self.store.display().to_string()).into_owned();
+                console
+                    .line(format!("`simile check {store} --salvage DEST` copies what is intact into a new store"))?;
             }
         }
         Ok(if report.is_ok() { Outcome::Done } else { Outcome::Nothing })

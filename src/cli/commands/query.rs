@@ -14,6 +14,7 @@ use crate::exec::{Param, Reply, Session, is_write};
 use crate::interchange::input::{LineReader, open};
 use crate::interchange::npy::NpyReader;
 use crate::store::{Snapshot, Store};
+use crate::types::control::Control;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -113,6 +114,7 @@ pub(in crate::cli) struct Runner {
     session: Session,
     params: Vec<(String, Param)>,
     format: Format,
+    control: Control,
 }
 
 impl Runner {
@@ -132,7 +134,7 @@ impl Runner {
         for (name, value) in &params {
             session.bind(name, value.clone());
         }
-        Ok(Runner { path: path.to_path_buf(), store, session, params, format })
+        Ok(Runner { path: path.to_path_buf(), store, session, params, format, control: Control::default() })
     }
 
     /// What the store holds now.
@@ -149,9 +151,16 @@ impl Runner {
             for (name, value) in &self.params {
                 session.bind(name, value.clone());
             }
+            session.set_control(self.control.clone());
             return session.run(statement);
         }
         self.session.run(statement)
+    }
+
+    /// Lets `control` stop the statements to come.
+    pub(in crate::cli) fn set_control(&mut self, control: Control) {
+        self.session.set_control(control.clone());
+        self.control = control;
     }
 
     /// Prints later replies in this format.

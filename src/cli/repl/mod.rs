@@ -11,7 +11,7 @@ mod statement;
 
 use super::Outcome;
 use super::commands::Runner;
-use super::console::Console;
+use super::console::{Console, interruptible};
 use super::render::format::Format;
 use super::render::text::one_line;
 use crate::error::{Error, Result};
@@ -38,6 +38,7 @@ does an open string or bracket; an empty line ends them all the same. From a pip
 
   help              this page               .format FORMAT    table, json, jsonl, csv or markdown
   quit              leave (also Ctrl-D)     .bind NAME TEXT   gives $NAME a text
+  Ctrl-C            ends the statement that is running, or empties the line
   Tab               completes words of the language and names of the store";
 
 /// What a line that is no statement asks for.
@@ -75,6 +76,10 @@ pub(super) fn run(path: &Path, keep_history: bool, console: &mut Console) -> Res
             Read::Nothing => continue,
             Read::End => break,
         };
+        if input.is_terminal() {
+            // Ctrl-C ends the statement, not the session.
+            runner.set_control(interruptible());
+        }
         match command(&text) {
             Some(Command::Quit) => break,
             Some(command) => failed |= !obey(&command, &mut runner, console)?,

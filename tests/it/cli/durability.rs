@@ -305,6 +305,17 @@ fn a_store_without_its_sums_or_with_a_bad_catalog_is_salvaged() {
     assert_eq!(found["salvaged"]["records"], 500, "every value has a checksum of its own");
     assert_eq!(found["salvaged"]["vectors"], 500);
     place.run(["check", "saved"]).exits(0);
+
+    // Without the file the store cannot be opened, but nothing else is lost.
+    std::fs::remove_file(&sums).unwrap();
+    let shown = place.run(["check", "s"]).exits(1);
+    assert!(shown.stdout.contains("catalog.sums offset 0: a file of the store is missing"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("`simile check s --salvage DEST`"), "{}", shown.stdout);
+    let found = place.run(["--json", "check", "s", "--salvage", "again"]).exits(1).json();
+    assert_eq!(found["salvaged"]["records"], 500);
+    assert_eq!(found["salvaged"]["vectors"], 500);
+    assert!(found["salvaged"]["lost"].as_array().unwrap().len() <= 1, "{found}");
+    assert!(!sums.exists(), "a look changes nothing");
 }
 
 #[test]
