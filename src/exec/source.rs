@@ -249,6 +249,9 @@ fn takes_no_text(plan: &Plan, view: &ViewSnapshot, site: &Site<'_>, span: &Range
         .map(|view| view.def().name.as_str())
         .collect();
     match with_embedder.as_slice() {
+        [] if plan.text.get(span.clone()).is_some_and(|source| source.starts_with('$')) => {
+            error.hint("files of queries come with their vectors: `--query-vectors V.npy` beside `--queries`")
+        }
         [] => error,
         views => error.hint(format!("views that take text: {}", views.join(", "))),
     }

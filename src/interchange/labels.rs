@@ -105,7 +105,7 @@ fn refused(path: &Path, bad: &[LineError]) -> Error {
         more => format!(" and {more} more"),
     };
     let message = format!(
-        "{}: {}{more}; nothing was stored (--skip-bad keeps the good lines and lists the others)",
+        "{}: {}{more}; nothing was stored (`simile label --skip-bad` keeps the good lines and lists the others)",
         path.display(),
         quoted.join("; ")
     );

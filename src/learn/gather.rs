@@ -13,7 +13,7 @@ use crate::lens::RowSource;
 use crate::linalg::random::Random;
 use crate::linalg::stats::VectorSum;
 use crate::store::{CollectionSnapshot, LabelledQuery, Labels, ViewSnapshot};
-use crate::types::{RowId, RowSet};
+use crate::types::{RowId, RowSet, ViewDef};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
@@ -83,7 +83,7 @@ pub(crate) fn gather(
         (questions, left_out, None)
     };
     questions.sort_by(|a, b| a.id.cmp(&b.id));
-    enough(&questions, labels, left_out)?;
+    enough(&questions, labels, view, left_out)?;
     let classes = labels.respect.field.is_some();
     let pool = pool(view, &questions, labels, seed);
     let place: HashMap<u32, u32> = pool.iter().enumerate().map(|(at, row)| (*row, at as u32)).collect();
@@ -362,10 +362,18 @@ fn finite(vector: Vec<f32>, whose: impl Fn() -> String) -> Result<Vec<f32>> {
 }
 
 /// Refuses labels from which nothing can be learned.
-fn enough(questions: &[Question], labels: &Labels, left_out: u64) -> Result<()> {
+fn enough(questions: &[Question], labels: &Labels, view: &ViewSnapshot, left_out: u64) -> Result<()> {
     let name = &labels.respect.name;
-    let left =
-        if left_out > 0 { format!("; {left_out} cannot take part: no vector in this view") } else { String::new() };
+    let ViewDef { name: view, embedder, .. } = view.def();
+    let left = match (left_out, embedder) {
+        (0, _) => String::new(),
+        (_, Some(_)) => format!("; {left_out} cannot take part: no vector in view {view}"),
+        // Texts alone are no questions there.
+        (_, None) => format!(
+            "; {left_out} cannot take part: no vector in view {view}, which takes no text: questions come with their \
+             vectors (`--query-vectors V.npy` beside `--queries`)"
+        ),
+    };
     let refuse = |why: String| Err(Error::invalid(format!("respect {name:?} {why}{left}")));
     if labels.respect.field.is_some() {
         let mut classes: Vec<u32> = questions.iter().flat_map(|question| question.answers.iter().copied()).collect();

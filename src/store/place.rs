@@ -7,6 +7,9 @@ use crate::storage::{FsStorage, Storage};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Bytes of the longest name that file systems take.
+const LONGEST_NAME: usize = 255;
+
 /// Makes a store at `path`, where nothing may be, by `make` in an empty folder.
 ///
 /// # Errors
@@ -20,8 +23,12 @@ pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Re
         let message = format!("cannot make {}: there is no folder {}; make it first", path.display(), above.display());
         return Err(Error::not_found(message).with_path(above));
     }
+    let suffix = format!(".new-{}", std::process::id());
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".new-{}", std::process::id()));
+    if name.len() + suffix.len() > LONGEST_NAME {
+        name = ".simile".into();
+    }
+    name.push(suffix);
     let beside = path.with_file_name(name);
     let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&beside)?);
     let made = make(&storage);

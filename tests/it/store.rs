@@ -109,6 +109,19 @@ fn creating_refuses_an_existing_path_and_opening_a_missing_one() {
 }
 
 #[test]
+fn a_name_may_be_as_long_as_the_file_system_takes() {
+    let (dir, _) = place();
+    for length in [236, 255] {
+        let path = dir.path().join("n".repeat(length));
+        drop(Store::create(&path).unwrap());
+        assert!(Store::open(&path).unwrap().check().unwrap().is_ok());
+    }
+    let error = Store::create(dir.path().join("n".repeat(256))).unwrap_err();
+    assert!(error.to_string().contains("name too long"), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left of it");
+}
+
+#[test]
 fn supplied_vectors_come_back_bit_for_bit() {
     let (_dir, path) = place();
     let store = options().create(&path).unwrap();
