@@ -182,7 +182,9 @@ impl Checker<'_> {
         }
         let test = match (field_type, literal) {
             (FieldType::Text, Literal::Text(text)) => Test::Text(op, text),
-            (FieldType::Integer | FieldType::Float, Literal::Integer(v)) => Test::Number(op, Number::Integer(v)),
+            (FieldType::Integer, Literal::Integer(v)) => Test::Number(op, Number::Integer(v)),
+            // Integers in a field that has become one of floats are floats, and so is what they are compared with.
+            (FieldType::Float, Literal::Integer(v)) => Test::Number(op, Number::Float(v as f64)),
             (FieldType::Integer | FieldType::Float, Literal::Float(v)) => Test::Number(op, Number::Float(v)),
             (FieldType::Bool, Literal::Bool(v)) => match op {
                 CompareOp::Eq => Test::Bool(true, v),
@@ -221,7 +223,8 @@ impl Checker<'_> {
                 (FieldType::Text, Literal::Text(text)) => {
                     texts.insert(text);
                 }
-                (FieldType::Integer | FieldType::Float, Literal::Integer(v)) => numbers.push(Number::Integer(v)),
+                (FieldType::Integer, Literal::Integer(v)) => numbers.push(Number::Integer(v)),
+                (FieldType::Float, Literal::Integer(v)) => numbers.push(Number::Float(v as f64)),
                 (FieldType::Integer | FieldType::Float, Literal::Float(v)) => numbers.push(Number::Float(v)),
                 (FieldType::Bool, Literal::Bool(v)) => bools.push(v),
                 (field_type, literal) => return fail(self.mismatch(field, field_type, &literal, value)),

@@ -81,6 +81,30 @@ fn an_answer_counts_what_it_saw() {
 }
 
 #[test]
+fn a_large_integer_is_found_after_its_field_has_become_one_of_floats() {
+    let fixture = Fixture::empty();
+    let add = |id: &str, record: Record| {
+        let mut batch = fixture.store.begin().unwrap();
+        batch.collection("c").unwrap().no_embed(true).insert(record.vector("raw", vec![1.0, 2.0])).unwrap();
+        batch.commit().unwrap_or_else(|error| panic!("{id}: {error}"));
+    };
+    let large = (1_i64 << 53) + 1;
+    add("a", Record::new("a", "").field("k", large));
+    let found = |condition: &str| {
+        let answer = fixture.run(&format!("find [1, 2] in c | where {condition}"));
+        answer.hits().iter().map(|hit| hit.id().to_string()).collect::<Vec<_>>()
+    };
+    for condition in [format!("k = {large}"), format!("k >= {large}"), format!("k in ({large}, 3)")] {
+        assert_eq!(found(&condition), ["a"], "{condition}");
+    }
+    add("b", Record::new("b", "").field("k", 1.5));
+    for condition in [format!("k = {large}"), format!("k >= {large}"), format!("k in ({large}, 3)")] {
+        assert_eq!(found(&condition), ["a"], "{condition}");
+    }
+    assert_eq!(found("k < 2"), ["b"]);
+}
+
+#[test]
 fn defaults_are_printed_back() {
     let (fixture, _) = words();
     let answer = fixture.run("FIND #w9 IN words");
