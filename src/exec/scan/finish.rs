@@ -13,9 +13,9 @@ use crate::linalg::team;
 use crate::linalg::topk::Candidate;
 use std::cmp::Ordering;
 
-/// Multiplications that are worth a task: some microseconds, less than it takes to wake a thread that sleeps, but after a
-/// pass none does.
-const TASK_WORK: usize = 40_000;
+/// Multiplications that are worth another thread: about a hundred microseconds. With less, waking it and having both read the
+/// matrices took longer than one alone. Tests have less to do, and share it all the same.
+const TASK_WORK: usize = if cfg!(test) { 1 << 8 } else { 2_000_000 };
 
 /// The scores (or distances) of some rows, in the order of `rows`, as a scan would show them.
 ///
@@ -39,12 +39,12 @@ pub fn rescore(
         let values = prepared.exact_each(query, &data, &mut Vec::<Traveller>::new());
         Ok(rows.iter().zip(values).map(|(&row, value)| Scored { row, value }).collect())
     };
-    // Rows that are much work are shared out evenly, but for those that read a matrix together anyway.
-    let even = rows.len().div_ceil(team::threads()).clamp(1, matrix::TOGETHER);
-    let task_rows = (TASK_WORK / prepared.exact_work().max(1)).max(even);
-    if rows.len() <= task_rows {
+    // Evenly, but for those that read a matrix together anyway.
+    let threads = (rows.len() * prepared.exact_work() / TASK_WORK).min(team::threads());
+    if threads <= 1 {
         return score(rows);
     }
+    let task_rows = rows.len().div_ceil(threads).min(matrix::TOGETHER.max(TASK_WORK / prepared.exact_work().max(1)));
     let tasks: Vec<&[u32]> = rows.chunks(task_rows).collect();
     let scored: Vec<Vec<Scored>> =
         team::map(tasks.len(), |idx| score(tasks[idx])).into_iter().collect::<Result<_>>()?;
