@@ -7,8 +7,8 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use simile::bench_support::{
-    Chain, ElementType, Known, MemoryRows, Prepared, Projection, ProjectionDef, ResolvedStep, RowSet, RowSource,
-    RowSums, RowsRef, VectorMetric, scan,
+    Chain, ElementType, Known, MemoryRows, Prepared, Projection, ProjectionDef, ResolvedStep, RowForm, RowSet,
+    RowSource, RowSums, RowsRef, VectorMetric, scan,
 };
 use std::hint::black_box;
 use std::sync::Arc;
@@ -80,10 +80,11 @@ fn main() {
         };
         // The lens before the last ten rows came: its mean has moved since.
         let before = RowSet::from_range(0..rows - 10);
-        let (earlier, sums) = (prepare(&source, &before, &lens, cosine), RowSums::of(&source, &before, None));
+        let (earlier, sums) =
+            (prepare(&source, &before, &lens, cosine), RowSums::of(&source, &before, RowForm::Raw, None));
         let sums = sums.expect("rows in memory can be read");
         let moved = || {
-            let sums = || RowSums::of(&source, &live, Some(&sums)).map(Arc::new);
+            let sums = |form| RowSums::of(&source, &live, form, Some(&sums)).map(Arc::new);
             let known = Known { earlier: Some(&earlier), sums: Some(&sums), ..Known::default() };
             let prepared = Prepared::compute_known(kept.chain(), &source, &live, &known);
             answer(&source, &live, &prepared.expect("rows in memory can be read"), &query);

@@ -3,7 +3,7 @@
 pub use crate::exec::scan::{ScanResult, Scored, scan, scan_batch, scan_pairs};
 pub use crate::lens::memory::MemoryRows;
 pub use crate::lens::{
-    Chain, Known, Prepared, ProcessedQuery, Projection, ResolvedStep, RowSource, RowSums, VectorMetric,
+    Chain, Known, Prepared, ProcessedQuery, Projection, ResolvedStep, RowForm, RowSource, RowSums, VectorMetric,
 };
 pub use crate::linalg::RowsRef;
 pub use crate::linalg::matrix::product_f32;

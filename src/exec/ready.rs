@@ -7,7 +7,7 @@
 use super::pinned;
 use super::plan::PlannedLens;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lens::{Chain, Known, Prepared, RowSource, RowSums, StoredScalars, VectorMetric};
+use crate::lens::{Chain, Known, Prepared, RowForm, RowSource, RowSums, StoredScalars, VectorMetric};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
 use crate::types::SegmentEntry;
 use std::sync::{Arc, Weak};
@@ -47,7 +47,7 @@ pub(crate) fn prepared(
     let latest_key = latest_key(view, lens, chain);
     let make = || -> Result<(Prepared, usize)> {
         let pinned = pinned::statistics(snapshot, lens)?;
-        let sums = || row_sums(snapshot, view, &segments);
+        let sums = |form| row_sums(snapshot, view, form, &segments);
         let known = Known { pinned: &pinned, sums: Some(&sums), ..Known::default() };
         let latest = snapshot.cache().get::<Latest<Weak<Prepared>>>(&latest_key);
         let latest = latest.filter(|latest| latest.rows_stand_in(&segments)).and_then(|latest| latest.what.upgrade());
@@ -78,12 +78,17 @@ pub(crate) fn prepared(
     Ok(prepared)
 }
 
-/// The sums of the raw rows of `view`, of which those are made anew that have changed since they were asked for last.
-fn row_sums(snapshot: &Snapshot, view: &ViewSnapshot, segments: &[SegmentEntry]) -> Result<Arc<RowSums>> {
-    let key = format!("sums {}", view.identity().0).into_bytes();
+/// The sums of the rows of `view`, of which those are made anew that have changed since they were asked for last.
+fn row_sums(
+    snapshot: &Snapshot,
+    view: &ViewSnapshot,
+    form: RowForm,
+    segments: &[SegmentEntry],
+) -> Result<Arc<RowSums>> {
+    let key = format!("sums {} {form:?}", view.identity().0).into_bytes();
     let latest = snapshot.cache().get::<Latest<Arc<RowSums>>>(&key).filter(|latest| latest.rows_stand_in(segments));
     let earlier = latest.as_ref().map(|latest| &*latest.what);
-    let sums = Arc::new(RowSums::of(view, view.present(), earlier)?);
+    let sums = Arc::new(RowSums::of(view, view.present(), form, earlier)?);
     Latest { what: Arc::clone(&sums), segments: segments.to_vec() }.keep(snapshot, &key, sums.bytes());
     Ok(sums)
 }

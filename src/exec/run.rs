@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 /// Searches of a batch that one task processes or answers, at least.
 const TASK_ANSWERS: usize = 8;
 
-/// Records that one task reads, at least.
-const TASK_RECORDS: usize = 24;
+/// Records that one task reads, at least: below that, waking another thread takes as long as it saves.
+const TASK_RECORDS: usize = 100;
 
 /// What one search came to.
 #[derive(Debug)]

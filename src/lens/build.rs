@@ -5,6 +5,7 @@
 
 use super::program::{Basis, Op, Program, Traveller, Undirected};
 use super::step::{ResolvedStep, SampleRows, VectorMetric};
+use super::sums::RowForm;
 use super::{RowSource, RowSums, moments, statistics};
 use crate::error::{Error, Result};
 use crate::lens::prepared::PlacedStatistic;
@@ -31,18 +32,18 @@ pub(super) struct Builder<'a> {
     /// Bounds on the norm of what comes out of each side.
     record_bound: f64,
     query_bound: f64,
-    /// The sum of the raw rows, once a step has asked for it.
-    raw: Option<VectorSum>,
+    /// The sums of rows that a step has asked for.
+    known: Vec<(RowForm, VectorSum)>,
     /// Where it is asked for, so that others that ask have it too.
-    sums: Option<&'a RawSums<'a>>,
+    sums: Option<&'a SumsOf<'a>>,
 }
 
-/// Gives the sums of the raw rows.
-pub type RawSums<'a> = dyn Fn() -> Result<Arc<RowSums>> + Sync + 'a;
+/// Gives the sums of rows.
+pub type SumsOf<'a> = dyn Fn(RowForm) -> Result<Arc<RowSums>> + Sync + 'a;
 
 impl<'a> Builder<'a> {
     /// Empty programs over the rows of `live`.
-    pub fn new(source: &'a dyn RowSource, live: &'a RowSet, sums: Option<&'a RawSums<'a>>) -> Self {
+    pub fn new(source: &'a dyn RowSource, live: &'a RowSet, sums: Option<&'a SumsOf<'a>>) -> Self {
         let root = (source.dimension() as f64).sqrt();
         Builder {
             source,
@@ -54,7 +55,7 @@ impl<'a> Builder<'a> {
             dimension: source.dimension(),
             record_bound: f64::from(f32::MAX) * root,
             query_bound: LARGEST_QUERY * root,
-            raw: None,
+            known: Vec::new(),
             sums,
         }
     }
@@ -162,29 +163,37 @@ impl<'a> Builder<'a> {
         statistics::directions(covariance, mean, k, whiten)
     }
 
-    /// The mean of the records as they arrive behind the operations so far, and how many they are. Before the first
-    /// normalization all operations are affine, so that the mean of the raw rows goes through them; after one, the
-    /// rows have to. Of no records there is no mean; then nothing is subtracted.
+    /// The mean of the records as they arrive behind the operations so far, and how many they are. Where these are affine, or
+    /// so behind a normalization that comes first of all, the mean of the rows goes through them; behind any other
+    /// normalization the rows have to. Of no records there is no mean; then nothing is subtracted.
     fn mean(&mut self) -> Result<(Vec<f64>, u64)> {
-        if self.record.normalizations() > 0 {
+        let (form, affine) = match self.record.ops.split_first() {
+            Some((Op::Normalize, rest)) => (RowForm::Unit, rest),
+            _ => (RowForm::Raw, &self.record.ops[..]),
+        };
+        let affine = Program { ops: affine.to_vec() };
+        if affine.normalizations() > 0 {
             let sum = moments::sum(self.source, self.live, &self.record)?;
             return Ok((sum.mean(), sum.count));
         }
-        let sum = match self.raw.take() {
-            Some(sum) => sum,
-            None => match self.sums {
-                Some(sums) => sums()?.total(),
-                None => RowSums::of(self.source, self.live, None)?.total(),
-            },
+        let at = match self.known.iter().position(|(of, _)| *of == form) {
+            Some(at) => at,
+            None => {
+                let sum = match self.sums {
+                    Some(sums) => sums(form)?.total(),
+                    None => RowSums::of(self.source, self.live, form, None)?.total(),
+                };
+                self.known.push((form, sum));
+                self.known.len() - 1
+            }
         };
-        let (vector, count) = (sum.mean(), sum.count);
-        self.raw = Some(sum);
-        let mut traveller = Traveller::new(vector, 0.0);
-        self.record.run(&mut traveller, Undirected::GoOn);
-        if count == 0 {
+        let (_, sum) = &self.known[at];
+        let mut traveller = Traveller::new(sum.mean(), 0.0);
+        affine.run(&mut traveller, Undirected::GoOn);
+        if sum.count == 0 {
             traveller.vector.fill(0.0);
         }
-        Ok((traveller.vector, count))
+        Ok((traveller.vector, sum.count))
     }
 
     /// The mean of the sample's queries behind the query's operations so far; those that a normalization leaves out

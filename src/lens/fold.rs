@@ -36,8 +36,9 @@
 //!
 //! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
 //!
-//! Where `S_0` comes from `f32` products (`quick`: chains that end with their one normalization), its relative error `a`
-//! adds `a |u|`, since then `|S_0 (<w, x> + h_0)| <= |u|`.
+//! Where the norm of what the last normalization divides comes from `f32` products (`quick`, of chains in which nothing
+//! follows it), its relative error `a` adds `a |u|`: all terms have it as a factor, and together they are at most `|u|`.
+//! Where `|y|^2` does, that error adds `2.1 a |y|^2`.
 //!
 //! With `csls` the score is lowered by half of `r(x)`, the mean of the `k` highest scores of the record with a sample's
 //! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by at
@@ -97,8 +98,8 @@ pub(crate) struct RecordScalars<'a> {
     /// `r(x)` where the chain corrects for hubs, and how far it may be off.
     pub hub: f64,
     pub hub_error: f64,
-    /// Relative error of `alpha` beyond its rounding, where the chain ends with its one normalization.
-    pub alpha_error: f64,
+    /// Relative error of the norm that they come from beyond rounding, see the module.
+    pub norm_error: f64,
 }
 
 /// What a vector on the processed side becomes on the side of the raw rows.
@@ -205,10 +206,10 @@ impl ProcessedQuery {
             + self.tolerance * self.norm * size;
         if self.metric == VectorMetric::Euclidean {
             let sizes = self.norm + size;
-            return 2.0 * error + (ROUND + 2.1 * self.row_error) * record.square + 4.0 * self.tolerance * sizes * sizes;
+            let of_square = ROUND + 2.1 * (self.row_error + record.norm_error);
+            return 2.0 * error + of_square * record.square + 4.0 * self.tolerance * sizes * sizes;
         }
-        // Behind a normalization nothing is longer than 1, so `S_0 (<w, x> + h_0)` is at most `|u|`.
-        error + record.alpha_error * self.norm * 1.01 + 0.5 * record.hub_error
+        error + record.norm_error * self.norm * 1.01 + 0.5 * record.hub_error
     }
 
     /// Bounds the size of all terms that the processed record is made of.

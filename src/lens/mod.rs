@@ -22,6 +22,7 @@ pub mod program;
 pub mod projection;
 mod quick;
 pub mod rough;
+mod shape;
 mod statistics;
 pub mod step;
 pub mod stored;
@@ -40,7 +41,7 @@ pub use projection::Projection;
 pub use rough::{Rough, RoughPass, RowReader, Side};
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
 pub use stored::{ScalarProcessor, StoredScalars};
-pub use sums::RowSums;
+pub use sums::{RowForm, RowSums};
 
 use crate::error::Result;
 use crate::linalg::RowsRef;

@@ -6,11 +6,12 @@
 
 use super::RowSource;
 use super::program::Program;
-use super::tile::{self, Tile};
+use super::sums::RowForm;
+use super::tile::{self, Task, Tile};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
 use crate::linalg::stats::{self, VectorSum};
-use crate::linalg::{matrix, scalar};
+use crate::linalg::{matrix, simd};
 use crate::types::RowSet;
 
 /// Rows that go into one product of a covariance.
@@ -25,7 +26,7 @@ const TOGETHER: usize = 256;
 pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> Result<VectorSum> {
     let wide = tile::widened(&program.ops);
     let empty = || VectorSum::new(program.output_dimension(source.dimension()));
-    let add = |sum: &mut VectorSum, task: &tile::Task| {
+    let add = |sum: &mut VectorSum, task: &Task| {
         tile::for_each(source, live, task, tile::rows(source), |tile| {
             tile.run(&program.ops, &wide);
             (0..tile.len()).filter(|&i| tile.alive[i]).for_each(|i| sum.add(tile.vector(i)));
@@ -34,11 +35,13 @@ pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> R
     tile::fold(source, TOGETHER, empty, add, VectorSum::merge)
 }
 
-/// The sum of the live rows of a task as they are, four rows at a time.
-pub(super) fn raw_sum_of(source: &dyn RowSource, live: &RowSet, task: &tile::Task) -> Result<VectorSum> {
+/// The sum of the live rows of a task, as they are or each divided by its norm (zero rows are then left out), four rows at a
+/// time.
+pub(super) fn sum_of_rows(source: &dyn RowSource, live: &RowSet, task: &Task, form: RowForm) -> Result<VectorSum> {
     let dimension = source.dimension();
     let mut sum = VectorSum::new(dimension);
-    let mut wide = vec![0.0; 4 * dimension];
+    let mut wide = vec![Vec::new(); 4];
+    let zeros = vec![0.0f32; dimension];
     for block in task.blocks.clone() {
         let range = source.block_range(block);
         if live.count_range(range.clone()) == 0 {
@@ -46,26 +49,37 @@ pub(super) fn raw_sum_of(source: &dyn RowSource, live: &RowSet, task: &tile::Tas
         }
         let rows = source.block(block)?;
         let numbers: Vec<u32> = live.iter_range(range.clone()).collect();
-        for four in numbers.chunks(4) {
-            let row = |i: usize| four.get(i).map(|number| rows.row((number - range.start) as usize));
-            if let (Some(RowRef::F32(a)), Some(RowRef::F32(b)), Some(RowRef::F32(c)), Some(RowRef::F32(d))) =
-                (row(0), row(1), row(2), row(3))
-            {
-                scalar::add_four(&mut sum.sum, [a, b, c, d]);
-            } else {
-                wide.fill(0.0);
-                for (i, out) in wide.chunks_exact_mut(dimension).enumerate() {
-                    row(i).iter().for_each(|row| row.widen_f32(out));
-                }
-                let (a, rest) = wide.split_at(dimension);
-                let (b, rest) = rest.split_at(dimension);
-                let (c, d) = rest.split_at(dimension);
-                scalar::add_four(&mut sum.sum, [a, b, c, d]);
+        let mut fours = numbers.chunks(4).peekable();
+        while let Some(four) = fours.next() {
+            // Four rows at once are not what processors expect to be read.
+            for number in fours.peek().copied().into_iter().flatten() {
+                simd::prefetch_row(rows.row((number - range.start) as usize));
             }
-            sum.count += four.len() as u64;
+            let mut elements = [&zeros[..]; 4];
+            for ((elements, wide), number) in elements.iter_mut().zip(&mut wide).zip(four) {
+                let place = (number - range.start) as usize;
+                *elements = match rows.row(place) {
+                    RowRef::F32(row) => row,
+                    RowRef::F16(_) => {
+                        rows.row_f32(place, wide);
+                        wide
+                    }
+                };
+            }
+            let factors = elements.map(|row| match form {
+                RowForm::Raw => 1.0,
+                RowForm::Unit => factor(simd::squared_norm(row).sqrt()),
+            });
+            simd::add_four(&mut sum.sum, elements, factors);
+            sum.count += factors[..four.len()].iter().filter(|factor| **factor > 0.0).count() as u64;
         }
     }
     Ok(sum)
+}
+
+/// One by a norm; 0 where there is none.
+fn factor(norm: f64) -> f64 {
+    if norm > 0.0 { 1.0 / norm } else { 0.0 }
 }
 
 /// Second moments of each dimension by itself.
@@ -101,7 +115,7 @@ pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, m
     let wide = tile::widened(&program.ops);
     let zeros = || vec![0.0; mean.len()];
     let empty = || Spread { residual: VectorSum::new(mean.len()), squares: zeros(), raw: zeros(), references: 0.0 };
-    let add = |spread: &mut Spread, task: &tile::Task| {
+    let add = |spread: &mut Spread, task: &Task| {
         let mut difference = Vec::new();
         tile::for_each(source, live, task, tile::rows(source), |tile| {
             tile.run(&program.ops, &wide);
@@ -169,7 +183,7 @@ pub(super) fn covariance(source: &dyn RowSource, live: &RowSet, program: &Progra
         // Rows without a direction are zero, and add nothing.
         matrix::add_gram_f64(&tile.vectors, &mut total.gram, d);
     };
-    let add = |total: &mut Covariance, task: &tile::Task| {
+    let add = |total: &mut Covariance, task: &Task| {
         tile::for_each(source, live, task, GRAM_ROWS, |tile| add_tile(total, tile))
     };
     let merge = |total: &mut Covariance, part: &Covariance| {

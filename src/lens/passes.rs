@@ -45,7 +45,7 @@ pub(super) fn scalars(
     moved: Option<&Moved<'_>>,
 ) -> Result<FinalPass> {
     // Made where it is needed: folding every row of a large matrix takes longer than moving all scalars.
-    let quick = LazyLock::new(|| if with_squares { None } else { Quick::of(program, source.dimension()) });
+    let quick = LazyLock::new(|| Quick::of(program, with_squares, source.dimension()));
     scalars_with(source, live, program, with_squares, &Short { quick: &|| quick.as_ref(), moved })
 }
 
@@ -123,7 +123,7 @@ fn scalars_with(
         .collect::<Result<_>>()?;
     let undirected = RowSet::from_rows(found.iter().flat_map(|(rows, ..)| rows.iter().copied()));
     let extreme = RowSet::from_rows(found.iter().flat_map(|(_, rows, _)| rows.iter().copied()));
-    scalars.alpha_error = found.iter().map(|found| found.2).fold(0.0, f64::max);
+    scalars.norm_error = found.iter().map(|found| found.2).fold(0.0, f64::max);
     Ok(FinalPass { undirected, extreme, scalars })
 }
 
@@ -158,7 +158,7 @@ impl Layout {
             reach: vec![0.0; rows],
             extras: self.groups.iter().map(|&group| (group, vec![0.0; rows])).collect(),
             squares: vec![0.0; if self.squares { rows } else { 0 }],
-            alpha_error: 0.0,
+            norm_error: 0.0,
             hubs: Default::default(),
         }
     }
@@ -210,18 +210,9 @@ impl Slot<'_> {
                 left.extend(live.iter_range(range));
                 continue;
             }
-            let mut keep = |row: u32, found: Option<QuickScalars>| {
-                let at = (row - self.task.rows.start) as usize;
-                let fits = |found: &QuickScalars| {
-                    ORDINARY_SCALAR.contains(&found.alpha) && ORDINARY_SCALAR.contains(&found.reach)
-                };
-                if let Some(found) = found.filter(fits) {
-                    self.alpha[at] = found.alpha as f32;
-                    self.reach[at] = (found.reach as f32).next_up().next_up();
-                    largest = largest.max(found.error);
-                } else {
-                    left.push(row);
-                }
+            let mut keep = |row: u32, found: Option<QuickScalars>| match found {
+                Some(found) if self.keep(row, &found) => largest = largest.max(found.error),
+                _ => left.push(row),
             };
             let rows = source.block(block)?;
             let fresh = |moved: &&Moved<'_>| count - moved.known.count_range(range.clone());
@@ -242,6 +233,20 @@ impl Slot<'_> {
             });
         }
         Ok((RowSet::from_rows(left), largest))
+    }
+
+    /// Stores the scalars of `row`; false when `f32` cannot hold them.
+    fn keep(&mut self, row: u32, found: &QuickScalars) -> bool {
+        let at = (row - self.task.rows.start) as usize;
+        let extras = self.extras.iter_mut().map(|values| (&mut **values, found.second));
+        let all = [(&mut *self.alpha, found.alpha), (&mut *self.squares, found.square)].into_iter().chain(extras);
+        let mut fits = ORDINARY_SCALAR.contains(&found.reach);
+        for (slot, value) in all.filter_map(|(values, value)| Some((values.get_mut(at)?, value))) {
+            fits &= ORDINARY_SCALAR.contains(&value);
+            *slot = value as f32;
+        }
+        self.reach[at] = (found.reach as f32).next_up().next_up();
+        fits
     }
 
     /// Stores the scalars of row `i` of a tile; false when `f32` cannot hold them.

@@ -6,7 +6,7 @@
 //! shown score is a function of query, row and statistics. Caching is the caller's business: a `Prepared` is immutable
 //! and knows its size.
 
-use super::build::{Builder, LARGEST_QUERY, RawSums};
+use super::build::{Builder, LARGEST_QUERY, SumsOf};
 use super::fold::{ProcessedQuery, RecordScalars};
 use super::hubs::{self, Hubs};
 use super::moved::Moved;
@@ -16,7 +16,7 @@ use super::step::VectorMetric;
 use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
-use crate::linalg::{matrix, stats};
+use crate::linalg::{matrix, simd, stats};
 use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ pub(crate) struct Scalars {
     pub extras: Vec<(usize, Vec<f32>)>,
     /// `|y|^2`, for distances.
     pub squares: Vec<f32>,
-    /// Largest relative error of `S_0` beyond its rounding.
-    pub alpha_error: f64,
+    /// Largest relative error of the norms that scalars come from, beyond rounding, see `quick`.
+    pub norm_error: f64,
     /// `r(x)` and its error, for `csls`.
     pub hubs: (Vec<f32>, Vec<f32>),
 }
@@ -74,8 +74,8 @@ pub struct Known<'a> {
     pub stored: Option<StoredScalars<'a>>,
     /// The same lens at another commit of the same view, see [`Prepared::extend`].
     pub earlier: Option<&'a Prepared>,
-    /// Gives the sums of the raw rows, where a step asks for them.
-    pub sums: Option<&'a RawSums<'a>>,
+    /// Gives the sums of the rows, where a step asks for them.
+    pub sums: Option<&'a SumsOf<'a>>,
 }
 
 impl Prepared {
@@ -159,9 +159,10 @@ impl Prepared {
         };
         let squares = chain.metric() == VectorMetric::Euclidean;
         // Scalars of other statistics, where these have moved and nothing else has.
-        let moved = earlier.filter(|earlier| !squares && !same(earlier)).and_then(|earlier| {
+        let moved = earlier.filter(|earlier| !same(earlier)).and_then(|earlier| {
             let known = live.and(&earlier.directed).and_not(&earlier.extreme);
-            Moved::of(&earlier.scalars, known, &earlier.record, &builder.record, source.dimension())
+            let programs = [&earlier.record, &builder.record];
+            Moved::of(&earlier.scalars, known, programs, squares, source.dimension())
         });
         let earlier = earlier.filter(same);
         let kept = earlier.map(|earlier| live.and(&earlier.directed.or(&earlier.undirected))).unwrap_or_default();
@@ -314,15 +315,13 @@ impl Prepared {
     }
 
     /// [`Prepared::exact`] of many rows, the same bits; matrices are read once for several of them.
-    pub(crate) fn exact_each(
-        &self,
-        query: &ProcessedQuery,
-        rows: &[RowRef<'_>],
-        travellers: &mut Vec<Traveller>,
-    ) -> Vec<f64> {
-        travellers.resize(matrix::TOGETHER, Traveller::default());
+    pub(crate) fn exact_each(&self, query: &ProcessedQuery, rows: &[RowRef<'_>]) -> Vec<f64> {
+        let mut travellers = vec![Traveller::default(); matrix::TOGETHER];
         let mut scores = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(matrix::TOGETHER) {
+        let mut groups = rows.chunks(matrix::TOGETHER).peekable();
+        while let Some(rows) = groups.next() {
+            // They lie far from each other, and memory is slow to find them.
+            groups.peek().copied().into_iter().flatten().for_each(|row| simd::prefetch_row(*row));
             let travellers = &mut travellers[..rows.len()];
             rows.iter().zip(travellers.iter_mut()).for_each(|(row, traveller)| self.begin(*row, traveller));
             self.record_program().run_together(travellers);
@@ -393,7 +392,7 @@ impl Scalars {
             keep(values, earlier, fresh);
         }
         keep(&mut self.squares, &earlier.squares, fresh);
-        self.alpha_error = self.alpha_error.max(earlier.alpha_error);
+        self.norm_error = self.norm_error.max(earlier.norm_error);
     }
 
     /// The scalars of `row`; `extras` is room for the later groups'.
@@ -406,7 +405,7 @@ impl Scalars {
             reach: f64::from(self.reach[row]),
             extras,
             square: self.squares.get(row).map_or(0.0, |&s| f64::from(s)),
-            alpha_error: self.alpha_error,
+            norm_error: self.norm_error,
             hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
             hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
         }

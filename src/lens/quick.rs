@@ -1,22 +1,24 @@
-//! Scalars from single precision: the norms of records whose chain has one normalization, at its end.
+//! Scalars from single precision: of chains that come down to one norm (`shape`).
 //!
-//! Owns [`Quick`]: for such chains `y = L x + c` and all that is needed is `|y|`. It comes from `f32` products with a
-//! derived error; where that is too large a part of the norm (cancellation), or where a row is near the line between
-//! direction and none, or out of the range of `f32`, the row is left to the `f64` pass. The largest relative error that
-//! was let through becomes part of the candidates' bound (`fold`); what is shown is computed in `f64` anyway.
+//! Owns [`Quick`]: with `y = L u + c`, `u` being the row, or the row divided by its norm (which is then found in `f64`), all
+//! that is needed is `|y|`. It comes from `f32` products with a derived error; where that is too large a part of the norm
+//! (cancellation), or where a row is near the line between direction and none, or out of the range of `f32`, the row is
+//! left to the `f64` pass. The largest relative error that was let through becomes part of the candidates' bound
+//! (`fold`); what is shown is computed in `f64` anyway.
 //!
 //! # The bounds
 //! With `e = 2^-24`, `k` the error of an `f32` product relative to the norms of its factors, `t`, `F` and `s_0` as in
-//! `fold`, and `|x|` from an `f32` product of the row with itself:
+//! `fold`, and `|u|` 1 or from an `f32` product of the row with itself:
 //!
-//! - with matrices: `| |y'| - |y| | <= |x| ((k + 2 e) |L| + t F) + t s_0`, `|L|` being the Frobenius norm of `L` as it is
+//! - with matrices: `| |y'| - |y| | <= |u| ((k + 2 e) |L| + t F) + t s_0`, `|L|` being the Frobenius norm of `L` as it is
 //!   rounded to `f32`: the error vector of `L x` is at most `k |L||x|` element by element, in absolute values;
-//! - without: `|y|^2 = |x|^2 - <x, 1>^2 / d - 2 <x, c> + |c|^2` (the second term where an own-mean is subtracted, `c` then
+//! - without: `|y|^2 = |u|^2 - <u, 1>^2 / d - 2 <u, c> + |c|^2` (the second term where an own-mean is subtracted, `c` then
 //!   without its own mean), each product off by at most `k + 2 e` of its factors' norms, and `|y'| - |y|` is the
 //!   difference of the squares divided by the sum.
 
 use super::fold;
 use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
+use super::shape::{End, Shape};
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
 use crate::linalg::{RowsRef, matrix, scalar, simd, stats};
@@ -27,12 +29,16 @@ const TILE_ROWS: usize = 1024;
 /// The largest relative error of a norm that is let through: candidates would become too many.
 pub(super) const LARGEST_ERROR: f64 = 1.0 / 512.0;
 /// Squares of norms that `f32` holds without loss.
-const ORDINARY_SQUARE: Range<f32> = 1e-30..1e30;
+const ORDINARY_SQUARE: Range<f64> = 1e-30..1e30;
 
 /// How the norms of one program's records are found.
 #[derive(Debug)]
 pub(super) struct Quick {
     form: Form,
+    unit: bool,
+    end: End,
+    /// Of the programs that have to find a direction as well.
+    directed: Vec<Quick>,
     /// Elements of a raw row.
     dimension: usize,
     /// `c`, in units of `scale` where there are matrices.
@@ -47,6 +53,8 @@ pub(super) struct Quick {
 
 #[derive(Debug)]
 enum Form {
+    /// Nothing is asked of `y`.
+    Nothing,
     /// `L` is the identity, or takes away the own mean.
     Rows { own_mean: bool, constant: Vec<f32>, ones: Vec<f32> },
     /// `L / scale`, and the Frobenius norm of `L`.
@@ -85,20 +93,21 @@ impl Factor {
         }
     }
 
-    /// `squares[i] = |M x_i + c|^2` for the rows of `data`, `stride` apart.
+    /// `squares[i] = |f_i M x_i + c|^2` for the rows of `data`, `stride` apart.
     fn squares(&self, data: &[f32], stride: usize, constant: &[f64], dimension: usize, room: &mut Scratch) {
-        let Scratch { products, squares, .. } = room;
+        let Scratch { products, squares, factors, .. } = room;
         let count = squares.len();
         match self {
             Factor::Matrix(matrix) => {
                 products.resize(count * constant.len(), 0.0);
                 matrix::product_f32_in_chunks(data, count, stride, matrix, products, dimension);
-                add_squares(products, constant, squares);
+                add_squares(products, factors, constant, squares);
             }
             Factor::Panels(panels) => {
                 let half = dimension / 2;
                 let (mut first, mut second) = ([0.0; GROUP_ROWS * LANES], [0.0; GROUP_ROWS * LANES]);
-                for (group, squares) in squares.chunks_mut(GROUP_ROWS).enumerate() {
+                let groups = squares.chunks_mut(GROUP_ROWS).zip(factors.chunks(GROUP_ROWS));
+                for (group, (squares, factors)) in groups.enumerate() {
                     // A group that is not full ends with copies of its last row.
                     let row = |i: usize| (group * GROUP_ROWS + i.min(squares.len() - 1)) * stride;
                     let left: [&[f32]; GROUP_ROWS] = std::array::from_fn(|i| &data[row(i)..row(i) + half]);
@@ -107,8 +116,9 @@ impl Factor {
                         panel[0].products(&left, &mut first);
                         panel[1].products(&right, &mut second);
                         first.iter_mut().zip(&second).for_each(|(sum, x)| *sum += x);
-                        for (square, products) in squares.iter_mut().zip(first.chunks_exact(LANES)) {
-                            *square += scalar::squared_sum(&products[..constant.len()], constant);
+                        let rows = squares.iter_mut().zip(factors).zip(first.chunks_exact(LANES));
+                        for ((square, &factor), products) in rows {
+                            *square += scalar::squared_sum(&products[..constant.len()], factor, constant);
                         }
                     }
                 }
@@ -138,15 +148,42 @@ impl Bound {
     }
 }
 
-/// The scalars of one row.
-#[derive(Debug, Clone, Copy)]
+/// The scalars of one row; those that its program does not have mean nothing.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct QuickScalars {
-    /// `S_0 = 1 / |y|`.
+    /// `S_0`.
     pub alpha: f64,
+    /// `S_1` where rows are divided by their norms first and a direction ends the chain.
+    pub second: f64,
     /// At least `S_0 |x|`.
     pub reach: f64,
-    /// Relative error of `alpha`.
+    /// `|y|^2`.
+    pub square: f64,
+    /// Relative error of the norm of `y`.
     pub error: f64,
+}
+
+impl QuickScalars {
+    /// Of a row of norm `length`, where that is divided by first, else 1, from the [`Norm`] of `y`; `raw` is at least the norm
+    /// of what the affine part begins with.
+    pub fn new(end: End, norm: Norm, raw: f64, length: f64) -> Self {
+        let Norm { norm, least, error } = norm;
+        let (second, reach) = match end {
+            End::Direction => (1.0 / norm, raw / least),
+            End::Square | End::Nothing => (1.0, raw),
+        };
+        QuickScalars { alpha: second / length, second, reach, square: norm * norm, error }
+    }
+}
+
+/// A norm that was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Norm {
+    norm: f64,
+    /// It is at least this.
+    least: f64,
+    /// Its relative error.
+    error: f64,
 }
 
 /// Room to work in.
@@ -156,29 +193,50 @@ pub(super) struct Scratch {
     products: Vec<f32>,
     squares: Vec<f64>,
     /// `|x|^2`.
-    own: Vec<f32>,
+    own: Vec<f64>,
+    /// `1 / |x|` where rows are divided by their norms, else 1.
+    factors: Vec<f64>,
 }
 
 impl Quick {
-    /// `None` where the program is not of this form, or its numbers leave the range of `f32`.
-    pub fn of(program: &Program, dimension: usize) -> Option<Self> {
-        let (Op::Normalize, ops) = program.ops.split_last()? else { return None };
-        if ops.iter().any(|op| matches!(op, Op::Normalize)) {
-            return None;
+    /// `None` where the program is not of this form, or its numbers leave the range of `f32`. `squares`: whether squared norms
+    /// are asked for.
+    pub fn of(program: &Program, squares: bool, dimension: usize) -> Option<Self> {
+        let Shape { unit, affine, end, directed } = Shape::of(program, squares)?;
+        let directed =
+            directed.iter().map(|program| Quick::of(program, false, dimension)).collect::<Option<Vec<_>>>()?;
+        let reference = reference(&affine.ops);
+        let none = Bound::default();
+        let quick = |form| Quick {
+            form,
+            unit,
+            end,
+            directed,
+            dimension,
+            constant: Vec::new(),
+            constant_norm: 0.0,
+            rounding: none,
+            reference,
+        };
+        if end == End::Nothing {
+            return Some(quick(Form::Nothing));
         }
-        let reference = reference(ops);
-        if ops.iter().all(|op| matches!(op, Op::OwnMean | Op::Shift(_))) {
-            return Quick::rows(ops, dimension, reference);
+        if affine.ops.iter().all(|op| matches!(op, Op::OwnMean | Op::Shift(_))) {
+            return quick(Form::Nothing).with_rows(&affine.ops);
         }
-        let record = Program { ops: ops.to_vec() };
-        let rows = record.output_dimension(dimension);
+        quick(Form::Nothing).with_product(&affine)
+    }
+
+    /// Folds every coordinate of what `affine` makes of a row.
+    fn with_product(self, affine: &Program) -> Option<Self> {
+        let rows = affine.output_dimension(self.dimension);
         let mut constant = Vec::with_capacity(rows);
-        let mut wide = Vec::with_capacity(rows * dimension);
+        let mut wide = Vec::with_capacity(rows * self.dimension);
         let mut last = None;
         for i in 0..rows {
             let mut unit = vec![0.0; rows];
             unit[i] = 1.0;
-            let folded = fold::adjoint(unit, &record, dimension);
+            let folded = fold::adjoint(unit, affine, self.dimension);
             wide.extend_from_slice(&folded.vector);
             constant.push(folded.shifts[0].product);
             last = Some(folded);
@@ -186,16 +244,20 @@ impl Quick {
         let last = last?;
         let frobenius = stats::norm(&wide);
         let scale = stats::power_of_two_above(frobenius);
-        let constant_norm = stats::norm(&constant);
-        let rounding = Bound { slope: last.tolerance * last.growth, offset: last.tolerance * last.shifts[0].size };
         let matrix: Vec<f32> = wide.iter().map(|x| (x / scale) as f32).collect();
-        let constant = constant.iter().map(|c| c / scale).collect();
-        let form = Form::Product { factor: Factor::new(matrix, dimension), scale, frobenius };
+        let form = Form::Product { factor: Factor::new(matrix, self.dimension), scale, frobenius };
         let ordinary = frobenius > 1e-100 && frobenius < 1e100;
-        ordinary.then_some(Quick { form, dimension, constant, constant_norm, rounding, reference })
+        ordinary.then(|| Quick {
+            form,
+            constant_norm: stats::norm(&constant),
+            constant: constant.iter().map(|c| c / scale).collect(),
+            rounding: Bound { slope: last.tolerance * last.growth, offset: last.tolerance * last.shifts[0].size },
+            ..self
+        })
     }
 
-    fn rows(ops: &[Op], dimension: usize, reference: Bound) -> Option<Self> {
+    fn with_rows(self, ops: &[Op]) -> Option<Self> {
+        let dimension = self.dimension;
         let (mut own_mean, mut constant) = (false, vec![0.0; dimension]);
         for op in ops {
             match op {
@@ -220,7 +282,7 @@ impl Quick {
         let narrow = if constant_norm == 0.0 { Vec::new() } else { product.iter().map(|&c| c as f32).collect() };
         let one = (1.0 / (dimension as f64).sqrt()) as f32;
         let form = Form::Rows { own_mean, constant: narrow, ones: vec![one; if own_mean { dimension } else { 0 }] };
-        Some(Quick { form, dimension, constant, constant_norm, rounding, reference })
+        Some(Quick { form, constant, constant_norm, rounding, ..self })
     }
 
     /// Hands the scalars of each row of a block to `each`, by position; `None` where they are left to `f64`.
@@ -240,40 +302,69 @@ impl Quick {
             };
             // First of all, since this reads the rows in order, and what follows finds them in the cache.
             let rows = || data.chunks(stride).take(count).map(|row| &row[..self.dimension]);
-            scratch.own.clear();
-            scratch.own.extend(rows().map(|row| simd::dot_row(row, RowRef::F32(row))));
-            if let Form::Product { factor, .. } = &self.form {
-                scratch.squares.clear();
-                scratch.squares.resize(count, 0.0);
-                factor.squares(data, stride, &self.constant, self.dimension, scratch);
+            let (own, factors) = (&mut scratch.own, &mut scratch.factors);
+            own.clear();
+            factors.clear();
+            if self.unit {
+                own.extend(rows().map(simd::squared_norm));
+                factors.extend(own.iter().map(|square| 1.0 / square.sqrt()));
+            } else {
+                own.extend(rows().map(|row| f64::from(simd::dot_row(row, RowRef::F32(row)))));
+                factors.resize(count, 1.0);
             }
-            for (i, row) in rows().enumerate() {
-                each(start + i, self.row(row, scratch.own[i], scratch.squares.get(i).copied()));
+            let mut clear = vec![true; if self.directed.is_empty() { 0 } else { count }];
+            for directed in &self.directed {
+                directed.look(data, stride, scratch, |i, found| clear[i] &= found.is_some());
             }
+            self.look(data, stride, scratch, |i, found| {
+                each(start + i, found.filter(|_| clear.get(i).is_none_or(|clear| *clear)));
+            });
             scratch.elements = elements;
         }
     }
 
+    /// Hands the scalars of the rows of `data`, `stride` apart, to `each`; `scratch` has their squares and factors.
+    fn look(
+        &self,
+        data: &[f32],
+        stride: usize,
+        scratch: &mut Scratch,
+        mut each: impl FnMut(usize, Option<QuickScalars>),
+    ) {
+        scratch.squares.clear();
+        if let Form::Product { factor, .. } = &self.form {
+            scratch.squares.resize(scratch.own.len(), 0.0);
+            factor.squares(data, stride, &self.constant, self.dimension, scratch);
+        }
+        for (i, (row, &own)) in data.chunks(stride).zip(&scratch.own).enumerate() {
+            each(i, self.row(&row[..self.dimension], own, scratch.squares.get(i).copied()));
+        }
+    }
+
     /// The scalars of a row, with its own square and, where there are matrices, that of what they make of it.
-    fn row(&self, row: &[f32], own: f32, square: Option<f64>) -> Option<QuickScalars> {
-        let dot = |w: &[f32]| simd::dot_row(w, RowRef::F32(row));
+    fn row(&self, row: &[f32], own: f64, square: Option<f64>) -> Option<QuickScalars> {
         if !ORDINARY_SQUARE.contains(&own) {
             return None;
         }
         let part = simd::dot_error(self.dimension) * 1.01 + 2.0 * simd::UNIT_F32;
-        let own = f64::from(own);
-        let raw = own.sqrt() * (1.0 + part);
+        // The row divided by its norm is no longer than 1, but for rounding.
+        let (length, own, raw) =
+            if self.unit { (own.sqrt(), 1.0, 1.0 + 1e-9) } else { (1.0, own, own.sqrt() * (1.0 + part)) };
+        let dot = |w: &[f32]| f64::from(simd::dot_row(w, RowRef::F32(row))) / length;
         let (norm, error) = match &self.form {
+            Form::Nothing => {
+                return Some(QuickScalars::new(self.end, Norm { norm: 1.0, least: 1.0, error: 0.0 }, raw, length));
+            }
             Form::Rows { own_mean, constant, ones } => {
                 let mut square = own + self.constant_norm * self.constant_norm;
                 let mut error = part * raw * raw;
                 if *own_mean {
-                    let mean = f64::from(dot(ones));
+                    let mean = dot(ones);
                     square -= mean * mean;
                     error += 3.0 * part * raw * raw;
                 }
                 if !constant.is_empty() {
-                    square -= 2.0 * f64::from(dot(constant));
+                    square -= 2.0 * dot(constant);
                     error += 2.0 * part * raw * self.constant_norm;
                 }
                 let norm = square.max(0.0).sqrt();
@@ -284,38 +375,41 @@ impl Quick {
                 (square.unwrap_or_default().sqrt() * scale, part * frobenius * raw)
             }
         };
-        judge(norm, error + self.rounding.at(raw), raw, self.reference)
+        let norm = judge(norm, error + self.rounding.at(raw), raw, self.reference)?;
+        Some(QuickScalars::new(self.end, norm, raw, length))
     }
 }
 
-/// The scalars of a row of norm at most `raw` that comes out with `norm`, off by at most `error`; `None` where that leaves
-/// open whether it has a direction, or is too large a part.
-pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Bound) -> Option<QuickScalars> {
+/// The norm of what becomes of a vector of norm at most `raw`, off by at most `error`; `None` where that leaves open whether
+/// it has a direction, or is too large a part.
+pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Bound) -> Option<Norm> {
     let least = norm - error;
     let clear = least > 2.0 * ZERO_RATIO * reference.at(raw) && error <= LARGEST_ERROR * least;
-    clear.then(|| QuickScalars { alpha: 1.0 / norm, reach: raw / least, error: error / least })
+    clear.then(|| Norm { norm, least, error: error / least })
 }
 
-/// Adds `(p + c)^2` for each element of `constant` and the run of products that belongs to it, four runs at a time.
-fn add_squares(products: &[f32], constant: &[f64], squares: &mut [f64]) {
+/// Adds `(f p + c)^2` for each element of `constant` and the run of products that belongs to it, four runs at a time.
+fn add_squares(products: &[f32], factors: &[f64], constant: &[f64], squares: &mut [f64]) {
     let count = squares.len();
     let whole = constant.len() / 4 * 4;
     let (four, rest) = products.split_at(whole * count);
-    let square = |product: f32, constant: f64| {
-        let y = f64::from(product) + constant;
+    let square = |product: f32, factor: f64, constant: f64| {
+        let y = f64::from(product) * factor + constant;
         y * y
     };
     for (products, constant) in four.chunks_exact(4 * count).zip(constant.chunks_exact(4)) {
         let (a, products) = products.split_at(count);
         let (b, products) = products.split_at(count);
         let (c, d) = products.split_at(count);
-        for (sum, ((&a, &b), (&c, &d))) in squares.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
-            let left = square(a, constant[0]) + square(b, constant[1]);
-            *sum += left + (square(c, constant[2]) + square(d, constant[3]));
+        let rows = squares.iter_mut().zip(factors);
+        for ((sum, &factor), ((&a, &b), (&c, &d))) in rows.zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+            let left = square(a, factor, constant[0]) + square(b, factor, constant[1]);
+            *sum += left + (square(c, factor, constant[2]) + square(d, factor, constant[3]));
         }
     }
     for (products, &constant) in rest.chunks_exact(count).zip(&constant[whole..]) {
-        squares.iter_mut().zip(products).for_each(|(sum, &product)| *sum += square(product, constant));
+        let rows = squares.iter_mut().zip(factors).zip(products);
+        rows.for_each(|((sum, &factor), &product)| *sum += square(product, factor, constant));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Per-record scalars as rows: how they are written down, and taken back in place of being computed.
 //!
 //! Owns the layout of such a row: what is known of the record (0: its scalars, 1: it has no direction, 2: `f32` cannot
-//! hold its magnitudes), the largest relative error of `S_0` beyond its rounding, the reach, and, where the program has
+//! hold its magnitudes), the largest relative error of its norm beyond rounding, the reach, and, where the program has
 //! them, `S_0`, the scalars of the later groups, and the squared norm. It knows neither files nor when a row is out of
 //! date.
 
@@ -62,7 +62,7 @@ impl ScalarProcessor {
     pub fn process(&self, rows: RowsRef<'_>, present: &RowSet) -> Result<Vec<f32>> {
         let FinalPass { undirected, extreme, scalars } =
             passes::scalars_in_full(&OneBlock(rows), present, &self.record, self.squares)?;
-        let error = if scalars.alpha_error > 0.0 { (scalars.alpha_error as f32).next_up() } else { 0.0 };
+        let error = if scalars.norm_error > 0.0 { (scalars.norm_error as f32).next_up() } else { 0.0 };
         let mut out = Vec::with_capacity(present.len() as usize * self.width());
         for row in present.iter() {
             if undirected.contains(row) || extreme.contains(row) {
@@ -114,7 +114,7 @@ impl StoredScalars<'_> {
                     }
                 }
                 let at = row as usize;
-                scalars.alpha_error = scalars.alpha_error.max(f64::from(values[1]));
+                scalars.norm_error = scalars.norm_error.max(f64::from(values[1]));
                 scalars.reach[at] = values[2];
                 let mut rest = values[FIXED..].iter().copied();
                 let mut put = |slot: Option<&mut f32>| {

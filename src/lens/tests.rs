@@ -1,10 +1,12 @@
 //! What each statistic is, and each scalar, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
 
 use super::memory::MemoryRows;
+use super::passes;
 use super::prepared::PlacedStatistic;
 use super::program::Traveller;
+use super::quick::{Quick, Scratch};
 use super::step::SampleRows;
-use super::{Chain, Prepared, Projection, ResolvedStep, VectorMetric};
+use super::{Chain, Prepared, Projection, ResolvedStep, RowSource, VectorMetric};
 use crate::types::{ElementType, ProjectionDef, RowSet, Statistic};
 use std::sync::Arc;
 
@@ -227,53 +229,95 @@ fn quick_scalars_are_within_their_stated_error() {
     };
     let project = projection(8);
     let center = || ResolvedStep::CenterCorpus;
-    for element in [ElementType::F32, ElementType::F16] {
-        for (metric, steps) in [
-            (VectorMetric::Cosine, vec![]),
-            (VectorMetric::Pearson, vec![]),
-            (VectorMetric::Cosine, vec![center()]),
-            (VectorMetric::Pearson, vec![center()]),
-            (VectorMetric::Cosine, vec![ResolvedStep::Center, center()]),
-            (VectorMetric::Cosine, vec![center(), project.clone()]),
-            (VectorMetric::Cosine, vec![project.clone(), ResolvedStep::Center]),
-            (VectorMetric::Cosine, vec![center(), projection(64)]),
-            (VectorMetric::Cosine, vec![projection(119), center()]),
-            (VectorMetric::Cosine, vec![ResolvedStep::Whiten(Some(20))]),
-            (VectorMetric::Cosine, vec![ResolvedStep::Drop(3)]),
-            (VectorMetric::Cosine, vec![ResolvedStep::Standardize, ResolvedStep::Truncate(50)]),
-        ] {
-            let mut data = rows(300, d, 0.01);
-            // A zero row, one that squares out of the range of `f32`, a constant one.
-            data[..d].fill(0.0);
-            data[d..2 * d].iter_mut().for_each(|x| *x *= 1e-5);
-            data[2 * d..3 * d].fill(0.5);
-            let source = MemoryRows::new(&data, d, element, 70);
-            let live = RowSet::from_range(0..300).and_not(&RowSet::from_rows([7, 100]));
-            let chain = Chain::new(steps, metric, d).unwrap();
-            let prepared = Prepared::compute(&chain, &source, &live).unwrap();
-            let scalars = prepared.scalars();
-            assert!(
-                scalars.alpha_error > 0.0 && scalars.alpha_error <= 1.0 / 512.0,
-                "{chain:?} {}",
-                scalars.alpha_error
-            );
-            let (last, ops) = prepared.record_program().ops.split_last().unwrap();
-            assert!(matches!(last, super::program::Op::Normalize));
-            let program = super::program::Program { ops: ops.to_vec() };
-            let mut row = Vec::new();
-            for number in prepared.directed().and_not(prepared.extreme()).iter() {
-                source.rows().row_f64(number as usize, &mut row);
-                let raw = crate::linalg::stats::norm(&row);
-                let mut traveller = Traveller::new(row.clone(), 0.0);
-                program.run(&mut traveller, super::program::Undirected::Stop);
-                let alpha = 1.0 / crate::linalg::stats::norm(&traveller.vector);
-                let (found, reach) = (scalars.alpha[number as usize], scalars.reach[number as usize]);
-                let error = (f64::from(found) / alpha - 1.0).abs();
-                assert!(error <= scalars.alpha_error + 1e-7, "{chain:?} {number}: {error} {}", scalars.alpha_error);
-                assert!(f64::from(reach) >= alpha * raw, "{chain:?} {number}");
-                assert!(f64::from(reach) <= 1.01 * alpha * raw, "{chain:?} {number}");
-            }
-            assert!(prepared.undirected().contains(0) || !chain.steps().is_empty());
+    let unit = || ResolvedStep::Normalize;
+    use VectorMetric::{Cosine, Dot, Euclidean, Pearson};
+    let chains = [
+        (Cosine, vec![]),
+        (Pearson, vec![]),
+        (Euclidean, vec![]),
+        (Dot, vec![]),
+        (Cosine, vec![center()]),
+        (Pearson, vec![center()]),
+        (Euclidean, vec![center()]),
+        (Cosine, vec![ResolvedStep::Center, center()]),
+        (Cosine, vec![center(), project.clone()]),
+        (Euclidean, vec![center(), project.clone()]),
+        (Dot, vec![center(), project.clone()]),
+        (Cosine, vec![project.clone(), ResolvedStep::Center]),
+        (Cosine, vec![center(), projection(64)]),
+        (Cosine, vec![projection(119), center()]),
+        (Cosine, vec![ResolvedStep::Whiten(Some(20))]),
+        (Euclidean, vec![ResolvedStep::Whiten(Some(20))]),
+        (Cosine, vec![ResolvedStep::Drop(3)]),
+        (Cosine, vec![ResolvedStep::Standardize, ResolvedStep::Truncate(50)]),
+        // Rows of length 1 first of all.
+        (Cosine, vec![unit()]),
+        (Cosine, vec![unit(), center()]),
+        (Pearson, vec![unit(), center()]),
+        (Euclidean, vec![unit(), center()]),
+        (Dot, vec![unit(), center()]),
+        (Cosine, vec![unit(), project.clone()]),
+        (Cosine, vec![unit(), center(), projection(64)]),
+        (Euclidean, vec![unit(), projection(64), center()]),
+        (Dot, vec![unit(), center(), projection(64)]),
+        // Lengths that another normalization makes up for.
+        (Cosine, vec![center(), unit(), projection(64)]),
+        (Cosine, vec![unit(), center(), unit(), project.clone()]),
+        (Cosine, vec![ResolvedStep::Center, unit(), project.clone(), unit(), ResolvedStep::Center]),
+    ];
+    for (element, (metric, steps)) in
+        [ElementType::F32, ElementType::F16].into_iter().flat_map(|e| chains.iter().map(move |chain| (e, chain)))
+    {
+        let mut data = rows(300, d, 0.01);
+        // A zero row, one that squares out of the range of `f32`, a constant one.
+        data[..d].fill(0.0);
+        data[d..2 * d].iter_mut().for_each(|x| *x *= 1e-5);
+        data[2 * d..3 * d].fill(0.5);
+        let source = MemoryRows::new(&data, d, element, 70);
+        let live = RowSet::from_range(0..300).and_not(&RowSet::from_rows([7, 100]));
+        let chain = Chain::new(steps.clone(), *metric, d).unwrap();
+        let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+        let squares = *metric == Euclidean;
+        let program = prepared.record_program();
+        let expected = passes::scalars_in_full(&source, &live, program, squares).unwrap();
+        assert_eq!(expected.undirected, *prepared.undirected(), "{chain:?}");
+        assert_eq!(expected.extreme, *prepared.extreme(), "{chain:?}");
+        let (found, expected) = (prepared.scalars(), expected.scalars);
+        assert!(found.norm_error <= 1.0 / 512.0, "{chain:?} {}", found.norm_error);
+        let quick = Quick::of(program, squares, d).expect("a chain that comes down to one norm");
+        let mut quickly = 0;
+        for block in 0..source.block_count() {
+            quick.block(source.block(block).unwrap(), &mut Scratch::default(), |_, row| {
+                quickly += usize::from(row.is_some())
+            });
         }
+        assert!(quickly > 250, "{chain:?}: {quickly} rows");
+        let close = |name: &str, found: &[f32], expected: &[f32], error: f64| {
+            assert_eq!(found.len(), expected.len());
+            for row in prepared.directed().and_not(prepared.extreme()).iter() {
+                let Some(&value) = expected.get(row as usize) else { continue };
+                let off = (f64::from(found[row as usize]) / f64::from(value) - 1.0).abs();
+                assert!(
+                    off <= error + 1.5e-7 || value == 0.0,
+                    "{chain:?} {row}, {name}: off by {off:e}, said {error:e}"
+                );
+            }
+        };
+        // Where the length of what the chain makes of a row is asked for, `S_0` is the row's own, which is exact.
+        let ends = program.ops.last().is_some_and(|op| matches!(op, super::program::Op::Normalize));
+        close("alpha", &found.alpha, &expected.alpha, if ends { found.norm_error } else { 0.0 });
+        close("square", &found.squares, &expected.squares, 2.1 * found.norm_error);
+        assert_eq!(found.extras.len(), expected.extras.len());
+        for ((group, found), (of, expected)) in found.extras.iter().zip(&expected.extras) {
+            assert_eq!(group, of);
+            close("extra", found, expected, prepared.scalars().norm_error);
+        }
+        for row in prepared.directed().and_not(prepared.extreme()).iter().map(|row| row as usize) {
+            let (found, least) = (f64::from(found.reach[row]), f64::from(expected.reach[row]));
+            assert!(found >= least * (1.0 - 4e-7) && found <= 1.01 * least, "{chain:?} {row}: reach {found} {least}");
+        }
+        assert!(
+            prepared.undirected().contains(0) || !matches!(program.ops.first(), Some(super::program::Op::Normalize))
+        );
     }
 }

@@ -17,6 +17,7 @@ pub mod simd;
 pub mod stats;
 pub mod team;
 pub mod topk;
+mod wide;
 
 pub use matrix::Matrix;
 pub use rows::RowsRef;

@@ -88,13 +88,19 @@ pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
     lanes(a, b, |x, y| (x - y) * (x - y))
 }
 
-/// Sum of the squares of `a + b`, `a` widened.
+/// Sum of the squares of `factor a + b`, `a` widened.
 #[inline(always)]
-pub fn squared_sum(a: &[f32], b: &[f64]) -> f64 {
+pub fn squared_sum(a: &[f32], factor: f64, b: &[f64]) -> f64 {
     lanes(a, b, |x, y| {
-        let sum = f64::from(x) + y;
+        let sum = f64::from(x) * factor + y;
         sum * sum
     })
+}
+
+/// Sum of the squares of the elements, widened.
+#[inline(always)]
+pub fn squared_norm(a: &[f32]) -> f64 {
+    lanes(a, a, |x, _| f64::from(x) * f64::from(x))
 }
 
 /// Sum of the elements.
@@ -112,12 +118,13 @@ pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
     }
 }
 
-/// `sum += (a + c) + (b + d)`, for four `f32` vectors, widened.
+/// `sum += (f_0 a + f_2 c) + (f_1 b + f_3 d)`, for four `f32` vectors, widened.
 #[inline(always)]
-pub fn add_four(sum: &mut [f64], [a, b, c, d]: [&[f32]; 4]) {
+pub fn add_four(sum: &mut [f64], [a, b, c, d]: [&[f32]; 4], factors: [f64; 4]) {
+    let scaled = |x: f32, factor: f64| f64::from(x) * factor;
     let rows = a.iter().zip(b).zip(c.iter().zip(d));
     for (sum, ((&a, &b), (&c, &d))) in sum.iter_mut().zip(rows) {
-        *sum += (f64::from(a) + f64::from(c)) + (f64::from(b) + f64::from(d));
+        *sum += (scaled(a, factors[0]) + scaled(c, factors[2])) + (scaled(b, factors[1]) + scaled(d, factors[3]));
     }
 }
 
@@ -147,7 +154,9 @@ mod tests {
             assert_eq!(dot_f64(&a, &b), expected);
             let narrow: Vec<f32> = a.iter().map(|&x| x as f32).collect();
             assert_eq!(dot_mixed(&narrow, &b), expected);
-            assert_eq!(squared_sum(&narrow, &b), a.iter().zip(&b).map(|(x, y)| (x + y) * (x + y)).sum::<f64>());
+            let squares = a.iter().zip(&b).map(|(x, y)| (2.0 * x + y) * (2.0 * x + y)).sum::<f64>();
+            assert_eq!(squared_sum(&narrow, 2.0, &b), squares);
+            assert_eq!(squared_norm(&narrow), a.iter().map(|x| x * x).sum::<f64>());
             assert_eq!(sum_f64(&b), b.iter().sum::<f64>());
             assert_eq!(squared_distance_f64(&a, &b), a.iter().zip(&b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>());
         }

@@ -15,6 +15,7 @@ use super::panel::RUN;
 pub use super::panel::{GROUP_ROWS, GroupProducts, LANES, Panel};
 use super::rows::{RowRef, RowsRef};
 use super::scalar;
+pub use super::wide::{add_four, add_scaled, dot_f64, squared_distance_f64, squared_norm};
 use half::f16;
 use simsimd::SpatialSimilarity;
 
@@ -90,6 +91,25 @@ pub fn dot_listed(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
     }
 }
 
+/// Asks for elements that will be read soon, so that memory is on its way while other work is done. A hint: it changes
+/// nothing but the time that the read takes.
+#[inline]
+pub fn prefetch<T>(elements: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(elements);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = elements;
+}
+
+/// [`prefetch`] of a row.
+#[inline]
+pub fn prefetch_row(row: RowRef<'_>) {
+    match row {
+        RowRef::F32(row) => prefetch(row),
+        RowRef::F16(row) => prefetch(row),
+    }
+}
+
 /// `<w, row>` in `f32`.
 ///
 /// # Panics
@@ -104,15 +124,6 @@ pub fn dot_row(w: &[f32], row: RowRef<'_>) -> f32 {
     out[0]
 }
 
-/// Inner product in `f64`; the bits of [`scalar::dot_f64`].
-pub fn dot_f64(a: &[f64], b: &[f64]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    if x86::available() {
-        return x86::dot_f64(a, b);
-    }
-    scalar::dot_f64(a, b)
-}
-
 /// `out = M v` for a row-major matrix of rows as long as `v`; the bits of [`scalar::products_mixed`].
 pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
     #[cfg(target_arch = "x86_64")]
@@ -120,24 +131,6 @@ pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
         return x86::products_mixed(matrix, v, out);
     }
     scalar::products_mixed(matrix, v, out);
-}
-
-/// `y += factor x`, `x` widened; the bits of [`scalar::add_scaled`].
-pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    if x86::available() {
-        return x86::add_scaled(y, factor, x);
-    }
-    scalar::add_scaled(y, factor, x);
-}
-
-/// Squared distance in `f64`; the bits of [`scalar::squared_distance_f64`].
-pub fn squared_distance_f64(a: &[f64], b: &[f64]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    if x86::available() {
-        return x86::squared_distance_f64(a, b);
-    }
-    scalar::squared_distance_f64(a, b)
 }
 
 /// `out[i]` = row elements widened to `f32`; lengths are equal.
@@ -149,7 +142,8 @@ pub fn widen_f16(row: &[f16], out: &mut [f32]) {
     out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_f32());
 }
 
-/// A loop that is compiled once more for wide registers, where it is `#[inline(always)]`.
+/// A loop that is compiled once more for wide registers, where it is `#[inline(always)]`. FMA is left off on purpose: nothing
+/// may be fused, so the bits stay those of the portable loop.
 pub trait Wide {
     /// What it answers with.
     type Output;
@@ -234,7 +228,7 @@ mod x86 {
     use super::{GROUP_ROWS, GroupProducts, LANES, Line, Lines, Panel, RUN, RowRef, RowTerms, Wide, scalar};
     use half::f16;
     use std::arch::x86_64::{
-        __m128i, __m256, __m256d, _CMP_NLT_UQ, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps,
+        __m128i, __m256, __m256d, _CMP_NLT_UQ, _MM_HINT_T1, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadu_ps,
         _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_prefetch, _mm256_add_pd, _mm256_add_ps,
         _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtph_ps, _mm256_cvtps_pd, _mm256_extractf128_ps,
         _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_movemask_ps, _mm256_mul_pd, _mm256_mul_ps,
@@ -273,10 +267,7 @@ mod x86 {
         dot_rows_f32 = dot_rows_f32_avx2(w: &[f32], data: &[f32], stride: usize, out: &mut [f32]);
         dot_rows_f16 = dot_rows_f16_avx2(w: &[f32], data: &[f16], stride: usize, out: &mut [f32]);
         dot_listed = dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]);
-        dot_f64 = dot_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         products_mixed = products_mixed_avx2(matrix: &[f32], v: &[f64], out: &mut Vec<f64>);
-        add_scaled = add_scaled_avx2(y: &mut [f64], factor: f64, x: &[f32]);
-        squared_distance_f64 = squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64;
         widen_f16 = widen_f16_avx2(row: &[f16], out: &mut [f32]);
         reaching = reaching_avx2(
             line: &Line, threshold: f32, products: &[f32], terms: RowTerms<'_>, out: &mut Vec<u32>
@@ -311,13 +302,6 @@ mod x86 {
     #[target_feature(enable = "avx512f")]
     fn widely_avx512<W: Wide>(work: W) -> W::Output {
         work.run()
-    }
-
-    // The same source as the portable kernels, compiled for wider registers. FMA is left off on purpose: nothing may
-    // be fused, so the bits stay those of the portable kernels.
-    #[target_feature(enable = "avx2")]
-    fn dot_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
-        scalar::dot_f64(a, b)
     }
 
     /// Rows of a matrix that meet a vector together: one sum waits for itself, four do not.
@@ -370,16 +354,6 @@ mod x86 {
         assert!(x.len() >= 4);
         // SAFETY: four elements are there (asserted above), and an unaligned load asks for no alignment.
         unsafe { _mm256_cvtps_pd(_mm_loadu_ps(x.as_ptr())) }
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn add_scaled_avx2(y: &mut [f64], factor: f64, x: &[f32]) {
-        scalar::add_scaled(y, factor, x);
-    }
-
-    #[target_feature(enable = "avx2")]
-    fn squared_distance_f64_avx2(a: &[f64], b: &[f64]) -> f64 {
-        scalar::squared_distance_f64(a, b)
     }
 
     /// Rows whose quick test is one branch: nearly always none of them reaches the threshold.
@@ -499,10 +473,8 @@ mod x86 {
     #[target_feature(enable = "avx2,fma,f16c")]
     fn dot_listed_avx2(w: &[f32], rows: &[RowRef<'_>], out: &mut [f32]) {
         for (idx, (out, row)) in out.iter_mut().zip(rows).enumerate() {
-            match rows.get(idx + ROWS_AHEAD) {
-                Some(RowRef::F32(later)) => prefetch(later),
-                Some(RowRef::F16(later)) => prefetch(later),
-                None => {}
+            if let Some(&later) = rows.get(idx + ROWS_AHEAD) {
+                super::prefetch_row(later);
             }
             *out = match row {
                 RowRef::F32(row) => dot_f32_avx2(w, &row[..w.len()]),
@@ -515,10 +487,13 @@ mod x86 {
     /// wait for memory: 1 % of the rows of a large view took four times as long.
     const ROWS_AHEAD: usize = 4;
 
-    fn prefetch<T>(row: &[T]) {
-        for line in row.chunks((64 / size_of::<T>()).max(1)) {
+    /// Into the second-level cache: asked for into the first, a row that stands alone brings much of the next rows with it,
+    /// and half of the rows at random took as long as all of them (now 0.7 of that).
+    #[inline]
+    pub(super) fn prefetch<T>(elements: &[T]) {
+        for line in elements.chunks((64 / size_of::<T>()).max(1)) {
             // SAFETY: a hint that reads nothing and cannot fault; the address is that of a slice.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
         }
     }
 
@@ -763,6 +738,7 @@ mod tests {
             add_scaled(&mut fast, 0.7, &narrow);
             scalar::add_scaled(&mut plain, 0.7, &narrow);
             assert_eq!(bits(&fast), bits(&plain));
+            assert_eq!(squared_norm(&narrow).to_bits(), scalar::squared_norm(&narrow).to_bits());
             let (fast, plain) = (squared_distance_f64(&a, &b), scalar::squared_distance_f64(&a, &b));
             assert_eq!(fast.to_bits(), plain.to_bits());
         }

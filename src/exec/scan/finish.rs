@@ -5,7 +5,6 @@
 
 use super::{Scored, Wanted};
 use crate::error::Result;
-use crate::lens::program::Traveller;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::linalg::matrix;
 use crate::linalg::rows::RowRef;
@@ -36,7 +35,7 @@ pub fn rescore(
     };
     let score = |rows: &[u32]| {
         let data: Vec<RowRef<'_>> = rows.iter().map(find).collect::<Result<_>>()?;
-        let values = prepared.exact_each(query, &data, &mut Vec::<Traveller>::new());
+        let values = prepared.exact_each(query, &data);
         Ok(rows.iter().zip(values).map(|(&row, value)| Scored { row, value }).collect())
     };
     // Evenly, but for those that read a matrix together anyway.

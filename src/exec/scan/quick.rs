@@ -28,8 +28,8 @@ pub(super) struct Terms<'a> {
     /// Scalars of later groups that have shifts.
     extras: Vec<(usize, &'a [f32])>,
     last: Last<'a>,
-    /// Relative error of `S_0`, see `fold`.
-    alpha_error: f64,
+    /// Relative error of norms, see `fold`.
+    norm_error: f64,
 }
 
 /// The last term, which only some lenses have.
@@ -82,7 +82,7 @@ impl<'a> Terms<'a> {
         let slack = roundings(extras.len() + 1) * ROUND;
         let distance = || Distance {
             squares: &scalars.squares,
-            half: (0.5 * (1.0 - slack) - 1.05 * query.row_error) as f32,
+            half: (0.5 * (1.0 - slack) - 1.06 * (query.row_error + scalars.norm_error)) as f32,
             tolerance: up(4.0 * query.tolerance),
             growth: up(query.growth),
             first: up(query.shifts[0].size),
@@ -94,7 +94,7 @@ impl<'a> Terms<'a> {
             (_, (hubness, _)) if hubness.is_empty() => Last::None,
             (_, (hubness, errors)) => Last::Hub(Hub { hubness, errors, slack: up(slack) }),
         };
-        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last, alpha_error: scalars.alpha_error }
+        Terms { alpha: &scalars.alpha, reach: &scalars.reach, extras, last, norm_error: scalars.norm_error }
     }
 
     /// How many terms a row has beyond `S_0` and its reach.
@@ -120,11 +120,12 @@ impl<'a> Terms<'a> {
         if last > 0 {
             line.offset = query.shifts[last].product + tolerance * query.shifts[last].size;
         }
-        line.offset += self.alpha_error * query.norm * 1.01;
         if !matches!(self.last, Last::None) {
             factors.push(-1.0 / query.scale);
         }
-        if matches!(self.last, Last::Distance(_)) {
+        if !matches!(self.last, Last::Distance(_)) {
+            line.offset += self.norm_error * query.norm * 1.01;
+        } else {
             line.offset = 2.0 * line.offset - query.norm * query.norm * (1.0 - 8.0 * query.tolerance);
             line.scale *= 2.0;
         }
