@@ -7,22 +7,23 @@
 //!
 //! Why no candidate is lost: where every `s_i` lies in an interval, `sum w_i s_i` lies in the sum of the intervals, each
 //! turned around by a negative weight. Both that sum and the shown one round at most `2 (n + 1)` times, each by `2^-53`
-//! of at most `sum |w_i| max|s_i|`, and the bound is taken four times as large.
+//! of at most `sum |w_i| max|s_i|`, and the bound is taken four times as large. Most rows are passed over by a sum of
+//! quick tests before (`blend_quick`).
 
-use super::screen::Partly;
+use super::blend_quick::QuickSum;
+use super::screen::{LISTED, Partly};
 use super::{ScanResult, Scored, Wanted, finish, screen};
 use crate::error::Result;
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
-use crate::linalg::RowsRef;
-use crate::linalg::simd;
+use crate::linalg::rows::RowRef;
 use crate::linalg::topk::{Candidate, Candidates, SharedThreshold};
+use crate::linalg::{RowsRef, simd};
 use crate::types::RowSet;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 /// Bytes of rows that are multiplied with every lens before the next are read: they stay in the second-level cache.
 const TILE_BYTES: usize = 128 << 10;
-/// A tile of which at most one row in so many is allowed is read row by row.
-const SPARSE: usize = 4;
 
 /// A weighted sum of lenses over the rows of one collection.
 #[derive(Clone)]
@@ -62,7 +63,10 @@ pub fn scan_blend(blend: &Blend<'_>, allowed: &RowSet, k: usize, bound: Option<f
     let found = blend.each_row(
         &rows.ordinary,
         || Candidates::new(k, threshold),
-        |found| found.share(&shared),
+        |found| {
+            found.share(&shared);
+            found.threshold()
+        },
         |found, row, sum| {
             let (lower, upper) = sum.interval(blend.parts.len());
             found.offer(Candidate { row, lower, upper });
@@ -90,7 +94,7 @@ pub fn count_before(blend: &Blend<'_>, allowed: &RowSet, reference: Scored) -> R
     let found = blend.each_row(
         &rows.ordinary,
         || (0, Vec::new()),
-        |_| {},
+        |_| key.0,
         |(before, unsure): &mut (u64, Vec<u32>), row, sum| {
             let (lower, upper) = sum.interval(blend.parts.len());
             if lower > key.1 {
@@ -140,13 +144,13 @@ impl Blend<'_> {
         matches!(self.parts.as_slice(), [part] if part.prepared.chain().metric().is_distance())
     }
 
-    /// Runs `each(state, row, sum)` for every allowed row, in parallel, `before` at the start of each block; the
-    /// states that were made on the way.
+    /// Runs `each(state, row, sum)` for every allowed row, in parallel, but for rows whose sum is certainly below what
+    /// `before` gives at the start of each block; the states that were made on the way.
     fn each_row<S: Send>(
         &self,
         allowed: &RowSet,
         empty: impl Fn() -> S + Sync,
-        before: impl Fn(&mut S) + Sync,
+        before: impl Fn(&mut S) -> f64 + Sync,
         each: impl Fn(&mut S, u32, Sum) + Sync,
     ) -> Result<Vec<S>> {
         let mut known: Vec<Sum> = Vec::new();
@@ -154,7 +158,7 @@ impl Blend<'_> {
         for source_idx in 0..last {
             let pass = Pass::new(self, source_idx, allowed, &known);
             let keep = |found: &mut Vec<(u32, Sum)>, row, sum| found.push((row, sum));
-            let found = pass.run(Vec::new, |_| {}, keep)?;
+            let found = pass.run(Vec::new, |_| f64::NEG_INFINITY, keep)?;
             known.resize(self.sources[source_idx].row_count() as usize, Sum::default());
             for (row, sum) in found.into_iter().flatten() {
                 known[row as usize] = sum;
@@ -166,7 +170,7 @@ impl Blend<'_> {
 
 /// What is known of one row's score so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sum {
+pub(super) struct Sum {
     lower: f64,
     upper: f64,
     /// Sum of the sizes of what was added.
@@ -185,7 +189,7 @@ impl Sum {
 
     /// An interval that holds the sum of `terms` scores, as it is and as it is shown.
     #[inline]
-    fn interval(self, terms: usize) -> (f64, f64) {
+    pub(super) fn interval(self, terms: usize) -> (f64, f64) {
         let error = if terms == 1 { 0.0 } else { self.size * (8 * (terms + 1)) as f64 * (f64::EPSILON / 2.0) };
         // The smallest numbers round by more than their share.
         let tiny = terms as f64 * f64::MIN_POSITIVE;
@@ -221,66 +225,96 @@ struct Pass<'a> {
     source: &'a dyn RowSource,
     parts: Vec<Part<'a>>,
     dot_error: f64,
+    quick: Option<QuickSum<'a>>,
     allowed: &'a RowSet,
     /// By row, what earlier passes found; empty where there was none.
     known: &'a [Sum],
+    /// Lenses of the whole blend.
+    terms: usize,
 }
 
 impl<'a> Pass<'a> {
     fn new(blend: &Blend<'a>, source_idx: usize, allowed: &'a RowSet, known: &'a [Sum]) -> Self {
         let source = blend.sources[source_idx];
-        let parts = blend.parts.iter().filter(|part| part.source_idx == source_idx).copied().collect();
-        Pass { source, parts, dot_error: simd::dot_error(source.dimension()), allowed, known }
+        let parts: Vec<Part<'a>> = blend.parts.iter().filter(|part| part.source_idx == source_idx).copied().collect();
+        let (dot_error, terms) = (simd::dot_error(source.dimension()), blend.parts.len());
+        let quick = QuickSum::new(&parts, terms, dot_error);
+        Pass { source, parts, dot_error, quick, allowed, known, terms }
     }
 
     fn run<S: Send>(
         &self,
         empty: impl Fn() -> S + Sync,
-        before: impl Fn(&mut S) + Sync,
+        before: impl Fn(&mut S) -> f64 + Sync,
         each: impl Fn(&mut S, u32, Sum) + Sync,
     ) -> Result<Vec<S>> {
         let tile_rows = (TILE_BYTES / (self.source.dimension() * size_of::<f32>()).max(1)).max(16);
         let empty = || (empty(), Scratch::default());
-        let each = |(state, scratch): &mut (S, Scratch), rows: RowsRef<'_>, first: u32, allowed: Option<Partly<'_>>| {
-            before(state);
-            for start in (0..rows.len()).step_by(tile_rows) {
-                let tile = rows.slice(start..rows.len().min(start + tile_rows));
-                let (start, end) = (first + start as u32, first + (start + tile.len()) as u32);
-                let Scratch { products, extras } = scratch;
-                products.resize(self.parts.len() * tile.len(), 0.0);
-                if let Some(allowed) = allowed
-                    && allowed.bits.count(start..end) * SPARSE <= tile.len()
-                {
-                    for row in allowed.bits.iter(start..end) {
-                        let data = tile.row((row - start) as usize);
-                        let product = |part: &Part<'_>, _| simd::dot_row(&part.query.folded, data);
-                        each(state, row, self.sum(row, product, extras));
+        let each =
+            |(state, scratch): &mut (S, Scratch<'a>), rows: RowsRef<'a>, first: u32, allowed: Option<Partly<'_>>| {
+                for start in (0..rows.len()).step_by(tile_rows) {
+                    let threshold = before(state);
+                    let tile = rows.slice(start..rows.len().min(start + tile_rows));
+                    let (start, end) = (first + start as u32, first + (start + tile.len()) as u32);
+                    let Scratch { products, extras, listed, data, upper, bonus } = scratch;
+                    listed.clear();
+                    match allowed {
+                        Some(allowed) => listed.extend(allowed.bits.iter(start..end)),
+                        None => listed.extend(start..end),
                     }
-                    continue;
-                }
-                for (part, out) in self.parts.iter().zip(products.chunks_exact_mut(tile.len())) {
-                    simd::dot_rows(&part.query.folded, tile, out);
-                }
-                for row in start..end {
-                    if allowed.is_none_or(|allowed| allowed.bits.contains(row)) {
+                    if listed.len() as f64 <= LISTED * tile.len() as f64 {
+                        data.clear();
+                        data.extend(listed.iter().map(|row| tile.row((row - start) as usize)));
+                        products.resize(self.parts.len() * data.len(), 0.0);
+                        for (part, out) in self.parts.iter().zip(products.chunks_exact_mut(data.len().max(1))) {
+                            simd::dot_listed(&part.query.folded, data, out);
+                        }
+                        for (place, &row) in listed.iter().enumerate() {
+                            let product = |idx: usize| products[idx * data.len() + place];
+                            each(state, row, self.sum(row, product, extras));
+                        }
+                        continue;
+                    }
+                    products.resize(self.parts.len() * tile.len(), 0.0);
+                    for (part, out) in self.parts.iter().zip(products.chunks_exact_mut(tile.len())) {
+                        simd::dot_rows(&part.query.folded, tile, out);
+                    }
+                    let quick = self.quick.as_ref().filter(|_| threshold > f64::NEG_INFINITY);
+                    if let Some(quick) = quick {
+                        self.begin(start..end, upper);
+                        quick.add(products, start as usize, upper, bonus);
+                    }
+                    for &row in listed.iter() {
                         let place = (row - start) as usize;
-                        let product = |_: &Part<'_>, idx: usize| products[idx * tile.len() + place];
-                        each(state, row, self.sum(row, product, extras));
+                        // What is not a number is not below anything.
+                        let below = quick.is_some() && upper[place] < threshold;
+                        if !below {
+                            let product = |idx: usize| products[idx * tile.len() + place];
+                            each(state, row, self.sum(row, product, extras));
+                        }
                     }
                 }
-            }
-        };
+            };
         let blocks = screen::Blocks { source: self.source, allowed: self.allowed, products: self.parts.len() };
         blocks.each(empty, each, |(state, _)| state)
     }
 
+    /// What earlier passes have found of the sums of `rows`, at most.
+    fn begin(&self, rows: Range<u32>, upper: &mut Vec<f64>) {
+        upper.clear();
+        match self.known.get(rows.start as usize..rows.end as usize) {
+            Some(known) => upper.extend(known.iter().map(|sum| sum.interval(self.terms).1)),
+            None => upper.resize(rows.len(), 0.0),
+        }
+    }
+
     /// What is known of `row` after this pass.
     #[inline]
-    fn sum(&self, row: u32, product: impl Fn(&Part<'_>, usize) -> f32, extras: &mut Vec<(usize, f64)>) -> Sum {
+    fn sum(&self, row: u32, product: impl Fn(usize) -> f32, extras: &mut Vec<(usize, f64)>) -> Sum {
         let mut sum = self.known.get(row as usize).copied().unwrap_or_default();
         for (idx, part) in self.parts.iter().enumerate() {
             let scalars = part.prepared.scalars().of(row as usize, extras);
-            sum.add(part.weight, part.query.interval(product(part, idx), &scalars, self.dot_error));
+            sum.add(part.weight, part.query.interval(product(idx), &scalars, self.dot_error));
         }
         sum
     }
@@ -288,8 +322,14 @@ impl<'a> Pass<'a> {
 
 /// Room to work in, kept from block to block.
 #[derive(Debug, Default)]
-struct Scratch {
+struct Scratch<'s> {
     /// One run of products for each lens.
     products: Vec<f32>,
     extras: Vec<(usize, f64)>,
+    /// Allowed rows of a tile, and their elements where they are read one by one.
+    listed: Vec<u32>,
+    data: Vec<RowRef<'s>>,
+    /// What the sum of each row is at most.
+    upper: Vec<f64>,
+    bonus: Vec<f32>,
 }

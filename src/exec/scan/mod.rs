@@ -7,6 +7,7 @@
 
 mod bits;
 mod blend;
+mod blend_quick;
 #[cfg(test)]
 mod blend_tests;
 mod finish;
