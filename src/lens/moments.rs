@@ -122,10 +122,11 @@ pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, m
             for i in (0..tile.len()).filter(|&i| tile.alive[i]) {
                 let row = tile.vector(i);
                 difference.clear();
-                difference.extend(row.iter().zip(mean).map(|(x, m)| x - m));
+                difference.extend_from_slice(row);
+                simd::subtract(&mut difference, mean);
                 spread.residual.add(&difference);
-                spread.squares.iter_mut().zip(&difference).for_each(|(sum, x)| *sum += x * x);
-                spread.raw.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x);
+                simd::add_squares(&mut spread.squares, &difference);
+                simd::add_squares(&mut spread.raw, row);
                 spread.references += tile.references[i] * tile.references[i];
             }
         })
@@ -177,7 +178,7 @@ pub(super) fn covariance(source: &dyn RowSource, live: &RowSet, program: &Progra
         for (i, row) in tile.vectors.chunks_exact_mut(d).enumerate().filter(|(i, _)| tile.alive[*i]) {
             let reference = tile.references[i].max(stats::norm(row)).max(mean_norm);
             total.references += reference * reference;
-            row.iter_mut().zip(mean).for_each(|(x, m)| *x -= m);
+            simd::subtract(row, mean);
             total.residual.add(row);
         }
         // Rows without a direction are zero, and add nothing.

@@ -10,7 +10,7 @@
 //! `1 / s_i`, coordinates along orthonormal directions 1. A step that needs a direction finds none where the norm is
 //! at most [`ZERO_RATIO`] of the reference, or where it is zero.
 
-use crate::linalg::{Matrix, matrix, scalar, simd, stats};
+use crate::linalg::{Matrix, matrix, simd, stats};
 use crate::types::Statistic;
 use std::sync::Arc;
 
@@ -209,7 +209,7 @@ pub fn apply_in_place(op: &Op, vector: &mut [f64], reference: &mut f64, undirect
         }
         Op::Shift(mean) => {
             *reference = reference.max(stats::norm(vector)).max(stats::norm(mean));
-            vector.iter_mut().zip(mean.iter()).for_each(|(x, m)| *x -= m);
+            simd::subtract(vector, mean);
         }
         Op::Normalize => {
             let found = direction(vector, *reference);
@@ -218,12 +218,12 @@ pub fn apply_in_place(op: &Op, vector: &mut [f64], reference: &mut f64, undirect
                 (None, Undirected::Stop) => return None,
                 (None, Undirected::GoOn) => stats::norm(vector).max(TINIEST_NORM),
             };
-            vector.iter_mut().for_each(|x| *x /= norm);
+            simd::divide_by_number(vector, norm);
             *reference = 0.0;
             return Some(norm);
         }
         Op::Divide { divisor, gain } => {
-            vector.iter_mut().zip(divisor.iter()).for_each(|(x, divisor)| *x /= divisor);
+            simd::divide(vector, divisor);
             *reference *= gain;
         }
         Op::Remove(basis) => {
@@ -245,8 +245,8 @@ pub fn direction(vector: &[f64], reference: f64) -> Option<f64> {
 
 /// `v -= mean(v)`; it is its own adjoint.
 pub fn subtract_own_mean(vector: &mut [f64]) {
-    let mean = scalar::sum_f64(vector) / vector.len().max(1) as f64;
-    vector.iter_mut().for_each(|x| *x -= mean);
+    let mean = simd::sum_f64(vector) / vector.len().max(1) as f64;
+    simd::subtract_number(vector, mean);
 }
 
 /// The operations of one side in order.

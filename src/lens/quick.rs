@@ -227,8 +227,12 @@ impl Quick {
         quick(Form::Nothing).with_product(&affine)
     }
 
-    /// Folds every coordinate of what `affine` makes of a row.
+    /// Folds every coordinate of what `affine` makes of a row. `None` where it goes through one element after the other: that
+    /// is less in `f64` than products with all rows of a matrix.
     fn with_product(self, affine: &Program) -> Option<Self> {
+        if !affine.ops.iter().any(|op| matches!(op, Op::Matrix { .. } | Op::Coordinates(_) | Op::Remove(_))) {
+            return None;
+        }
         let rows = affine.output_dimension(self.dimension);
         let mut constant = Vec::with_capacity(rows);
         let mut wide = Vec::with_capacity(rows * self.dimension);

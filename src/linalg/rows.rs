@@ -52,10 +52,15 @@ impl<'a> RowRef<'a> {
 
     /// The row in `f64`, in place of what `out` held. Widening is exact.
     pub fn widen_f64(&self, out: &mut Vec<f64>) {
-        out.clear();
         match self {
-            RowRef::F32(row) => out.extend(row.iter().map(|&x| f64::from(x))),
-            RowRef::F16(row) => out.extend(row.iter().map(|&x| f64::from(x.to_f32()))),
+            RowRef::F32(row) => {
+                out.resize(row.len(), 0.0);
+                simd::widen(row, out);
+            }
+            RowRef::F16(row) => {
+                out.clear();
+                out.extend(row.iter().map(|&x| f64::from(x.to_f32())));
+            }
         }
     }
 }

@@ -109,6 +109,48 @@ pub fn sum_f64(a: &[f64]) -> f64 {
     lanes(a, a, |x, _| x)
 }
 
+/// `y += x`, element by element.
+#[inline(always)]
+pub fn add(y: &mut [f64], x: &[f64]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+}
+
+/// `y += x x`, element by element.
+#[inline(always)]
+pub fn add_squares(y: &mut [f64], x: &[f64]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y += x * x);
+}
+
+/// `y -= x`, element by element.
+#[inline(always)]
+pub fn subtract(y: &mut [f64], x: &[f64]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y -= x);
+}
+
+/// `y -= x` from each element.
+#[inline(always)]
+pub fn subtract_number(y: &mut [f64], x: f64) {
+    y.iter_mut().for_each(|y| *y -= x);
+}
+
+/// `y /= x`, element by element.
+#[inline(always)]
+pub fn divide(y: &mut [f64], x: &[f64]) {
+    y.iter_mut().zip(x).for_each(|(y, x)| *y /= x);
+}
+
+/// `y /= x`, each element.
+#[inline(always)]
+pub fn divide_by_number(y: &mut [f64], x: f64) {
+    y.iter_mut().for_each(|y| *y /= x);
+}
+
+/// `out = row`, widened; both are of one length.
+#[inline(always)]
+pub fn widen(row: &[f32], out: &mut [f64]) {
+    out.iter_mut().zip(row).for_each(|(out, x)| *out = f64::from(*x));
+}
+
 /// `y += factor * x`, for an `f32` vector `x`, widened.
 #[inline(always)]
 pub fn add_scaled(y: &mut [f64], factor: f64, x: &[f32]) {

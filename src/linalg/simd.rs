@@ -15,7 +15,10 @@ use super::panel::RUN;
 pub use super::panel::{GROUP_ROWS, GroupProducts, LANES, Panel};
 use super::rows::{RowRef, RowsRef};
 use super::scalar;
-pub use super::wide::{add_four, add_scaled, dot_f64, squared_distance_f64, squared_norm};
+pub use super::wide::{
+    add, add_four, add_scaled, add_squares, divide, divide_by_number, dot_f64, squared_distance_f64, squared_norm,
+    subtract, subtract_number, sum_f64, widen,
+};
 use half::f16;
 use simsimd::SpatialSimilarity;
 

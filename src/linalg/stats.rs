@@ -55,17 +55,13 @@ impl VectorSum {
 
     /// Adds one vector.
     pub fn add(&mut self, v: &[f64]) {
-        for (sum, x) in self.sum.iter_mut().zip(v) {
-            *sum += x;
-        }
+        simd::add(&mut self.sum, v);
         self.count += 1;
     }
 
     /// Adds the sum of later rows.
     pub fn merge(&mut self, later: &VectorSum) {
-        for (sum, x) in self.sum.iter_mut().zip(&later.sum) {
-            *sum += x;
-        }
+        simd::add(&mut self.sum, &later.sum);
         self.count += later.count;
     }
 

@@ -35,6 +35,22 @@ wide! {
     squared_distance_f64(a: &'a [f64], b: &'a [f64]) -> f64;
     /// Sum of the squares of the elements, widened.
     squared_norm(a: &'a [f32]) -> f64;
+    /// Sum of the elements.
+    sum_f64(a: &'a [f64]) -> f64;
+    /// `y += x`, element by element.
+    add(y: &'a mut [f64], x: &'a [f64]) -> ();
+    /// `y += x x`, element by element.
+    add_squares(y: &'a mut [f64], x: &'a [f64]) -> ();
+    /// `y -= x`, element by element.
+    subtract(y: &'a mut [f64], x: &'a [f64]) -> ();
+    /// `y -= x` from each element.
+    subtract_number(y: &'a mut [f64], x: f64) -> ();
+    /// `y /= x`, element by element.
+    divide(y: &'a mut [f64], x: &'a [f64]) -> ();
+    /// `y /= x`, each element.
+    divide_by_number(y: &'a mut [f64], x: f64) -> ();
+    /// `out = row`, widened; both are of one length.
+    widen(row: &'a [f32], out: &'a mut [f64]) -> ();
     /// `y += factor x`, `x` widened.
     add_scaled(y: &'a mut [f64], factor: f64, x: &'a [f32]) -> ();
     /// `sum += (f_0 a + f_2 c) + (f_1 b + f_3 d)` for four vectors, widened.
