@@ -8,10 +8,11 @@ use super::answer::{Answer, BlendHeader, LensHeader, PlanInfo};
 use super::explain::Stage;
 use super::names::Site;
 use super::params::Params;
+use super::path;
 use super::plan::Plan;
 use super::resolve::{DEFAULT_TOP, clauses_fit, no_such_lens, resolve};
 use super::run::{Clock, Rows, Run, Timings, hits, prepared, process, rows_of, view_of};
-use super::scan::{Blend, Part, ScanResult, scan_blend};
+use super::scan::{Blend, Kept, Part, ScanResult, Watched, scan_blend};
 use super::source;
 use crate::error::{Error, Result};
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
@@ -160,6 +161,15 @@ pub(crate) struct ReadyLens<'a> {
     pub(crate) sum: source::Sum,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) query: ProcessedQuery,
+    /// The processed rows that are kept of it, where the blend reads those.
+    kept: Option<KeptLens<'a>>,
+}
+
+/// A lens over its kept rows.
+struct KeptLens<'a> {
+    rows: &'a ViewSnapshot,
+    prepared: Arc<Prepared>,
+    query: ProcessedQuery,
 }
 
 impl<'a> Ready<'a> {
@@ -184,9 +194,34 @@ impl<'a> Ready<'a> {
             };
             let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
             let query = process(plan, &prepared, &sum)?;
-            ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query });
+            ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query, kept: None });
         }
+        ready.look_for_kept_rows()?;
         Ok(Some(ready))
+    }
+
+    /// The lenses of a view whose processed rows are kept read those, where that is less.
+    fn look_for_kept_rows(&mut self) -> Result<()> {
+        let lenses: Vec<(&'a Plan, &ViewSnapshot)> = self.lenses.iter().map(|lens| (lens.plan, lens.view)).collect();
+        let mut found = Vec::with_capacity(lenses.len());
+        for (lens, rows) in self.lenses.iter().zip(path::choose_all(&lenses)?) {
+            let over = match rows {
+                Some(rows) => path::over_kept(lens.plan, rows, &lens.prepared)?.map(|prepared| (rows, prepared)),
+                None => None,
+            };
+            found.push(over.map(|(rows, prepared)| {
+                let query = prepared.refold(&lens.query, rows.def().element);
+                KeptLens { rows, prepared, query }
+            }));
+        }
+        let all_kept = |view_idx: usize| {
+            self.lenses.iter().zip(&found).all(|(lens, found)| lens.view_idx != view_idx || found.is_some())
+        };
+        let of_view: Vec<bool> = (0..self.views.len()).map(all_kept).collect();
+        for (lens, found) in self.lenses.iter_mut().zip(found) {
+            lens.kept = found.filter(|_| of_view[lens.view_idx]);
+        }
+        Ok(())
     }
 
     /// The lenses in the order written.
@@ -194,14 +229,35 @@ impl<'a> Ready<'a> {
         &self.lenses
     }
 
-    /// As the scans take it.
-    pub(crate) fn blend(&self) -> Blend<'_> {
+    /// All rows that are read, until `control` says to stop: those of the views, then those that are kept of lenses.
+    pub(crate) fn sources<'b>(&'b self, control: &'b Control) -> Vec<Watched<'b>> {
+        let kept = self.lenses.iter().filter_map(|lens| Some(lens.kept.as_ref()?.rows));
+        self.views.iter().copied().chain(kept).map(|rows| Watched::new(rows, control)).collect()
+    }
+
+    /// As the scans take it, over its [`Ready::sources`].
+    pub(crate) fn blend<'b>(&'b self, sources: &'b [Watched<'b>]) -> Blend<'b> {
         let mut parts = Vec::with_capacity(self.lenses.len());
+        let mut rows_idx = self.views.len()..;
         for lens in &self.lenses {
-            let ReadyLens { view_idx: source_idx, weight, prepared, query, .. } = lens;
-            parts.push(Part { source_idx: *source_idx, prepared, query, weight: *weight });
+            let ReadyLens { view_idx: source_idx, weight, prepared, query, kept, .. } = lens;
+            let kept = kept.as_ref().zip(rows_idx.clone().next());
+            rows_idx.start += usize::from(kept.is_some());
+            let kept = kept.map(|(lens, source_idx)| Kept { source_idx, prepared: &lens.prepared, query: &lens.query });
+            parts.push(Part { source_idx: *source_idx, prepared, query, weight: *weight, kept });
         }
-        Blend { sources: self.views.iter().map(|&view| view as &dyn RowSource).collect(), parts }
+        Blend { sources: sources.iter().map(|rows| rows as &dyn RowSource).collect(), parts }
+    }
+
+    /// Whether every lens reads rows that are kept of it.
+    fn is_materialized(&self) -> bool {
+        self.lenses.iter().all(|lens| lens.kept.is_some())
+    }
+
+    /// An error of rows, with what helps where these are kept ones.
+    fn advise(&self, error: Error) -> Error {
+        let kept = self.lenses.iter().filter_map(|lens| Some((lens.plan, lens.kept.as_ref()?.rows)));
+        kept.fold(error, |error, (plan, rows)| path::advise(error, plan, rows))
     }
 
     /// Rows of `rows` without direction under at least one lens.
@@ -228,7 +284,10 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
         Bound::Above(bound) | Bound::Within(bound) => bound,
     });
     let found = match &ready {
-        Some(ready) => scan_blend(&ready.blend(), &rows.scanned.and_not(&rows.left_out), skip + top, bound)?,
+        Some(ready) => {
+            let (sources, allowed) = (ready.sources(control), rows.scanned.and_not(&rows.left_out));
+            scan_blend(&ready.blend(&sources), &allowed, skip + top, bound).map_err(|error| ready.advise(error))?
+        }
         None => ScanResult::default(),
     };
     timings.scan = clock.lap();
@@ -237,7 +296,10 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
-        plan: counts(plan, &rows, &undirected)?,
+        plan: PlanInfo {
+            path: if ready.is_some_and(|ready| ready.is_materialized()) { "materialized" } else { "scan" },
+            ..counts(plan, &rows, &undirected)?
+        },
         notes: notes(plan, params)?,
         hits: hits(plan, found.hits)?,
         background: None,
@@ -311,6 +373,34 @@ fn part_header(part: &BlendPart) -> BlendHeader {
     let mut lens = part.plan.header();
     lens.name.get_or_insert_with(|| part.name.clone());
     BlendHeader { weight: part.weight, lens }
+}
+
+/// Bytes of one record in the rows that a blend reads, out of `raw` in its views, and which rows these are where that is worth
+/// a word; `measured` is the path that a search took.
+pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result<(u64, String)> {
+    let views: Vec<&ViewSnapshot> = plan.blend.iter().map(|part| view_of(&part.plan)).collect::<Result<_>>()?;
+    let lenses: Vec<(&Plan, &ViewSnapshot)> = plan.blend.iter().map(|part| &part.plan).zip(views).collect();
+    let chosen = path::choose_all(&lenses)?;
+    let bytes = |rows: &ViewSnapshot| rows.dimension() as u64 * rows.def().element.size_bytes() as u64;
+    let (mut spared, mut read, mut names, mut spared_views) = (0, 0, Vec::new(), Vec::new());
+    for (part, ((_, view), kept)) in plan.blend.iter().zip(lenses.iter().zip(&chosen)) {
+        let Some(kept) = kept else { continue };
+        names.push(part.name.as_str());
+        read += bytes(kept);
+        if !spared_views.contains(&view.def().id) {
+            spared_views.push(view.def().id);
+            spared += bytes(view);
+        }
+    }
+    if names.is_empty() {
+        return Ok((raw, String::new()));
+    }
+    let all = names.len() == plan.blend.len();
+    if all && measured.is_some_and(|measured| measured != "materialized") {
+        return Ok((raw, "; not the materialized rows: too many are not kept".to_string()));
+    }
+    let how = format!("; materialized rows of {}; finalists from the raw rows", names.join(", "));
+    Ok((raw + read - spared, how))
 }
 
 /// What `explain` says of a blend between the source and the filter.

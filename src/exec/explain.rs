@@ -212,7 +212,10 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
 
 /// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
 fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
-    let Some(view) = plan.collection.view(&plan.lens.def.view).filter(|_| plan.blend.is_empty()) else {
+    if !plan.blend.is_empty() {
+        return blend::rows_read(plan, run.map(|run| run.answer.plan.path), row_bytes(plan));
+    }
+    let Some(view) = plan.collection.view(&plan.lens.def.view) else {
         return Ok((row_bytes(plan), String::new()));
     };
     let path = path::choose(plan, view)?;

@@ -73,19 +73,13 @@ pub(crate) fn scan_by_path(
     let (k, bound) = wanted;
     let path = choose(plan, view)?;
     let view = &Watched::new(view, control);
-    if let Path::Materialized(kept) = path {
-        let found = over_kept(plan, kept, prepared).and_then(|over| {
-            let source = &Watched::new(kept, control);
-            let rows = StandIn { source, prepared: &over, element: kept.def().element };
-            let unkept = prepared.directed().len() - rows.speaks_for(prepared.directed()).len();
-            if unkept > UNKEPT_ROWS.max(prepared.directed().len() / UNKEPT_SHARE) {
-                return Ok(None);
-            }
-            scan_stand_in(view, prepared, rows, queries, allowed, k, bound).map(Some)
-        });
-        if let Some(found) = found.map_err(|error| advise(error, plan, kept))? {
-            return Ok((found, path.name()));
-        }
+    if let Path::Materialized(kept) = path
+        && let Some(over) = over_kept(plan, kept, prepared)?
+    {
+        let source = &Watched::new(kept, control);
+        let rows = StandIn { source, prepared: &over, element: kept.def().element };
+        let found = scan_stand_in(view, prepared, rows, queries, allowed, k, bound);
+        return Ok((found.map_err(|error| advise(error, plan, kept))?, path.name()));
     }
     let found = match queries {
         [query] => vec![scan(view, prepared, query, allowed, k, bound)?],
@@ -94,20 +88,49 @@ pub(crate) fn scan_by_path(
     Ok((found, Path::Folded(None).name()))
 }
 
-/// The lens without steps over the kept rows, with the metric of the search.
-fn over_kept(plan: &Plan, kept: &ViewSnapshot, prepared: &Prepared) -> Result<Arc<Prepared>> {
+/// For each lens of a blend, settled over its view, the kept rows it would best read: those of a view's lenses where all of
+/// them have some and together these are smaller than the raw ones.
+///
+/// # Errors
+/// Where the catalog cannot be read.
+pub(crate) fn choose_all<'a>(lenses: &[(&'a Plan, &ViewSnapshot)]) -> Result<Vec<Option<&'a ViewSnapshot>>> {
+    let mut chosen = Vec::with_capacity(lenses.len());
+    for (plan, view) in lenses {
+        chosen.push(match choose(plan, view)? {
+            Path::Materialized(kept) => Some(kept),
+            Path::Folded(_) => None,
+        });
+    }
+    let pays = |view: &ViewSnapshot| {
+        let same = lenses.iter().zip(&chosen).filter(|((_, other), _)| other.def().id == view.def().id);
+        let bytes: Option<u64> = same.map(|(_, kept)| kept.map(ViewSnapshot::row_bytes)).sum();
+        bytes.is_some_and(|bytes| bytes < view.row_bytes())
+    };
+    let pays: Vec<bool> = lenses.iter().map(|(_, view)| pays(view)).collect();
+    Ok(chosen.into_iter().zip(pays).map(|(kept, pays)| kept.filter(|_| pays)).collect())
+}
+
+/// The lens without steps over the kept rows, with the metric of the search; `None` where they cannot speak for enough rows.
+///
+/// # Errors
+/// Kept rows that cannot be read.
+pub(crate) fn over_kept(plan: &Plan, kept: &ViewSnapshot, prepared: &Prepared) -> Result<Option<Arc<Prepared>>> {
     let chain = Chain::new(Vec::new(), prepared.chain().metric(), kept.dimension())?;
     let (id, commit) = kept.identity();
     let key = format!("prepared {id} {commit} {:032x} ", chain.fingerprint()).into_bytes();
-    plan.snapshot.cache().get_or_insert_with(&key, || {
+    let make = || {
         let prepared = plan.snapshot.install(|| Prepared::compute(&chain, kept, kept.present()))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
-    })
+    };
+    let over = plan.snapshot.cache().get_or_insert_with(&key, make).map_err(|error| advise(error, plan, kept))?;
+    let rows = StandIn { source: kept, prepared: &over, element: kept.def().element };
+    let unkept = prepared.directed().len() - rows.speaks_for(prepared.directed()).len();
+    Ok((unkept <= UNKEPT_ROWS.max(prepared.directed().len() / UNKEPT_SHARE)).then_some(over))
 }
 
 /// Damage of kept rows with what helps against it.
-fn advise(error: Error, plan: &Plan, kept: &ViewSnapshot) -> Error {
+pub(crate) fn advise(error: Error, plan: &Plan, kept: &ViewSnapshot) -> Error {
     let name = plan.lens.saved_name.as_deref().unwrap_or("");
     if error.kind() == ErrorKind::Corrupt && kept.is_in(&error) {
         return error

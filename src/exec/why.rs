@@ -238,7 +238,8 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
     let standing = standing(&ready, &rows, row);
     let directed = !matches!(standing, Standing::Absent | Standing::Undirected);
     let allowed = rows.scanned.and_not(&rows.left_out);
-    let blend = ready.blend();
+    let sources = ready.sources(control);
+    let blend = ready.blend(&sources);
     let value = if directed { blend.score(&[row])?.first().map(|scored| scored.value) } else { None };
     let rank = match value {
         Some(value) if standing == Standing::Ranked => Some(count_before(&blend, &allowed, Scored { row, value })? + 1),
@@ -337,7 +338,8 @@ fn plain(
     if !ready.lenses().iter().all(|lens| lens.prepared.directed().contains(row)) {
         return Ok(None);
     }
-    let blend = ready.blend();
+    let sources = ready.sources(control);
+    let blend = ready.blend(&sources);
     let Some(cosine) = blend.score(&[row])?.first().map(|scored| scored.value) else { return Ok(None) };
     let rank = if is_ranked { Some(count_before(&blend, allowed, Scored { row, value: cosine })? + 1) } else { None };
     Ok(Some(Place { cosine, rank }))
@@ -372,7 +374,13 @@ fn part(lens: &super::blend::ReadyLens<'_>, row: u32) -> Result<WhyPart> {
     }
     let scored = super::scan::Blend {
         sources: vec![lens.view],
-        parts: vec![super::scan::Part { source_idx: 0, prepared: &lens.prepared, query: &lens.query, weight: 1.0 }],
+        parts: vec![super::scan::Part {
+            source_idx: 0,
+            prepared: &lens.prepared,
+            query: &lens.query,
+            weight: 1.0,
+            kept: None,
+        }],
     };
     part.value = scored.score(&[row])?.first().map(|scored| scored.value);
     let terms = trace::terms(&lens.prepared, lens.query.processed(), &raw);

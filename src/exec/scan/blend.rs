@@ -45,6 +45,29 @@ pub struct Part<'a> {
     pub query: &'a ProcessedQuery,
     /// What its score is multiplied by.
     pub weight: f64,
+    /// What its candidates are chosen by; `None`: the raw rows.
+    pub kept: Option<Kept<'a>>,
+}
+
+/// The lens over rows that stand in for the raw ones, see [`StandIn`](super::StandIn).
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    /// Position of the rows among the sources.
+    pub source_idx: usize,
+    /// A lens without steps over them, with the metric of the search.
+    pub prepared: &'a Prepared,
+    /// The query, folded over them.
+    pub query: &'a ProcessedQuery,
+}
+
+impl<'a> Part<'a> {
+    /// As the scan sees it.
+    fn seen(&self) -> Part<'a> {
+        match self.kept {
+            Some(Kept { source_idx, prepared, query }) => Part { source_idx, prepared, query, ..*self },
+            None => *self,
+        }
+    }
 }
 
 /// The best `k` of the rows in `allowed` that have a direction under every lens; with a `bound`, of those whose score
@@ -153,10 +176,14 @@ impl Blend<'_> {
         before: impl Fn(&mut S) -> f64 + Sync,
         each: impl Fn(&mut S, u32, Sum) + Sync,
     ) -> Result<Vec<S>> {
+        let seen: Vec<Part<'_>> = self.parts.iter().map(Part::seen).collect();
+        let mut sources: Vec<usize> = seen.iter().map(|part| part.source_idx).collect();
+        sources.sort_unstable();
+        sources.dedup();
         let mut known: Vec<Sum> = Vec::new();
-        let Some(last) = self.parts.iter().map(|part| part.source_idx).max() else { return Ok(Vec::new()) };
-        for source_idx in 0..last {
-            let pass = Pass::new(self, source_idx, allowed, &known);
+        let Some(last) = sources.pop() else { return Ok(Vec::new()) };
+        for source_idx in sources {
+            let pass = Pass::new(self.sources[source_idx], source_idx, &seen, allowed, &known);
             let keep = |found: &mut Vec<(u32, Sum)>, row, sum| found.push((row, sum));
             let found = pass.run(Vec::new, |_| f64::NEG_INFINITY, keep)?;
             known.resize(self.sources[source_idx].row_count() as usize, Sum::default());
@@ -164,7 +191,7 @@ impl Blend<'_> {
                 known[row as usize] = sum;
             }
         }
-        Pass::new(self, last, allowed, &known).run(empty, before, each)
+        Pass::new(self.sources[last], last, &seen, allowed, &known).run(empty, before, each)
     }
 }
 
@@ -213,7 +240,12 @@ impl Rows {
         let mut extreme = RowSet::new();
         for part in &blend.parts {
             directed = directed.and(part.prepared.directed());
-            extreme = extreme.or(part.prepared.extreme());
+        }
+        for part in &blend.parts {
+            extreme = match part.kept {
+                Some(kept) => extreme.or(&directed.and_not(kept.prepared.directed())).or(kept.prepared.extreme()),
+                None => extreme.or(part.prepared.extreme()),
+            };
         }
         let extreme = extreme.and(&directed);
         Rows { ordinary: directed.and_not(&extreme), extreme, scanned: directed.len() }
@@ -234,10 +266,16 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(blend: &Blend<'a>, source_idx: usize, allowed: &'a RowSet, known: &'a [Sum]) -> Self {
-        let source = blend.sources[source_idx];
-        let parts: Vec<Part<'a>> = blend.parts.iter().filter(|part| part.source_idx == source_idx).copied().collect();
-        let (dot_error, terms) = (simd::dot_error(source.dimension()), blend.parts.len());
+    /// Over the rows of `source`, of what `seen` has at `source_idx`.
+    fn new(
+        source: &'a dyn RowSource,
+        source_idx: usize,
+        seen: &[Part<'a>],
+        allowed: &'a RowSet,
+        known: &'a [Sum],
+    ) -> Self {
+        let parts: Vec<Part<'a>> = seen.iter().filter(|part| part.source_idx == source_idx).copied().collect();
+        let (dot_error, terms) = (simd::dot_error(source.dimension()), seen.len());
         let quick = QuickSum::new(&parts, terms, dot_error);
         Pass { source, parts, dot_error, quick, allowed, known, terms }
     }

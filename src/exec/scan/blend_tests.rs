@@ -194,6 +194,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         prepared,
         query,
         weight: lens.weight,
+        kept: None,
     });
     let sources = views.iter().map(|view| &view.source as &dyn RowSource).collect();
     let blend = Blend { sources, parts: parts.collect() };
@@ -237,7 +238,7 @@ fn places_under_a_distance_count_the_nearer_rows() {
     let prepared = Prepared::compute(&chain, &source, &live).unwrap();
     let query = prepared.process(&[1.0, 0.5, -2.0]).unwrap();
     let hits = scan(&source, &prepared, &query, &live, 200, None).unwrap().hits;
-    let part = Part { source_idx: 0, prepared: &prepared, query: &query, weight: 1.0 };
+    let part = Part { source_idx: 0, prepared: &prepared, query: &query, weight: 1.0, kept: None };
     let blend = Blend { sources: vec![&source], parts: vec![part] };
     for (place, hit) in hits.into_iter().enumerate() {
         assert_eq!(count_before(&blend, &live, hit).unwrap(), place as u64);

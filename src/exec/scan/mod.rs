@@ -23,7 +23,7 @@ mod watched;
 
 pub use watched::Watched;
 
-pub use blend::{Blend, Part, count_before, scan_blend};
+pub use blend::{Blend, Kept, Part, count_before, scan_blend};
 pub use pairs::{PairScan, scan_pairs};
 pub use stand_in::{StandIn, scan_stand_in};
 

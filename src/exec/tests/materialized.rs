@@ -2,7 +2,7 @@
 
 use super::{Fixture, Numbers};
 use crate::error::ErrorKind;
-use crate::exec::{Answer, Param, Session, materialize};
+use crate::exec::{Answer, Param, Reply, Session, materialize};
 use crate::store::{CollectionSpec, Store, ViewSpec};
 use crate::types::{Control, DerivedKind, ElementType, ProjectionDef, Record};
 
@@ -168,6 +168,62 @@ fn commits_take_the_kept_rows_along() {
             both_ways_agree(&fixture, name, element);
         }
     }
+}
+
+#[test]
+fn blends_read_kept_rows_where_all_their_lenses_have_some() {
+    let fixture = store();
+    let lenses = ["a", "b", "e", "f"];
+    for (name, stages) in LENSES.iter().filter(|lens| lenses.contains(&lens.0)) {
+        Session::new(&fixture.store).run(&format!("let {name} = {stages}")).unwrap();
+    }
+    let blends = ["0.7 * a + 0.3 * b", "1 * a - 0.5 * f", "0 * b - 1 * f", "0.5 * a + 0.5 * e"];
+    let ask = |path: [&str; 4]| {
+        let mut found = Vec::new();
+        for (blend, path) in blends.iter().zip(path) {
+            for rest in ["top 10", "where n < 1200 and n > 40 | skip 3 | top 20", "where n < 90", "above 0.2 | top 40"]
+            {
+                for source in ["#r21", "2 * #r33 - #r1020"] {
+                    let statement = format!("find {source} in c | blend {blend} | {rest}");
+                    let answer = fixture.query(&statement).run().unwrap();
+                    assert_eq!(answer.plan.path, path, "{statement}");
+                    let Reply::Why(why) = Session::new(&fixture.store).run(&format!("why #r30: {statement}")).unwrap()
+                    else {
+                        panic!("a reason");
+                    };
+                    found.push(bits(&answer));
+                    found.push(vec![(String::new(), answer.plan.scanned), (String::new(), why.rank.unwrap_or(0))]);
+                }
+            }
+        }
+        assert!(found.iter().filter(|hits| hits.len() > 5).count() > 20, "the searches find too little");
+        found
+    };
+    let scan = |blend: &str| {
+        let statement = format!("find #r21 in c | blend {blend}");
+        let explanation = fixture.query(&statement).explain(false).unwrap();
+        let stage = explanation.stages.iter().find(|stage| stage.name == "scan").unwrap();
+        (stage.text.clone(), stage.bytes.unwrap() / stage.rows.unwrap())
+    };
+    let folded = ask(["scan"; 4]);
+    assert!(!scan(blends[0]).0.contains("materialized") && scan(blends[0]).1 == 4 * DIMENSION as u64);
+    for name in ["a", "b", "f"] {
+        materialize(&fixture.store, name, ElementType::F32, Control::new()).unwrap();
+    }
+    // The last blend has a lens of which nothing is kept.
+    let all_but_one = ["materialized", "materialized", "materialized", "scan"];
+    assert_eq!(ask(all_but_one), folded);
+    assert_eq!(scan(blends[0]).1, 4 * (12 + 16));
+    assert!(
+        scan(blends[0]).0.ends_with("; materialized rows of a, b; finalists from the raw rows"),
+        "{:?}",
+        scan(blends[0])
+    );
+    materialize(&fixture.store, "b", ElementType::F16, Control::new()).unwrap();
+    assert_eq!(ask(all_but_one), folded);
+    // Kept rows that are as large as the raw ones together are not worth it.
+    let large = "1 * b + 1 * b + 1 * b + 1 * b + 1 * b + 1 * b";
+    assert_eq!(fixture.run(&format!("find #r21 in c | blend {large}")).plan.path, "scan");
 }
 
 #[test]
