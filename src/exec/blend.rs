@@ -8,7 +8,7 @@ use super::answer::{Answer, BlendHeader, LensHeader, PlanInfo};
 use super::explain::Stage;
 use super::names::Site;
 use super::params::Params;
-use super::path;
+use super::path::{self, Path};
 use super::plan::Plan;
 use super::resolve::{DEFAULT_TOP, clauses_fit, no_such_lens, resolve};
 use super::run::{Clock, Rows, Run, Timings, hits, prepared, process, rows_of, view_of};
@@ -204,10 +204,12 @@ impl<'a> Ready<'a> {
     fn look_for_kept_rows(&mut self) -> Result<()> {
         let lenses: Vec<(&'a Plan, &ViewSnapshot)> = self.lenses.iter().map(|lens| (lens.plan, lens.view)).collect();
         let mut found = Vec::with_capacity(lenses.len());
-        for (lens, rows) in self.lenses.iter().zip(path::choose_all(&lenses)?) {
-            let over = match rows {
-                Some(rows) => path::over_kept(lens.plan, rows, &lens.prepared)?.map(|prepared| (rows, prepared)),
-                None => None,
+        for (lens, path) in self.lenses.iter().zip(path::choose_all(&lenses)?) {
+            let over = match path {
+                Path::Materialized(rows) => {
+                    path::over_kept(lens.plan, rows, &lens.prepared)?.map(|prepared| (rows, prepared))
+                }
+                Path::Folded(_) => None,
             };
             found.push(over.map(|(rows, prepared)| {
                 let query = prepared.refold(&lens.query, rows.def().element);
@@ -297,7 +299,7 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
         plan: PlanInfo {
-            path: if ready.is_some_and(|ready| ready.is_materialized()) { "materialized" } else { "scan" },
+            path: if ready.is_some_and(|ready| ready.is_materialized()) { Path::MATERIALIZED } else { Path::SCAN },
             ..counts(plan, &rows, &undirected)?
         },
         notes: notes(plan, params)?,
@@ -316,7 +318,7 @@ fn counts(plan: &Plan, rows: &Rows, undirected: &RowSet) -> Result<PlanInfo> {
         present = present.and(view_of(&part.plan)?.present());
     }
     Ok(PlanInfo {
-        path: "scan",
+        path: Path::SCAN,
         exact: true,
         rows: live.len(),
         matched: rows.matched.len(),
@@ -380,27 +382,33 @@ fn part_header(part: &BlendPart) -> BlendHeader {
 pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result<(u64, String)> {
     let views: Vec<&ViewSnapshot> = plan.blend.iter().map(|part| view_of(&part.plan)).collect::<Result<_>>()?;
     let lenses: Vec<(&Plan, &ViewSnapshot)> = plan.blend.iter().map(|part| &part.plan).zip(views).collect();
-    let chosen = path::choose_all(&lenses)?;
     let bytes = |rows: &ViewSnapshot| rows.dimension() as u64 * rows.def().element.size_bytes() as u64;
-    let (mut spared, mut read, mut names, mut spared_views) = (0, 0, Vec::new(), Vec::new());
-    for (part, ((_, view), kept)) in plan.blend.iter().zip(lenses.iter().zip(&chosen)) {
-        let Some(kept) = kept else { continue };
-        names.push(part.name.as_str());
-        read += bytes(kept);
-        if !spared_views.contains(&view.def().id) {
-            spared_views.push(view.def().id);
-            spared += bytes(view);
+    let (mut spared, mut read, mut names, mut whys, mut views) = (0, 0, Vec::new(), Vec::new(), Vec::new());
+    for (part, ((_, view), path)) in plan.blend.iter().zip(lenses.iter().zip(path::choose_all(&lenses)?)) {
+        match path {
+            Path::Materialized(kept) => {
+                read += bytes(kept);
+                if !names.contains(&part.name.as_str()) {
+                    names.push(part.name.as_str());
+                }
+                if !views.contains(&view.def().id) {
+                    views.push(view.def().id);
+                    spared += bytes(view);
+                }
+            }
+            Path::Folded(Some(why)) if !whys.contains(&why) => whys.push(why),
+            Path::Folded(_) => {}
         }
     }
-    if names.is_empty() {
-        return Ok((raw, String::new()));
-    }
-    let all = names.len() == plan.blend.len();
-    if all && measured.is_some_and(|measured| measured != "materialized") {
+    let all = !names.is_empty() && lenses.iter().all(|(_, view)| views.contains(&view.def().id));
+    if all && measured.is_some_and(|measured| measured != Path::MATERIALIZED) {
         return Ok((raw, "; not the materialized rows: too many are not kept".to_string()));
     }
-    let how = format!("; materialized rows of {}; finalists from the raw rows", names.join(", "));
-    Ok((raw + read - spared, how))
+    if !names.is_empty() {
+        let others = if all { "" } else { ", raw rows for the others" };
+        whys.insert(0, format!("materialized rows of {}{others}; finalists from the raw rows", names.join(", ")));
+    }
+    Ok((raw + read - spared, whys.iter().map(|why| format!("; {why}")).collect()))
 }
 
 /// What `explain` says of a blend between the source and the filter.

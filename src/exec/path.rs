@@ -27,11 +27,15 @@ pub(crate) enum Path<'a> {
 }
 
 impl Path<'_> {
+    /// The words for them in an answer.
+    pub(crate) const SCAN: &'static str = "scan";
+    pub(crate) const MATERIALIZED: &'static str = "materialized";
+
     /// The word for it in an answer.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Path::Folded(_) => "scan",
-            Path::Materialized(_) => "materialized",
+            Path::Folded(_) => Path::SCAN,
+            Path::Materialized(_) => Path::MATERIALIZED,
         }
     }
 }
@@ -44,7 +48,7 @@ pub(crate) fn choose<'a>(plan: &'a Plan, view: &ViewSnapshot) -> Result<Path<'a>
     let Some(name) = &plan.lens.saved_name else { return Ok(Path::Folded(None)) };
     let Some(saved) = plan.snapshot.lens(name)? else { return Ok(Path::Folded(None)) };
     let Some(kept) = plan.collection.materialized(&saved)? else { return Ok(Path::Folded(None)) };
-    let because = |why: &str| Ok(Path::Folded(Some(format!("not the materialized rows of {name}: {why}"))));
+    let because = |why: &str| Ok(Path::Folded(Some(not_kept(plan, why))));
     if plan.lens.def.steps != saved.lens.steps || plan.lens.def.view != saved.lens.view {
         return because("steps follow it");
     }
@@ -88,26 +92,38 @@ pub(crate) fn scan_by_path(
     Ok((found, Path::Folded(None).name()))
 }
 
-/// For each lens of a blend, settled over its view, the kept rows it would best read: those of a view's lenses where all of
-/// them have some and together these are smaller than the raw ones.
+/// What each lens of a blend, settled over its view, would best read: kept rows where all lenses of the view have some and
+/// together these are smaller than the raw ones.
 ///
 /// # Errors
 /// Where the catalog cannot be read.
-pub(crate) fn choose_all<'a>(lenses: &[(&'a Plan, &ViewSnapshot)]) -> Result<Vec<Option<&'a ViewSnapshot>>> {
-    let mut chosen = Vec::with_capacity(lenses.len());
-    for (plan, view) in lenses {
-        chosen.push(match choose(plan, view)? {
-            Path::Materialized(kept) => Some(kept),
-            Path::Folded(_) => None,
-        });
-    }
-    let pays = |view: &ViewSnapshot| {
-        let same = lenses.iter().zip(&chosen).filter(|((_, other), _)| other.def().id == view.def().id);
-        let bytes: Option<u64> = same.map(|(_, kept)| kept.map(ViewSnapshot::row_bytes)).sum();
-        bytes.is_some_and(|bytes| bytes < view.row_bytes())
+pub(crate) fn choose_all<'a>(lenses: &[(&'a Plan, &ViewSnapshot)]) -> Result<Vec<Path<'a>>> {
+    let paths: Vec<Path<'a>> = lenses.iter().map(|(plan, view)| choose(plan, view)).collect::<Result<_>>()?;
+    let against = |view: &ViewSnapshot| {
+        let of_view = lenses.iter().zip(&paths).filter(|((_, other), _)| other.def().id == view.def().id);
+        let bytes: Option<u64> = of_view
+            .map(|(_, path)| if let Path::Materialized(kept) = path { Some(kept.row_bytes()) } else { None })
+            .sum();
+        match bytes {
+            None => Some(format!("the raw rows of view {} are read for another lens", view.def().name)),
+            Some(bytes) if bytes >= view.row_bytes() => {
+                Some("together they are not smaller than the raw ones".to_string())
+            }
+            Some(_) => None,
+        }
     };
-    let pays: Vec<bool> = lenses.iter().map(|(_, view)| pays(view)).collect();
-    Ok(chosen.into_iter().zip(pays).map(|(kept, pays)| kept.filter(|_| pays)).collect())
+    let against: Vec<Option<String>> = lenses.iter().map(|(_, view)| against(view)).collect();
+    let settled =
+        paths.into_iter().zip(lenses).zip(against).map(|((path, (plan, _)), against)| match (path, against) {
+            (Path::Materialized(_), Some(why)) => Path::Folded(Some(not_kept(plan, &why))),
+            (path, _) => path,
+        });
+    Ok(settled.collect())
+}
+
+/// Why `plan` does not read the rows that are kept of its lens.
+fn not_kept(plan: &Plan, why: &str) -> String {
+    format!("not the materialized rows of {}: {why}", plan.lens.saved_name.as_deref().unwrap_or("the lens"))
 }
 
 /// The lens without steps over the kept rows, with the metric of the search; `None` where they cannot speak for enough rows.

@@ -182,7 +182,7 @@ pub fn run_line(query_id: &str, id: &str, rank: usize, value: f64, is_distance: 
 /// as little as it takes to be below the one before it in single precision.
 ///
 /// Whoever reads a run sorts it by score, many in single precision, and settles ties by id: hits that score alike, or nearly,
-/// would change places, and figures with them.
+/// would change places, and figures with them. Scores beyond single precision stay what they are.
 ///
 /// ```
 /// use simile::learn::evaluate::run_scores;
@@ -194,7 +194,9 @@ pub fn run_scores(values: impl IntoIterator<Item = f64>, is_distance: bool) -> V
     let mut before: Option<f32> = None;
     let mut below = |score: f64| {
         let score = match before {
-            Some(before) if score as f32 >= before => f64::from(before.next_down()),
+            Some(before) if before.is_finite() && score as f32 >= before && before > f32::MIN => {
+                f64::from(before.next_down())
+            }
             _ => score,
         };
         before = Some(score as f32);
@@ -331,6 +333,8 @@ mod tests {
         assert!(found.is_sorted_by(|a, b| a > b && *a as f32 > *b as f32), "{found:?}");
         assert!(found.iter().zip(values).all(|(found, value)| *found <= value && value - found < 1e-6));
         assert_eq!((found[0], found[3], found[5]), (0.9, 0.8, 0.1), "what differs stays as it is");
+        let beyond = [2e61, 1.5e61, 1e61, 7.0, -1e50, -2e50];
+        assert_eq!(run_scores(beyond, false), beyond);
         let far = run_scores([1.0, 1.0, 3.5], true);
         assert!(far[0] == -1.0 && far[1] < -1.0 && far[2] == -3.5, "{far:?}");
     }

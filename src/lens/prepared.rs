@@ -12,6 +12,8 @@ use super::hubs::{self, Hubs};
 use super::moved::Moved;
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
+#[cfg(test)]
+use super::shape::{End, Shape};
 use super::step::VectorMetric;
 use super::{Chain, RowSource, StoredScalars};
 use crate::error::{Error, Result};
@@ -50,6 +52,7 @@ pub struct Prepared {
 
 /// Scalars by row; entries of rows that are not directed mean nothing.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Scalars {
     /// `S_0`; empty where it is 1 for every record.
     pub alpha: Vec<f32>,
@@ -409,6 +412,34 @@ impl Scalars {
             hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
             hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
         }
+    }
+}
+
+#[cfg(test)]
+impl Scalars {
+    /// Scalars of `program` whose norms are off by nearly `error` of themselves, and which say so: every other row's too long.
+    pub(super) fn disturbed(mut self, program: &Program, squares: bool, error: f64) -> Self {
+        let Some(shape) = Shape::of(program, squares).filter(|shape| shape.end != End::Nothing) else { return self };
+        self.norm_error += error;
+        let off = |row: usize| (1.0 + error * if row.is_multiple_of(2) { 0.99 } else { -0.99 }) as f32;
+        let divide = |values: &mut [f32]| values.iter_mut().enumerate().for_each(|(row, value)| *value /= off(row));
+        if shape.end == End::Direction {
+            divide(&mut self.alpha);
+            self.extras.iter_mut().for_each(|(_, values)| divide(values));
+            self.reach.iter_mut().for_each(|reach| *reach *= 1.0 + 2.0 * error as f32);
+        }
+        self.squares.iter_mut().enumerate().for_each(|(row, square)| *square *= off(row) * off(row));
+        self
+    }
+}
+
+#[cfg(test)]
+impl Prepared {
+    /// As if its norms came from less precise products, off by nearly `error` of themselves.
+    pub(crate) fn disturbed(mut self, error: f64) -> Self {
+        let squares = self.chain.metric() == VectorMetric::Euclidean;
+        self.scalars = std::mem::take(&mut self.scalars).disturbed(&self.record, squares, error);
+        self
     }
 }
 

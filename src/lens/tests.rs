@@ -321,3 +321,29 @@ fn quick_scalars_are_within_their_stated_error() {
         );
     }
 }
+
+/// A normalization that another one makes up for still says which rows have a direction: here the first matrix brings
+/// rows close to each other where it makes them long, and the second looks only where it does not.
+#[test]
+fn a_normalization_that_is_left_out_has_its_say() {
+    let d = 64;
+    let project = |query: Vec<f32>| {
+        let (rows, columns) = (d as u32, d as u32);
+        let (name, origin) = ("m".to_string(), String::new());
+        let def = ProjectionDef { name, rows, columns, query, record: None, origin, fitted_on: None };
+        ResolvedStep::Project(Projection::from_def(&def).unwrap())
+    };
+    let first = project((0..d * d).map(|i| if i == 0 { 1e4 } else { f32::from(u8::from(i % (d + 1) == 0)) }).collect());
+    let second = project((0..d * d).map(|i| f32::from(u8::from(i % d == 1))).collect());
+    let mut data = vec![0.0; 400 * d];
+    for (n, row) in data.chunks_exact_mut(d).enumerate() {
+        row[0] = 1.0;
+        row[1] = if n % 2 == 0 { 1.0 } else { -1.0 } * if n % 4 < 2 { 0.009 } else { 64.0 };
+    }
+    let (source, live) = (MemoryRows::new(&data, d, ElementType::F32, 70), RowSet::from_range(0..400));
+    let steps = vec![first, ResolvedStep::CenterCorpus, ResolvedStep::Normalize, second];
+    let chain = Chain::new(steps, VectorMetric::Cosine, d).unwrap();
+    let prepared = Prepared::compute(&chain, &source, &live).unwrap();
+    let expected: Vec<u32> = (0..400).filter(|n| n % 4 < 2).collect();
+    assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), expected);
+}

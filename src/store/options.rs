@@ -90,7 +90,8 @@ impl Options {
     }
 
     /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which all stores
-    /// of the process share.
+    /// of the process share. A search that is asked for on a thread of a rayon pool of the program's own shares its work with
+    /// that pool, whatever this says.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));

@@ -160,6 +160,8 @@ impl Blend<'_> {
                 sums.iter_mut().zip(scores).for_each(|(sum, score)| sum.value += part.weight * score.value);
             }
         }
+        // Zero has two signs and one meaning.
+        sums.iter_mut().for_each(|sum| sum.value += 0.0);
         Ok(sums)
     }
 

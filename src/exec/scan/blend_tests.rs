@@ -4,7 +4,7 @@ use super::blend::{Blend, Part, count_before, scan_blend};
 use super::*;
 use crate::lens::memory::MemoryRows;
 use crate::lens::oracle::{self, Verdict};
-use crate::lens::{Chain, Projection, ResolvedStep, VectorMetric};
+use crate::lens::{Chain, Projection, ResolvedStep, SampleRows, VectorMetric};
 use crate::types::{ElementType, ProjectionDef};
 use proptest::prelude::*;
 use rayon::ThreadPool;
@@ -242,5 +242,34 @@ fn places_under_a_distance_count_the_nearer_rows() {
     let blend = Blend { sources: vec![&source], parts: vec![part] };
     for (place, hit) in hits.into_iter().enumerate() {
         assert_eq!(count_before(&blend, &live, hit).unwrap(), place as u64);
+    }
+}
+
+#[test]
+fn a_correction_for_hubs_may_be_taken_away() {
+    let mut random = Random(3);
+    let data: Vec<f32> = (0..900 * 8).map(|_| random.number()).collect();
+    let source = MemoryRows::new(&data, 8, ElementType::F32, 50);
+    let live = RowSet::from_range(0..900);
+    let sample = SampleRows::new("asked", 8, data[..40 * 8].iter().map(|x| x + 0.2).collect::<Vec<f32>>());
+    let plain = Chain::new(vec![], VectorMetric::Cosine, 8).unwrap();
+    let corrected = plain.clone().with_csls(3, sample).unwrap();
+    let prepared = [&plain, &corrected].map(|chain| Prepared::compute(chain, &source, &live).unwrap());
+    let query: Vec<f64> = (0..8).map(|i| f64::from(i) - 3.0).collect();
+    let queries = prepared.each_ref().map(|prepared| prepared.process(&query).unwrap());
+    for weights in [[1.0, -1.0], [0.2, -2.0], [1.0, 1.0], [-1.0, 0.5], [0.0, -1.0]] {
+        let part = |i: usize| Part {
+            source_idx: 0,
+            prepared: &prepared[i],
+            query: &queries[i],
+            weight: weights[i],
+            kept: None,
+        };
+        let blend = Blend { sources: vec![&source], parts: vec![part(0), part(1)] };
+        let rows: Vec<u32> = live.iter().collect();
+        let mut expected = blend.score(&rows).unwrap();
+        expected.sort_by(|a, b| finish::order(a, b, false));
+        expected.truncate(10);
+        assert_eq!(scan_blend(&blend, &live, 10, None).unwrap().hits, expected, "{weights:?}");
     }
 }

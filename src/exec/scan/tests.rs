@@ -401,6 +401,13 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
             .unwrap();
         prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
     }
+    let disturbed = single.disturbed(1e-3);
+    for (query, expected) in processed.iter().zip(&expected) {
+        let found = scan(&world.source, &disturbed, query, &world.allowed, case.k, limit.flatten()).unwrap();
+        prop_assert_eq!(&bits(&found), expected, "norms within their stated error cost a row its place");
+    }
+    let batch = scan_batch(&world.source, &disturbed, &processed, &world.allowed, case.k, limit.flatten()).unwrap();
+    prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
     let found = by_stand_in(case, &world, &prepared, &processed, limit.flatten());
     prop_assert!(found.is_none_or(|found| found == expected), "materialized rows answer otherwise");
     Ok(())

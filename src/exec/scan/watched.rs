@@ -52,7 +52,7 @@ impl RowSource for Watched<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{scan, scan_batch};
+    use super::super::{Blend, Part, scan, scan_batch, scan_blend};
     use super::*;
     use crate::error::ErrorKind;
     use crate::lens::memory::MemoryRows;
@@ -106,12 +106,17 @@ mod tests {
         let prepared = Prepared::compute(&chain, &rows, &live).unwrap();
         let query = prepared.process(&[1.0, 2.0, 3.0, 4.0]).unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-        for queries in [1, 2] {
+        for queries in [0, 1, 2] {
             let token = CancelToken::new();
             let source = Cancelling { rows: rows.clone(), token: token.clone(), read: AtomicUsize::new(0) };
             let control = Control::new().cancelled_by(token);
             let watched = Watched::new(&source, &control);
+            let part = Part { source_idx: 0, prepared: &prepared, query: &query, weight: 0.5, kept: None };
             let found = pool.install(|| match queries {
+                0 => {
+                    let blend = Blend { sources: vec![&watched], parts: vec![part; 2] };
+                    scan_blend(&blend, &live, 3, None).map(|_| ())
+                }
                 1 => scan(&watched, &prepared, &query, &live, 3, None).map(|_| ()),
                 _ => scan_batch(&watched, &prepared, &[query.clone(), query.clone()], &live, 3, None).map(|_| ()),
             });

@@ -221,9 +221,18 @@ fn blends_read_kept_rows_where_all_their_lenses_have_some() {
     );
     materialize(&fixture.store, "b", ElementType::F16, Control::new()).unwrap();
     assert_eq!(ask(all_but_one), folded);
+    let not = "the raw rows of view v are read for another lens";
+    assert!(scan(blends[3]).0.ends_with(&format!("; not the materialized rows of a: {not}")), "{:?}", scan(blends[3]));
+    assert_eq!(scan(blends[3]).1, 4 * DIMENSION as u64);
     // Kept rows that are as large as the raw ones together are not worth it.
     let large = "1 * b + 1 * b + 1 * b + 1 * b + 1 * b + 1 * b";
     assert_eq!(fixture.run(&format!("find #r21 in c | blend {large}")).plan.path, "scan");
+    assert!(
+        scan(large).0.ends_with("; not the materialized rows of b: together they are not smaller than the raw ones")
+    );
+    // Of no weight is zero, not minus zero.
+    let zeros = fixture.run("find #r21 in c | blend 0 * a | top 3000");
+    assert!(zeros.hits().iter().all(|hit| hit.value.to_bits() == 0));
 }
 
 #[test]
