@@ -74,20 +74,23 @@ fn main() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a thread pool");
     pool.install(|| {
         let kept = prepare(&source, &live, &lens, VectorMetric::Cosine);
-        let cosine = VectorMetric::Cosine;
+        let (cosine, euclidean) = (VectorMetric::Cosine, VectorMetric::Euclidean);
+        let unit = [vec![ResolvedStep::Normalize], lens.clone()].concat();
         let first = |steps: &[ResolvedStep], metric| {
             answer(&source, &live, &prepare(&source, &live, steps, metric), &query);
         };
         // The lens before the last ten rows came: its mean has moved since.
         let before = RowSet::from_range(0..rows - 10);
-        let (earlier, sums) =
-            (prepare(&source, &before, &lens, cosine), RowSums::of(&source, &before, RowForm::Raw, None));
-        let sums = sums.expect("rows in memory can be read");
-        let moved = || {
-            let sums = |form| RowSums::of(&source, &live, form, Some(&sums)).map(Arc::new);
-            let known = Known { earlier: Some(&earlier), sums: Some(&sums), ..Known::default() };
-            let prepared = Prepared::compute_known(kept.chain(), &source, &live, &known);
-            answer(&source, &live, &prepared.expect("rows in memory can be read"), &query);
+        let moved = |steps: &[ResolvedStep], metric, form| {
+            let earlier = prepare(&source, &before, steps, metric);
+            let sums = RowSums::of(&source, &before, form, None).expect("rows in memory can be read");
+            let (source, live, query) = (&source, &live, &query);
+            Box::new(move || {
+                let sums = |form| RowSums::of(source, live, form, Some(&sums)).map(Arc::new);
+                let known = Known { earlier: Some(&earlier), sums: Some(&sums), ..Known::default() };
+                let prepared = Prepared::compute_known(earlier.chain(), source, live, &known);
+                answer(source, live, &prepared.expect("rows in memory can be read"), query);
+            })
         };
         let mut runs: Vec<Run<'_>> = vec![
             ("one sgemm of the shape", Box::new(|| sgemm(&source, &matrix, black_box(&mut out)))),
@@ -96,7 +99,15 @@ fn main() {
             ("first answer: cosine", Box::new(|| first(&[], cosine))),
             ("first answer: center corpus | cosine", Box::new(|| first(&lens[..1], cosine))),
             ("first answer: pearson", Box::new(|| first(&[], VectorMetric::Pearson))),
-            ("center corpus | project | cosine after a commit that moved the mean", Box::new(moved)),
+            ("first answer: center corpus | project | euclidean", Box::new(|| first(&lens, euclidean))),
+            ("first answer: normalize | center corpus | project | cosine", Box::new(|| first(&unit, cosine))),
+            ("first answer: normalize | center corpus | cosine", Box::new(|| first(&unit[..2], cosine))),
+            (
+                "after a commit that moved the mean: center corpus | project | cosine",
+                moved(&lens, cosine, RowForm::Raw),
+            ),
+            ("the same: center corpus | project | euclidean", moved(&lens, euclidean, RowForm::Raw)),
+            ("the same: normalize | center corpus | project | cosine", moved(&unit, cosine, RowForm::Unit)),
             ("first answer: whiten 64 | cosine", Box::new(|| first(&[ResolvedStep::Whiten(Some(64))], cosine))),
         ];
         let mut best = vec![Duration::MAX; runs.len()];
