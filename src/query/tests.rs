@@ -31,6 +31,18 @@ const CANONICAL: &[&str] = &[
 ];
 
 #[test]
+fn a_blend_goes_with_no_stage_of_a_lens() {
+    for stage in ["center", "score dot"] {
+        let error = parse(&format!("find #a in c | {stage} | blend 0.5 * b")).unwrap_err();
+        let word = stage.split(' ').next().unwrap();
+        assert_eq!(error.message, format!("`blend` after `{word}`: the blend is the lens"));
+        assert_eq!(error.corrected, None);
+    }
+    let error = parse("find #a in c | top 5 | blend 0.5 * b").unwrap_err();
+    assert_eq!(error.corrected.as_deref(), Some("find #a in c | blend 0.5 * b | top 5"));
+}
+
+#[test]
 fn canonical_statements_print_as_they_stand() {
     for text in CANONICAL {
         let statement = parse(text).unwrap_or_else(|error| panic!("{text}\n{error:?}"));

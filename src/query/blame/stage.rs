@@ -117,6 +117,13 @@ pub(in crate::query) fn not_of_a_lens(token: &Token<'_>, stage: &str) -> Mistake
 
 /// A clause that stands behind one it has to stand before.
 pub(in crate::query) fn out_of_place(token: &Token<'_>, stage: &str, last: &str) -> Mistake {
+    let is_clause = |word: &str| ["where", "above", "within", "skip", "top", "including"].contains(&word);
+    if stage == "blend" && !is_clause(last) {
+        // The other order would be no better: nothing of a lens goes with a blend.
+        let message = format!("`blend` after `{last}`: the blend is the lens");
+        return Mistake::at(token, "parse::out_of_place", message)
+            .hint("stages of a lens belong into the lenses that are blended");
+    }
     Mistake::at(token, "parse::out_of_place", format!("`{stage}` comes before `{last}`"))
         .hint("order: view or using, steps, score, where, above or within, skip, top")
         .fix(Fix::By(repair::reorder))
