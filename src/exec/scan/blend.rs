@@ -199,7 +199,7 @@ impl Blend<'_> {
 
 /// What is known of one row's score so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sum {
+struct Sum {
     lower: f64,
     upper: f64,
     /// Sum of the sizes of what was added.
@@ -218,7 +218,7 @@ impl Sum {
 
     /// An interval that holds the sum of `terms` scores, as it is and as it is shown.
     #[inline]
-    pub(super) fn interval(self, terms: usize) -> (f64, f64) {
+    fn interval(self, terms: usize) -> (f64, f64) {
         let error = if terms == 1 { 0.0 } else { self.size * (8 * (terms + 1)) as f64 * (f64::EPSILON / 2.0) };
         // The smallest numbers round by more than their share.
         let tiny = terms as f64 * f64::MIN_POSITIVE;
@@ -339,13 +339,11 @@ impl<'a> Pass<'a> {
         blocks.each(empty, each, |(state, _)| state)
     }
 
-    /// What earlier passes have found of the sums of `rows`, at most.
+    /// What earlier passes have found of the sums of `rows`, at most. Rows that they did not cover take no part.
     fn begin(&self, rows: Range<u32>, upper: &mut Vec<f64>) {
         upper.clear();
-        match self.known.get(rows.start as usize..rows.end as usize) {
-            Some(known) => upper.extend(known.iter().map(|sum| sum.interval(self.terms).1)),
-            None => upper.resize(rows.len(), 0.0),
-        }
+        let known = |row| self.known.get(row as usize).map_or(0.0, |sum| sum.interval(self.terms).1);
+        upper.extend(rows.map(known));
     }
 
     /// What is known of `row` after this pass.

@@ -273,3 +273,41 @@ fn a_correction_for_hubs_may_be_taken_away() {
         assert_eq!(scan_blend(&blend, &live, 10, None).unwrap().hits, expected, "{weights:?}");
     }
 }
+
+/// A view whose last records have no vector ends before the others do, in the middle of a block of theirs.
+#[test]
+fn views_may_end_before_each_other() {
+    let mut random = Random(5);
+    let chain = Chain::new(vec![], VectorMetric::Dot, 8).unwrap();
+    let (counts, weights) = ([190, 300], [1.0, 1.0]);
+    let sources = counts.map(|count| {
+        // The rows that matter are the last ones of the shorter view, by what that view says of them.
+        let size = |row| if count == 190 && row >= 160 { 10.0 } else { 0.1 };
+        let data: Vec<f32> = (0..count * 8).map(|i| size(i / 8) * (1.5 + random.number())).collect();
+        MemoryRows::new(&data, 8, ElementType::F32, 50)
+    });
+    let live = counts.map(|count| RowSet::from_range(0..count as u32));
+    let prepared = [0, 1].map(|i| Prepared::compute(&chain, &sources[i], &live[i]).unwrap());
+    let queries = prepared.each_ref().map(|prepared| prepared.process(&[1.0; 8]).unwrap());
+    for order in [[0, 1], [1, 0]] {
+        let parts = order.into_iter().enumerate().map(|(source_idx, i)| Part {
+            source_idx,
+            prepared: &prepared[i],
+            query: &queries[i],
+            weight: weights[i],
+            kept: None,
+        });
+        let blend = Blend { sources: order.map(|i| &sources[i] as &dyn RowSource).into(), parts: parts.collect() };
+        let rows: Vec<u32> = live[0].iter().collect();
+        let mut expected = blend.score(&rows).unwrap();
+        expected.sort_by(|a, b| finish::order(a, b, false));
+        assert!(expected[..5].iter().all(|hit| hit.row >= 160));
+        for pool in POOLS.iter() {
+            let found = pool.install(|| scan_blend(&blend, &live[0], 5, None)).unwrap();
+            assert_eq!(found.hits, expected[..5], "{order:?}");
+        }
+        for (place, hit) in expected.iter().enumerate().step_by(7) {
+            assert_eq!(count_before(&blend, &live[0], *hit).unwrap(), place as u64);
+        }
+    }
+}
