@@ -1,8 +1,7 @@
 //! Scalars after a mean has moved: one product for each row in place of a matrix product.
 //!
 //! Owns [`Moved`]: for chains that come down to one norm (`shape`) whose matrices are what they were. With `u` the row,
-//! or the row divided by its norm, and
-//! `y = L u + c` before and `y' = L u + c'` now, `v = c' - c`,
+//! or the row divided by its norm, and `y = L u + c` before and `y' = L u + c'` now, `v = c' - c`,
 //!
 //! ```text
 //! |y'|^2 = |y|^2 + 2 <L'v, u> + <v, c' + c>
@@ -109,17 +108,17 @@ impl<'a> Moved<'a> {
         })
     }
 
-    /// Hands the scalars of each known row of a block to `each`; `None` where they have to be computed anew. `room` is to work
-    /// in.
+    /// Hands the scalars of each known row of a block to `each`; `None` where they have to be computed anew. `products` is
+    /// room to work in.
     pub fn block(
         &self,
         rows: RowsRef<'_>,
         first: u32,
-        room: &mut Vec<f32>,
+        products: &mut Vec<f32>,
         mut each: impl FnMut(u32, Option<QuickScalars>),
     ) {
-        room.resize(rows.len(), 0.0);
-        simd::dot_rows(&self.folded, rows, room);
+        products.resize(rows.len(), 0.0);
+        simd::dot_rows(&self.folded, rows, products);
         let mut wide = Vec::new();
         for row in self.known.iter_range(first..first + rows.len() as u32) {
             let place = (row - first) as usize;
@@ -131,7 +130,7 @@ impl<'a> Moved<'a> {
                 rows.row_f32(place, &mut wide);
                 simd::squared_norm(&wide).sqrt()
             };
-            each(row, self.row(row as usize, room[place], length));
+            each(row, self.row(row as usize, products[place], length));
         }
     }
 

@@ -205,26 +205,24 @@ impl Quick {
         let Shape { unit, affine, end, directed } = Shape::of(program, squares)?;
         let directed =
             directed.iter().map(|program| Quick::of(program, false, dimension)).collect::<Option<Vec<_>>>()?;
-        let reference = reference(&affine.ops);
-        let none = Bound::default();
-        let quick = |form| Quick {
-            form,
+        let quick = Quick {
+            form: Form::Nothing,
             unit,
             end,
             directed,
             dimension,
             constant: Vec::new(),
             constant_norm: 0.0,
-            rounding: none,
-            reference,
+            rounding: Bound::default(),
+            reference: reference(&affine.ops),
         };
         if end == End::Nothing {
-            return Some(quick(Form::Nothing));
+            Some(quick)
+        } else if affine.ops.iter().all(|op| matches!(op, Op::OwnMean | Op::Shift(_))) {
+            quick.with_rows(&affine.ops)
+        } else {
+            quick.with_product(&affine)
         }
-        if affine.ops.iter().all(|op| matches!(op, Op::OwnMean | Op::Shift(_))) {
-            return quick(Form::Nothing).with_rows(&affine.ops);
-        }
-        quick(Form::Nothing).with_product(&affine)
     }
 
     /// Folds every coordinate of what `affine` makes of a row. `None` where it goes through one element after the other: that

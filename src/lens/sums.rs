@@ -40,8 +40,8 @@ struct Part {
 }
 
 impl RowSums {
-    /// The sums of the rows of `live`, as `form` says. A part of `earlier` is taken over where it is of the same rows; rows that are live
-    /// in both must have the elements they had. Uses the current rayon pool.
+    /// The sums of the rows of `live`, as `form` says. A part of `earlier` is taken over where it is of the same rows; rows
+    /// that are live in both must have the elements they had. Uses the current rayon pool.
     ///
     /// # Errors
     /// Rows that cannot be read.
