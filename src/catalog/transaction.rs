@@ -42,7 +42,12 @@ impl Drop for WriteTransaction {
         let transaction = self.transaction.take();
         if transaction.is_some() {
             let _ = self.handle.health.run("undo a change of", || {
-                drop(transaction);
+                // Dropped while a panic passes through, redb does not undo what it has allocated: it would stay lost until
+                // the catalog is repaired. Asked to, it does.
+                match transaction {
+                    Some(transaction) if std::thread::panicking() => transaction.abort()?,
+                    other => drop(other),
+                }
                 Ok(())
             });
         }

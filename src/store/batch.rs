@@ -54,9 +54,15 @@ pub struct Batch {
     /// Whether there is anything to commit.
     pub(super) changed: bool,
     /// Why the batch cannot go on.
-    broken: Option<String>,
+    broken: Option<Broken>,
     pub(super) control: Control,
     _ticket: WriterTicket,
+}
+
+/// What made a batch unusable.
+struct Broken {
+    kind: ErrorKind,
+    reason: String,
 }
 
 impl Batch {
@@ -223,8 +229,8 @@ impl Batch {
     /// vectors, [`ErrorKind::Unsupported`] for an embedder that this process does not have.
     pub fn embed(&mut self, collection: &str, view: Option<&str>) -> Result<u64> {
         let idx = self.require(collection)?;
-        let result = fill::embed_missing(self, idx, view);
-        self.note(result)
+        let views = fill::views_to_fill(&self.state(idx)?.def, view)?;
+        self.change(|batch| fill::embed_missing(batch, idx, &views))
     }
 
     /// Makes everything in the batch count, durably, and answers with the commit's number. A batch that changed
@@ -267,8 +273,9 @@ impl Batch {
         self.tx()?.put_meta(&meta)
     }
 
-    /// The open transaction.
+    /// The open transaction of a batch that can go on.
     pub(super) fn tx(&self) -> Result<&WriteTransaction> {
+        self.usable()?;
         self.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))
     }
 
@@ -324,20 +331,57 @@ impl Batch {
 
     /// Refuses a batch that cannot go on.
     pub(super) fn usable(&self) -> Result<()> {
-        match &self.broken {
-            None => Ok(()),
-            Some(reason) => {
+        let Some(Broken { kind, reason }) = &self.broken else { return Ok(()) };
+        Err(match kind {
+            ErrorKind::Cancelled => {
+                Error::new(*kind, "the batch was cancelled earlier and has changed nothing; begin another")
+            }
+            _ => {
                 let message = format!("the batch failed earlier ({reason}) and has changed nothing; begin another");
-                Err(Error::new(ErrorKind::ReadOnly, message))
+                Error::new(ErrorKind::Broken, message)
+            }
+        })
+    }
+
+    /// Runs a change that may end half way: after an error, or a panic of the app's own code (its embedder, whoever hears
+    /// of progress, the iterator it hands in) that passes through it, the batch cannot go on and commits nothing.
+    pub(super) fn change<T>(&mut self, work: impl FnOnce(&mut Batch) -> Result<T>) -> Result<T> {
+        /// Breaks the batch if it goes out of scope before the work has returned.
+        struct UnderWay<'a> {
+            batch: &'a mut Batch,
+            has_returned: bool,
+        }
+        impl Drop for UnderWay<'_> {
+            fn drop(&mut self) {
+                if !self.has_returned {
+                    let reason = "a panic passed through it".to_string();
+                    self.batch.broken.get_or_insert(Broken { kind: ErrorKind::Broken, reason });
+                }
             }
         }
+        self.usable()?;
+        let mut under_way = UnderWay { batch: self, has_returned: false };
+        let result = work(under_way.batch);
+        under_way.has_returned = true;
+        under_way.batch.note(result)
+    }
+
+    /// Notes that code of the app's own failed: the batch cannot go on, but nothing is known against the files.
+    pub(super) fn foreign<T>(&mut self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.break_off(error))
+    }
+
+    fn break_off(&mut self, error: &Error) {
+        self.broken.get_or_insert_with(|| Broken { kind: error.kind(), reason: error.message().to_string() });
     }
 
     /// Passes on what a change answered. A failure in the middle of a change leaves the batch unusable, and a failed
     /// write the whole handle.
     pub(super) fn note<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
-            self.broken.get_or_insert_with(|| error.message().to_string());
+        if let Err(error) = &result
+            && self.broken.is_none()
+        {
+            self.break_off(error);
             self.shared.poison(error);
         }
         result

@@ -7,12 +7,13 @@ use super::validate::find_view;
 use super::view::fill_template;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, Result};
-use crate::types::{CollectionId, ViewDef, ViewKind};
+use crate::types::{CollectionDef, CollectionId, ViewDef, ViewKind};
 
-/// Embeds what is missing in the named view, or in all views that have an embedder.
-pub(super) fn embed_missing(batch: &mut Batch, idx: usize, view: Option<&str>) -> Result<u64> {
-    flush::flush(batch, idx)?;
-    let def = &batch.state(idx)?.def;
+/// Positions of the named view, or of all views that have an embedder.
+///
+/// # Errors
+/// A view that is not there or whose vectors are supplied.
+pub(super) fn views_to_fill(def: &CollectionDef, view: Option<&str>) -> Result<Vec<usize>> {
     let embeds = |view: &ViewDef| view.embedder.is_some() && view.kind != ViewKind::VectorsOnly;
     if let Some(name) = view {
         let view = find_view(def, name)?;
@@ -22,10 +23,14 @@ pub(super) fn embed_missing(batch: &mut Batch, idx: usize, view: Option<&str>) -
         }
     }
     let chosen = |def: &ViewDef| view.map_or_else(|| embeds(def), |name| def.name == name);
-    let views: Vec<usize> =
-        def.views.iter().enumerate().filter(|(_, view)| chosen(view)).map(|(view_idx, _)| view_idx).collect();
+    Ok(def.views.iter().enumerate().filter(|(_, view)| chosen(view)).map(|(view_idx, _)| view_idx).collect())
+}
+
+/// Embeds what is missing in these views.
+pub(super) fn embed_missing(batch: &mut Batch, idx: usize, views: &[usize]) -> Result<u64> {
+    flush::flush(batch, idx)?;
     let mut count = 0;
-    for view_idx in views {
+    for &view_idx in views {
         count += embed_view(batch, idx, view_idx)?;
     }
     Ok(count)

@@ -19,8 +19,13 @@ pub(super) const PENDING_BYTES: usize = 64 << 20;
 /// Texts embedded in one call, so that progress is heard of and cancelling works.
 pub(super) const EMBED_TEXTS: usize = 2_048;
 
-/// Embeds and appends the pending rows of one collection.
+/// Embeds and appends the pending rows of one collection. They are taken before they are embedded, and an embedder may
+/// fail or panic: the batch is broken until this returns.
 pub(super) fn flush(batch: &mut Batch, idx: usize) -> Result<()> {
+    batch.change(|batch| flush_pending(batch, idx))
+}
+
+fn flush_pending(batch: &mut Batch, idx: usize) -> Result<()> {
     let state = batch.state(idx)?;
     let pending = std::mem::take(&mut state.pending);
     state.pending_bytes = 0;
@@ -108,13 +113,14 @@ fn embed_pending(batch: &mut Batch, idx: usize, view_idx: usize, pending: &[Pend
 ///
 /// # Errors
 /// What the embedder answers, or that its answer is not what it promised.
-pub(super) fn embed_texts(batch: &Batch, embedder: &Arc<dyn Embedder>, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+pub(super) fn embed_texts(batch: &mut Batch, embedder: &Arc<dyn Embedder>, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
     let dimension = embedder.dimension();
     let mut vectors = Vec::with_capacity(texts.len());
     for some in texts.chunks(EMBED_TEXTS) {
         batch.control.checkpoint()?;
         let mut rows = Vec::with_capacity(some.len() * dimension);
-        batch.shared.install(|| embedder.embed(some, &mut rows))?;
+        let embedded = batch.shared.install(|| embedder.embed(some, &mut rows));
+        batch.foreign(embedded)?;
         if dimension == 0 || rows.len() != some.len() * dimension || rows.iter().any(|value| !value.is_finite()) {
             let message = format!(
                 "embedder {} did not give {} vectors of {dimension} finite numbers",
@@ -152,10 +158,7 @@ pub(super) fn read_vector(batch: &mut Batch, idx: usize, view_idx: usize, row: u
         match slot {
             Slot::Absent => return Ok(None),
             Slot::Vector(vector) => return Ok(Some(vector.clone())),
-            Slot::Raw | Slot::Text(_) => {
-                let flushed = flush(batch, idx);
-                batch.note(flushed)?;
-            }
+            Slot::Raw | Slot::Text(_) => flush(batch, idx)?,
         }
     }
     let (state, mut appending) = batch.appending(idx)?;

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{FsStorage, Storage};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of the longest name that file systems take.
@@ -31,14 +31,23 @@ pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Re
     name.push(suffix);
     let beside = path.with_file_name(name);
     let storage: Arc<dyn Storage> = Arc::new(FsStorage::create(&beside)?);
-    let made = make(&storage);
+    let mut unfinished = Unfinished(Some(beside));
+    let made = make(&storage)?;
     drop(storage);
-    let made = made.and_then(|made| {
-        FsStorage::open(&beside)?.rename_root(path)?;
-        Ok(made)
-    });
-    if made.is_err() {
-        FsStorage::remove_root(&beside);
+    if let Some(beside) = &unfinished.0 {
+        FsStorage::open(beside)?.rename_root(path)?;
     }
-    made
+    unfinished.0 = None;
+    Ok(made)
+}
+
+/// A folder that is removed unless it got its name: after a panic of whoever hears of progress, too.
+struct Unfinished(Option<PathBuf>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(beside) = &self.0 {
+            FsStorage::remove_root(beside);
+        }
+    }
 }

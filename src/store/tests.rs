@@ -330,8 +330,8 @@ fn a_batch_that_failed_half_way_cannot_commit() {
     let mut batch = store.begin().unwrap();
     batch.collection("c").unwrap().insert(Record::new("a", "t")).unwrap();
     assert_eq!(batch.embed("c", None).unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(batch.collection("c").unwrap_err().kind(), ErrorKind::ReadOnly);
-    assert_eq!(batch.commit().unwrap_err().kind(), ErrorKind::ReadOnly);
+    assert_eq!(batch.collection("c").unwrap_err().kind(), ErrorKind::Broken);
+    assert_eq!(batch.commit().unwrap_err().kind(), ErrorKind::Broken);
     assert!(store.begin().is_ok(), "the store itself is unharmed");
     assert_eq!(store.snapshot().unwrap().commit().0, 0);
 }

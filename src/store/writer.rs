@@ -96,13 +96,16 @@ impl<'a> CollectionWriter<'a> {
         inserted
     }
 
-    /// Adds records until one is refused; answers with how many. To keep all or none, drop the batch on an error.
+    /// Adds records until one is refused; answers with how many. To keep all or none, drop the batch on an error. After a
+    /// panic of the iterator the batch cannot commit.
     ///
     /// # Errors
     /// As [`CollectionWriter::insert`], with the record's position before the message.
     pub fn insert_many(&mut self, records: impl IntoIterator<Item = Record>) -> Result<u64> {
+        let mut records = records.into_iter();
         let mut count = 0;
-        for record in records {
+        // The iterator is the app's own code: a panic in it must not leave the records before it to be committed.
+        while let Some(record) = self.batch.change(|_| Ok(records.next()))? {
             self.insert(record).map_err(|error| error.context(format_args!("record {}", count + 1)))?;
             count += 1;
         }
@@ -162,8 +165,8 @@ impl<'a> CollectionWriter<'a> {
     pub fn remove(&mut self, id: &str) -> Result<bool> {
         self.batch.usable()?;
         let Some(row) = self.row_of(id)? else { return Ok(false) };
-        let result = self.bury(row, id);
-        self.batch.note(result)?;
+        let idx = self.idx;
+        self.batch.change(|batch| bury(batch, idx, row, id))?;
         Ok(true)
     }
 
@@ -202,13 +205,9 @@ impl<'a> CollectionWriter<'a> {
                 return Err(Error::new(ErrorKind::Exists, message).with_field(view));
             }
         };
-        let result = flush::set_vector(self.batch, self.idx, view_idx, row, vector);
-        self.batch.note(result)?;
+        let idx = self.idx;
+        self.batch.change(|batch| flush::set_vector(batch, idx, view_idx, row, vector))?;
         Ok(outcome)
-    }
-
-    fn state(&self) -> &CollectionState {
-        &self.batch.collections[self.idx]
     }
 
     /// The row that the last record which took the place of another has left behind.
@@ -240,22 +239,15 @@ impl<'a> CollectionWriter<'a> {
     /// Everything that can be said against a record before anything is changed.
     fn check(&mut self, record: &Record) -> Result<FieldChanges> {
         self.batch.usable()?;
-        let brings_raw = record.vectors.contains_key("raw");
         let state = self.batch.state(self.idx)?;
         let changes = check_record(&state.def, record)?;
         if u64::from(state.def.rows) >= limits::ROWS {
             return Err(Error::new(ErrorKind::Limit, format!("a collection has at most {} rows", limits::ROWS)));
         }
-        if brings_raw && state.is_embedder_default && state.def.rows == 0 {
-            // The first record brings a raw vector: this is a collection of supplied vectors.
-            if let Some(raw) = state.def.views.first_mut() {
-                raw.embedder = None;
-            }
-            state.is_embedder_default = false;
-            state.changed = true;
-        }
-        for view in &self.def().views {
+        let drops_embedder = drops_embedder(state, record);
+        for (view_idx, view) in self.def().views.iter().enumerate() {
             match record.vectors.get(&view.name) {
+                Some(_) if view_idx == 0 && drops_embedder => {}
                 Some(vector) => self.check_embedder_dimension(view, vector)?,
                 // An embedder that is not there is found out now, not in the middle of a change.
                 None if !self.no_embed && view.kind != ViewKind::VectorsOnly => {
@@ -316,67 +308,11 @@ impl<'a> CollectionWriter<'a> {
         Ok(Outcome::Updated)
     }
 
-    /// Marks a row dead. Its record stays until `compact`, because columns and segments are in row order.
-    fn bury(&mut self, row: u32, id: &str) -> Result<()> {
-        let collection = self.def().id;
-        self.batch.tx()?.remove(&tables::IDS, &(collection, id.to_string()))?;
-        let state = self.batch.state(self.idx)?;
-        state.live.remove(row);
-        state.def.live -= 1;
-        state.changed = true;
-        state.removed = true;
-        self.batch.changed = true;
-        Ok(())
-    }
-
     /// Adds the checked record as the next row, in place of `replaced`.
     fn append(&mut self, record: Record, changes: FieldChanges, replaced: Option<Replaced>) -> Result<()> {
         let slots = self.slots(&record, replaced.as_ref())?;
-        let result = self.append_row(record, changes, replaced, slots);
-        self.batch.note(result)
-    }
-
-    fn append_row(
-        &mut self,
-        mut record: Record,
-        changes: FieldChanges,
-        replaced: Option<Replaced>,
-        slots: Vec<(Slot, Option<String>)>,
-    ) -> Result<()> {
-        if let Some(replaced) = &replaced {
-            self.bury(replaced.row, &record.id)?;
-        }
-        let tx = self.batch.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))?;
-        let Some(state) = self.batch.collections.get_mut(self.idx) else { return Ok(()) };
-        let row = state.def.rows;
-        let key = replaced.map_or(RecordKey(state.def.next_key), |replaced| replaced.key);
-        state.def.next_key = state.def.next_key.max(key.0 + 1);
-        state.def.fields.extend(changes.0);
-        tx.put(&RECORDS, &(state.def.id, row), &StoredRecord::new(key, &record))?;
-        tx.put(&tables::IDS, &(state.def.id, std::mem::take(&mut record.id)), &row)?;
-        let mut pending = PendingRow { row, text: record.text, slots: Vec::with_capacity(slots.len()), bytes: 0 };
-        for (view, (slot, text)) in state.def.views.iter_mut().zip(slots) {
-            if let Some(text) = &text {
-                tx.put(&tables::VIEW_TEXTS, &(view.id, row), text)?;
-            }
-            if let Slot::Vector(vector) = &slot {
-                view.dimension = Some(vector.len() as u32);
-            }
-            pending.slots.push(slot);
-        }
-        pending.measure();
-        state.def.rows += 1;
-        state.def.live += 1;
-        state.live.insert(row);
-        state.changed = true;
-        state.columns.push(tx, &state.def, record.fields)?;
-        state.pending_bytes += pending.bytes;
-        state.pending.push(pending);
-        self.batch.changed = true;
-        if self.state().pending.len() >= PENDING_ROWS || self.state().pending_bytes >= PENDING_BYTES {
-            flush::flush(self.batch, self.idx)?;
-        }
-        Ok(())
+        let idx = self.idx;
+        self.batch.change(|batch| append_row(batch, idx, record, changes, replaced, slots))
     }
 
     /// What each view gets of the record: where its vector comes from, and the text to store.
@@ -447,4 +383,75 @@ struct Replaced {
     row: u32,
     key: RecordKey,
     same_text: bool,
+}
+
+/// Whether `record` is the first of a collection that has the store's embedder only because nobody asked for another, and
+/// brings a raw vector: then it is a collection of supplied vectors.
+fn drops_embedder(state: &CollectionState, record: &Record) -> bool {
+    state.is_embedder_default && state.def.rows == 0 && record.vectors.contains_key("raw")
+}
+
+/// Marks a row dead. Its record stays until `compact`, because columns and segments are in row order.
+fn bury(batch: &mut Batch, idx: usize, row: u32, id: &str) -> Result<()> {
+    let collection = batch.state(idx)?.def.id;
+    batch.tx()?.remove(&tables::IDS, &(collection, id.to_string()))?;
+    let state = batch.state(idx)?;
+    state.live.remove(row);
+    state.def.live -= 1;
+    state.changed = true;
+    state.removed = true;
+    batch.changed = true;
+    Ok(())
+}
+
+/// Adds the checked record as the next row, in place of `replaced`.
+fn append_row(
+    batch: &mut Batch,
+    idx: usize,
+    mut record: Record,
+    changes: FieldChanges,
+    replaced: Option<Replaced>,
+    slots: Vec<(Slot, Option<String>)>,
+) -> Result<()> {
+    if let Some(replaced) = &replaced {
+        bury(batch, idx, replaced.row, &record.id)?;
+    }
+    let tx = batch.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))?;
+    let Some(state) = batch.collections.get_mut(idx) else { return Ok(()) };
+    if drops_embedder(state, &record) {
+        if let Some(raw) = state.def.views.first_mut() {
+            raw.embedder = None;
+        }
+        state.is_embedder_default = false;
+    }
+    let row = state.def.rows;
+    let key = replaced.map_or(RecordKey(state.def.next_key), |replaced| replaced.key);
+    state.def.next_key = state.def.next_key.max(key.0 + 1);
+    state.def.fields.extend(changes.0);
+    tx.put(&RECORDS, &(state.def.id, row), &StoredRecord::new(key, &record))?;
+    tx.put(&tables::IDS, &(state.def.id, std::mem::take(&mut record.id)), &row)?;
+    let mut pending = PendingRow { row, text: record.text, slots: Vec::with_capacity(slots.len()), bytes: 0 };
+    for (view, (slot, text)) in state.def.views.iter_mut().zip(slots) {
+        if let Some(text) = &text {
+            tx.put(&tables::VIEW_TEXTS, &(view.id, row), text)?;
+        }
+        if let Slot::Vector(vector) = &slot {
+            view.dimension = Some(vector.len() as u32);
+        }
+        pending.slots.push(slot);
+    }
+    pending.measure();
+    state.def.rows += 1;
+    state.def.live += 1;
+    state.live.insert(row);
+    state.changed = true;
+    state.columns.push(tx, &state.def, record.fields)?;
+    state.pending_bytes += pending.bytes;
+    state.pending.push(pending);
+    let is_full = state.pending.len() >= PENDING_ROWS || state.pending_bytes >= PENDING_BYTES;
+    batch.changed = true;
+    if is_full {
+        flush::flush(batch, idx)?;
+    }
+    Ok(())
 }
