@@ -9,7 +9,7 @@ use super::database::Catalog;
 use super::handle::{Handle, OpenFailure};
 use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
-use super::tables::{NAMES, TOTALS, TOTALS_KEY};
+use super::tables::{LATER_NAMES, NAMES, TOTALS, TOTALS_KEY};
 use super::totals::Total;
 use super::{CATALOG_FILE, codec};
 use crate::error::{Damage, ErrorKind, Result};
@@ -25,7 +25,7 @@ impl Catalog {
     pub fn integrity(&self) -> Result<Vec<Damage>> {
         let mut found = Vec::new();
         self.check_length(&mut found)?;
-        for table in NAMES {
+        for table in NAMES.into_iter().chain(LATER_NAMES) {
             self.walk_table(table, &mut found)?;
         }
         // redb's check may repair what it finds: not on a file that is known to be damaged.

@@ -28,6 +28,8 @@ pub fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result<Vec<u8
         let message = format!("a value of table {table} has {} bytes, more than {VALUE_BYTES}", bytes.len());
         return Err(Error::new(ErrorKind::Limit, message));
     }
+    #[cfg(test)]
+    crate::storage::counted::encoded();
     let sum = value_sum(table, key, &bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
     Ok(bytes)
@@ -46,6 +48,8 @@ pub fn sealed(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// `Corrupt` when the checksum does not fit, or the bytes are not such a value.
 pub fn decode<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Result<V> {
+    #[cfg(test)]
+    crate::storage::counted::decoded(stored.len());
     let payload = verified(table, key, stored)?;
     match bincode::serde::decode_from_slice(payload, configuration()) {
         Ok((value, used)) if used == payload.len() => Ok(value),

@@ -7,7 +7,7 @@ use super::database::CatalogOptions;
 use super::handle::Handle;
 use super::read::RawRead;
 use super::snapshot::ReadTransaction;
-use super::tables::{GARBAGE, NAMES, TOTALS};
+use super::tables::{GARBAGE, LATER_NAMES, NAMES, TOTALS};
 use super::{codec, head};
 use crate::error::Result;
 use crate::storage::Storage;
@@ -29,7 +29,7 @@ pub fn copy_to(
     let transaction = handle.begin_write()?;
     transaction.create_tables()?;
     let mut copied = 0;
-    for table in NAMES.into_iter().filter(|table| ![GARBAGE.name(), TOTALS.name()].contains(table)) {
+    for table in NAMES.into_iter().chain(LATER_NAMES).filter(|table| ![GARBAGE.name(), TOTALS.name()].contains(table)) {
         let mut last: Option<Vec<u8>> = None;
         loop {
             control.checkpoint()?;

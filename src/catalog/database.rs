@@ -6,7 +6,6 @@
 
 use super::handle::{Handle, moved, open_reader, open_writer, stale_or_damaged};
 use super::head::{self, HeadState};
-use super::holder;
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,7 +60,7 @@ impl Catalog {
     /// `Exists` when there is a catalog already, `Io` when the operating system refuses.
     pub fn create(storage: Arc<dyn Storage>, options: CatalogOptions, meta: &StoreMeta) -> Result<Catalog> {
         let handle = Arc::new(Handle::create(storage.clone(), options)?);
-        holder::announce(&*storage);
+        handle.announce();
         let transaction = handle.begin_write()?;
         transaction.create_tables()?;
         transaction.put_meta(meta)?;
@@ -101,6 +100,11 @@ impl Catalog {
     /// Whether this handle may write.
     pub fn is_writer(&self) -> bool {
         self.writer
+    }
+
+    /// Whether the writer before this one was killed, or could not close the store.
+    pub fn was_left_open(&self) -> bool {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).was_left_open()
     }
 
     /// The store's folder.

@@ -13,6 +13,7 @@ use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{FileIdentity, OpenMode, Storage};
 use redb::{Builder, CompactionError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,10 @@ pub(super) struct Handle {
     identity: Option<FileIdentity>,
     /// What the next sync takes along.
     pub(super) beside: Arc<Beside>,
+    /// Whether LOCK names this process: one that only repairs leaves there what the writer before has left.
+    announced: AtomicBool,
+    /// Whether the writer before has not closed the store.
+    was_left_open: AtomicBool,
 }
 
 enum RedbDatabase {
@@ -79,7 +84,30 @@ impl Handle {
         let (identity, beside) = (backend.identity(), backend.beside());
         let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
         let database = Mutex::new(Some(Arc::new(RedbDatabase::Write(database))));
-        Ok(Handle { database, health, storage, identity, beside })
+        Ok(Handle::of(database, health, storage, identity, beside))
+    }
+
+    fn of(
+        database: Mutex<Option<Arc<RedbDatabase>>>,
+        health: Arc<Health>,
+        storage: Arc<dyn Storage>,
+        identity: Option<FileIdentity>,
+        beside: Arc<Beside>,
+    ) -> Handle {
+        let (announced, was_left_open) = (AtomicBool::new(false), AtomicBool::new(false));
+        Handle { database, health, storage, identity, beside, announced, was_left_open }
+    }
+
+    /// Writes into LOCK that this process writes.
+    pub(super) fn announce(&self) {
+        self.was_left_open.store(holder::is_announced(&*self.storage), Ordering::Relaxed);
+        holder::announce(&*self.storage);
+        self.announced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether LOCK still named the writer before when this one announced itself.
+    pub(super) fn was_left_open(&self) -> bool {
+        self.was_left_open.load(Ordering::Relaxed)
     }
 
     /// Opens the catalog once, without waiting or repairing (but that opening as a writer repairs).
@@ -106,7 +134,7 @@ impl Handle {
         });
         let database = opened.map_err(OpenFailure::Failed)??;
         let database = Mutex::new(Some(Arc::new(database)));
-        Ok(Handle { database, health, storage: storage.clone(), identity, beside })
+        Ok(Handle::of(database, health, storage.clone(), identity, beside))
     }
 
     /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD are
@@ -126,7 +154,7 @@ impl Handle {
     /// Closes the database and releases its locks; snapshots still on it can read no more.
     pub(super) fn close(&self) {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if matches!(database.as_deref(), Some(RedbDatabase::Write(_))) {
+        if database.is_some() && self.announced.swap(false, Ordering::Relaxed) {
             holder::withdraw(&*self.storage);
         }
         // Closing writes; after damage it may also panic. The store is sound without it: the next writer repairs.
@@ -209,7 +237,7 @@ pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -
     loop {
         match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
             Ok(handle) => {
-                holder::announce(&**storage);
+                handle.announce();
                 return Ok(handle);
             }
             Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),

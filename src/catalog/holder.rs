@@ -1,7 +1,7 @@
 //! LOCK: who holds the writer's lock, so that a refused writer can be told.
 //!
-//! For messages only: the lock itself is the operating system's, on bytes of the catalog's file. What stands in LOCK
-//! may be out of date after a crash, and nothing is decided by it.
+//! The lock itself is the operating system's, on bytes of the catalog's file. What stands in LOCK may be out of date after
+//! a crash: it tells people who holds the lock, and the next writer whether the last one has closed the store.
 
 use super::LOCK_FILE;
 use crate::error::{Error, ErrorKind};
@@ -24,6 +24,11 @@ pub(super) fn announce(storage: &dyn Storage) {
     if let Ok(file) = storage.open(LOCK_FILE, OpenMode::CreateOrOpen) {
         let _ = file.set_len(0).and_then(|()| file.write_all_at(text.as_bytes(), 0));
     }
+}
+
+/// Whether a writer has announced itself and not withdrawn.
+pub(super) fn is_announced(storage: &dyn Storage) -> bool {
+    storage.exists(LOCK_FILE).unwrap_or(true) && storage.len(LOCK_FILE).map_or(true, |len| len > 0)
 }
 
 /// Empties LOCK when the writer closes.

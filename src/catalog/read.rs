@@ -5,7 +5,8 @@
 
 use super::codec;
 use super::key::KeyBytes;
-use super::tables::{META, META_KEY, Table};
+use super::tables::{META, META_KEY, TOTALS, TOTALS_KEY, Table};
+use super::totals::Total;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{FORMAT, StoreMeta};
 use redb::{ReadableTable, TableDefinition};
@@ -100,6 +101,15 @@ pub trait CatalogRead: RawRead {
             Ok(())
         })?;
         Ok(entries)
+    }
+
+    /// What the last commit has left in `table`.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn committed_total<K, V>(&self, table: &Table<K, V>) -> Result<Total> {
+        let totals = self.get(&TOTALS, &TOTALS_KEY.to_string())?.unwrap_or_default();
+        Ok(totals.get(table.name()).copied().unwrap_or_default())
     }
 
     /// Number of entries of `table`.

@@ -4,6 +4,7 @@
 
 use super::handle::Handle;
 use super::read::{Bytes, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use super::tables::LATER_NAMES;
 use crate::error::Result;
 use crate::types::StoreMeta;
 use redb::ReadOnlyTable;
@@ -77,33 +78,46 @@ impl Snapshot {
         Snapshot { transaction: Some(transaction), tables: Mutex::default(), meta, handle }
     }
 
-    fn table(&self, name: &'static str) -> Result<Arc<ReadOnlyTable<Bytes, Bytes>>, redb::Error> {
+    /// An open table; `None` for one of those that may be missing.
+    fn table(&self, name: &'static str) -> Result<Option<Arc<ReadOnlyTable<Bytes, Bytes>>>, redb::Error> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(name) {
-            return Ok(table.clone());
+            return Ok(Some(table.clone()));
         }
         let transaction = self.transaction.as_ref().ok_or(redb::Error::DatabaseClosed)?;
-        let table = Arc::new(transaction.open_table(definition(name))?);
+        let table = match transaction.open_table(definition(name)) {
+            Err(redb::TableError::TableDoesNotExist(_)) if LATER_NAMES.contains(&name) => return Ok(None),
+            opened => Arc::new(opened?),
+        };
         tables.insert(name, table.clone());
-        Ok(table)
+        Ok(Some(table))
     }
 }
 
 impl RawRead for Snapshot {
     fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.handle.health.run("read", || Ok(self.table(table)?.get(key)?.map(|value| value.value().to_vec())))
+        self.handle.health.run("read", || match self.table(table)? {
+            Some(table) => Ok(table.get(key)?.map(|value| value.value().to_vec())),
+            None => Ok(None),
+        })
     }
 
     fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>> {
         if is_empty_range(start, end) {
             return Ok(Vec::new());
         }
-        self.handle.health.run("read", || collect_batch(&*self.table(table)?, start, end))
+        self.handle.health.run("read", || match self.table(table)? {
+            Some(table) => collect_batch(&*table, start, end),
+            None => Ok(Vec::new()),
+        })
     }
 
     fn raw_len(&self, table: &'static str) -> Result<u64> {
         use redb::ReadableTableMetadata;
-        self.handle.health.run("read", || Ok(self.table(table)?.len()?))
+        self.handle.health.run("read", || match self.table(table)? {
+            Some(table) => Ok(table.len()?),
+            None => Ok(0),
+        })
     }
 }
 

@@ -6,7 +6,8 @@
 use super::totals::Total;
 use crate::types::{
     BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, LabelQuery, LearnedDef, LensRecord,
-    PairLabels, ProjectionDef, RecordKey, RespectDef, SampleDef, SegmentEntry, SegmentId, Statistic, StoreMeta, ViewId,
+    PairLabels, ProjectionDef, ProjectionHead, RecordKey, RespectDef, SampleDef, SampleHead, SegmentEntry, SegmentId,
+    Statistic, StoreMeta, ViewId,
 };
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -76,6 +77,17 @@ pub const BACKGROUNDS: Table<(CollectionId, String), BackgroundDef> = Table::new
 pub const TOTALS: Table<String, BTreeMap<String, Total>> = Table::new("totals");
 /// The one key of [`TOTALS`].
 pub const TOTALS_KEY: &str = "all";
+/// Shapes and origins of projections by name, so that listing them reads no matrix. It is right as long as what stands
+/// under [`HEADS_OF_KEY`] is the total of [`PROJECTIONS`]: earlier similes do not know it.
+pub const PROJECTION_HEADS: Table<String, ProjectionHead> = Table::new("projection_heads");
+/// The same of [`SAMPLES`].
+pub const SAMPLE_HEADS: Table<String, SampleHead> = Table::new("sample_heads");
+/// The total under [`HEADS_OF_KEY`] in the table of heads `NAME`.
+pub const fn heads_of<H>(heads: &Table<String, H>) -> Table<String, Total> {
+    Table::new(heads.name())
+}
+/// Where a table of heads says what it is of; nothing can have this name.
+pub const HEADS_OF_KEY: &str = "\0";
 /// (generation, path) of files that nobody who starts reading now needs.
 pub const GARBAGE: Table<(u64, String), ()> = Table::new("garbage");
 
@@ -84,7 +96,10 @@ pub const RECORDS_NAME: &str = "records";
 /// Name of the table of metadata columns, by (collection, field, chunk).
 pub const COLUMNS_NAME: &str = "columns";
 
-/// All tables; they are made with the catalog, so that a missing one is damage.
+/// Tables that were added to the format later: where one is missing, it is empty. Earlier similes pass over them.
+pub const LATER_NAMES: [&str; 2] = [PROJECTION_HEADS.name(), SAMPLE_HEADS.name()];
+
+/// All other tables; they are made with the catalog, so that a missing one is damage.
 pub const NAMES: [&str; 24] = [
     META.name(),
     COLLECTIONS.name(),

@@ -32,6 +32,13 @@ impl Total {
     }
 }
 
+impl Total {
+    /// The total with a difference.
+    pub(super) fn changed(self, change: Total) -> Total {
+        Total { entries: self.entries.wrapping_add(change.entries), sum: self.sum.wrapping_add(change.sum) }
+    }
+}
+
 /// What a write transaction changes of the totals: differences, modulo 2^64.
 #[derive(Debug, Default)]
 pub(super) struct Totals(Mutex<BTreeMap<&'static str, Total>>);
@@ -49,13 +56,17 @@ impl Totals {
         }
     }
 
+    /// The difference of one table so far.
+    pub(super) fn change(&self, table: &str) -> Total {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied().unwrap_or_default()
+    }
+
     /// The totals after the changes so far, which are forgotten.
     pub(super) fn apply(&self, mut totals: BTreeMap<String, Total>) -> BTreeMap<String, Total> {
         let changes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (table, change) in changes {
             let total = totals.entry(table.to_string()).or_default();
-            total.entries = total.entries.wrapping_add(change.entries);
-            total.sum = total.sum.wrapping_add(change.sum);
+            *total = total.changed(change);
         }
         totals
     }

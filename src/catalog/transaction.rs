@@ -12,7 +12,7 @@ use super::read::{
     Bytes, CatalogRead, RawEntry, RawRead, as_slice, collect_batch, definition, encoded, is_empty_range, meta_of,
 };
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
-use super::totals::Totals;
+use super::totals::{Total, Totals};
 use crate::error::Result;
 use crate::storage::Unsynced;
 use crate::types::StoreMeta;
@@ -171,6 +171,15 @@ impl WriteTransaction {
             }
             Ok(old.is_some())
         })
+    }
+
+    /// What `table` holds with the changes so far.
+    ///
+    /// # Errors
+    /// `Corrupt` or `Io`.
+    pub fn total<K, V>(&self, table: &Table<K, V>) -> Result<Total> {
+        let changed = self.totals.change(table.name());
+        Ok(self.committed_total(table)?.changed(changed))
     }
 
     /// Writes what each table holds now, as the last thing before a commit.

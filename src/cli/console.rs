@@ -115,9 +115,11 @@ impl Console {
 
     /// Prints one JSON document on one line.
     pub(crate) fn document<T: Serialize>(&mut self, document: &T) -> Result<()> {
-        let text = serde_json::to_string(document)
-            .map_err(|source| Error::invalid("the answer cannot be written as JSON").with_source(source))?;
-        self.line(text)
+        serde_json::to_writer(&mut self.out, document).map_err(|source| match source.io_error_kind() {
+            Some(_) => stdout_error(source.into()),
+            None => Error::invalid("the answer cannot be written as JSON").with_source(source),
+        })?;
+        self.line("")
     }
 
     /// Prints one JSON document on standard error, where standard output is full of something else.

@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CollectionDef, CommitNumber, LensRecord, PinnedStatistic, Statistic};
+use crate::types::{CollectionDef, CollectionId, CommitNumber, LensRecord, PinnedStatistic, Statistic};
+use std::collections::{HashMap, HashSet};
 
 /// What [`Store::analyze`] did.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -86,16 +87,17 @@ impl Store {
         let total = lenses.len() as u64;
         for (done, lens) in (1..).zip(lenses) {
             if let Some(pinned) = renew(&snapshot, &lens, collection, control, &mut analysis)? {
-                let fresh: Vec<_> = pinned
+                let old: HashSet<&PinnedStatistic> = lens.pinned.iter().collect();
+                let fresh: HashSet<CollectionId> = pinned
                     .iter()
-                    .filter(|(place, _)| !lens.pinned.contains(place))
-                    .map(|(place, _)| place.collection)
+                    .map(|(place, _)| place)
+                    .filter(|place| !old.contains(place))
+                    .map(|p| p.collection)
                     .collect();
                 batch.pin(&lens.name, pinned)?;
                 let wanted = |collection| fresh.contains(&collection);
-                for (collection, found) in background::of_fresh(&snapshot, &lens.lens, lens.version, wanted, control)? {
-                    batch.put_background(&lens.name, collection, found)?;
-                }
+                let found = background::of_fresh(&snapshot, &lens.lens, lens.version, wanted, control)?;
+                batch.put_backgrounds(&lens.name, found)?;
             }
             control.report("lenses", done, Some(total));
         }
@@ -120,9 +122,13 @@ fn renew(
     let site = Site::new("");
     let expr = LensExpr { base: LensBase::Using(lens.name.clone().into()), ..LensExpr::default() };
     let flat = flatten(snapshot, &expr, &site)?;
+    let mut by_collection: HashMap<CollectionId, Vec<&PinnedStatistic>> = HashMap::new();
+    for place in &lens.pinned {
+        by_collection.entry(place.collection).or_default().push(place);
+    }
     let mut fresh = Vec::new();
     for def in snapshot.collections().iter().filter(|def| only.is_none_or(|only| def.name == only)) {
-        let old: Vec<&PinnedStatistic> = lens.pinned.iter().filter(|place| place.collection == def.id).collect();
+        let old = by_collection.remove(&def.id).unwrap_or_default();
         if is_current(&flat, def, &old) {
             analysis.unchanged += old.len() as u64;
             continue;
@@ -147,13 +153,8 @@ fn renew(
         return Ok(None);
     }
     // What was not computed again stays as it was.
-    for place in &lens.pinned {
-        let is_fresh = |(new, _): &(PinnedStatistic, Statistic)| {
-            (new.collection, new.step_idx) == (place.collection, place.step_idx)
-        };
-        if fresh.iter().any(is_fresh) {
-            continue;
-        }
+    let renewed: HashSet<_> = fresh.iter().map(|(place, _)| (place.collection, place.step_idx)).collect();
+    for place in lens.pinned.iter().filter(|place| !renewed.contains(&(place.collection, place.step_idx))) {
         let Some(statistic) = snapshot.statistic(&lens.name, place.collection, place.step_idx)? else {
             let message =
                 format!("the statistic that lens {} pins for step {} is missing", lens.name, place.step_idx + 1);

@@ -33,11 +33,11 @@ pub(crate) fn select(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>
 fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: bool) -> Result<Truth> {
     Ok(match condition {
         Condition::Field { field, test } => match column(field)? {
-            Some(column) => field_truth(&column, test, live, with_no),
+            Some(column) => field_truth(&column, test, live, with_no)?,
             None => Truth { yes: RowSet::new(), no: RowSet::new() },
         },
         Condition::IsNull { field, wanted } => {
-            let present = column(field)?.map_or_else(RowSet::new, |column| column.present()).and(live);
+            let present = column(field)?.map(|column| column.present()).transpose()?.unwrap_or_default().and(live);
             let null = live.and_not(&present);
             if *wanted { Truth { yes: null, no: present } } else { Truth { yes: present, no: null } }
         }
@@ -66,10 +66,10 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: b
 }
 
 /// Where rows stand on one field. `no` costs another pass, and only what a `not` stands before asks for it.
-fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool) -> Truth {
-    let yes = column.select(|value| passes(test, value)).and(live);
-    let no = if with_no { column.present().and(live).and_not(&yes) } else { RowSet::new() };
-    Truth { yes, no }
+fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool) -> Result<Truth> {
+    let yes = column.select(|value| passes(test, value))?.and(live);
+    let no = if with_no { column.present()?.and(live).and_not(&yes) } else { RowSet::new() };
+    Ok(Truth { yes, no })
 }
 
 /// Whether a value that is not null passes. Types agree by `condition::check`; a value of another type, which

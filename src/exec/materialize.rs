@@ -11,7 +11,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{DerivedInfo, Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, DerivedKind, ElementType, LensRecord, Metric, PinnedStatistic, Statistic, Step};
+use crate::types::{
+    CollectionDef, CollectionId, CommitNumber, DerivedKind, ElementType, LensRecord, Metric, PinnedStatistic,
+    Statistic, Step,
+};
+use std::collections::{HashMap, HashSet};
 
 /// How often it is tried again when other threads commit in between.
 const TRIES: u32 = 10;
@@ -62,16 +66,13 @@ pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Con
             return Err(no_such_lens(&snapshot, &lens.to_string().into(), &site)?.into());
         };
         let added = missing(&snapshot, &saved, &expr, &control)?;
-        let mut pinned_collections: Vec<String> = Vec::new();
-        for (place, _) in &added {
-            let name = snapshot.collections().iter().find(|def| def.id == place.collection).map(|def| def.name.clone());
-            pinned_collections.extend(name.filter(|name| !pinned_collections.contains(name)));
-        }
+        let pins: HashSet<CollectionId> = added.iter().map(|(place, _)| place.collection).collect();
+        let pinned_collections: Vec<String> =
+            snapshot.collections().iter().filter(|def| pins.contains(&def.id)).map(|def| def.name.clone()).collect();
         let mut batch = store.begin_with(control.clone())?;
         if batch.follows() != snapshot.commit() {
             continue;
         }
-        let pins: Vec<_> = added.iter().map(|(place, _)| place.collection).collect();
         if !added.is_empty() {
             let mut all = known(&snapshot, &saved)?;
             all.extend(added);
@@ -82,9 +83,7 @@ pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Con
         let mut backgrounds = background::of_saved(&snapshot, &saved, &control)?;
         backgrounds.retain(|(collection, _)| !wanted(*collection));
         backgrounds.extend(background::of_fresh(&snapshot, &saved.lens, saved.version, wanted, &control)?);
-        for (collection, found) in backgrounds {
-            batch.put_background(lens, collection, found)?;
-        }
+        batch.put_backgrounds(lens, backgrounds)?;
         let commit = batch.commit()?;
         let snapshot = store.snapshot()?;
         let mut rows = Vec::new();
@@ -121,20 +120,19 @@ fn missing(
         return Ok(Vec::new());
     }
     let takes = saved.lens.steps.iter().filter(|step| takes_statistic(step)).count();
-    let with_view = |def: &&crate::types::CollectionDef| {
-        def.views.iter().any(|view| view.name == saved.lens.view && view.dimension.is_some())
-    };
-    let pins = |id| saved.pinned.iter().filter(|place| place.collection == id).count();
-    if snapshot.collections().iter().filter(with_view).all(|def| pins(def.id) == takes) {
+    let with_view =
+        |def: &&CollectionDef| def.views.iter().any(|view| view.name == saved.lens.view && view.dimension.is_some());
+    let mut pins: HashMap<CollectionId, usize> = HashMap::new();
+    saved.pinned.iter().for_each(|place| *pins.entry(place.collection).or_default() += 1);
+    let has_all = |def: &CollectionDef| pins.get(&def.id).copied().unwrap_or(0) == takes;
+    if snapshot.collections().iter().filter(with_view).all(has_all) {
         return Ok(Vec::new());
     }
     let site = Site::new("");
     let flat = flatten(snapshot, expr, &site)?;
     let all = pin(snapshot, &flat, &site, control)?;
-    let is_known = |place: &PinnedStatistic| {
-        saved.pinned.iter().any(|known| (known.collection, known.step_idx) == (place.collection, place.step_idx))
-    };
-    Ok(all.into_iter().filter(|(place, _)| !is_known(place)).collect())
+    let known: HashSet<_> = saved.pinned.iter().map(|place| (place.collection, place.step_idx)).collect();
+    Ok(all.into_iter().filter(|(place, _)| !known.contains(&(place.collection, place.step_idx))).collect())
 }
 
 /// Whether a step takes something from all records.

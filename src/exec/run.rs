@@ -299,7 +299,11 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     }
     let tasks: Vec<&[(usize, (f64, Scored))]> = listed.chunks(TASK_RECORDS).collect();
     let read = |idx: usize| tasks[idx].iter().map(|listed| hit(*listed)).collect::<Result<Vec<_>>>();
-    Ok(team::map(tasks.len(), read).into_iter().collect::<Result<Vec<_>>>()?.concat())
+    let mut hits = Vec::with_capacity(listed.len());
+    for read in team::map(tasks.len(), read) {
+        hits.extend(read?);
+    }
+    Ok(hits)
 }
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.

@@ -118,9 +118,9 @@ fn nothing_fits(
 }
 
 fn no_such_sample(snapshot: &Snapshot, name: &str, word: &Range<usize>, site: &Site<'_>) -> Result<QueryError> {
-    let all = snapshot.samples()?;
+    let all = snapshot.sample_heads()?;
     let message = format!("no sample of the name `{name}` in this store");
-    let names = all.iter().map(|def| def.name.as_str());
+    let names = all.keys().map(String::as_str);
     let error = site.no_such("resolve::no_such_sample", "sample", &message, word, name, names);
     Ok(if all.is_empty() {
         error.hint("`simile sample STORE NAME --in COLLECTION --queries queries.jsonl` stores one")

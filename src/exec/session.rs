@@ -17,9 +17,10 @@ use super::why::{Why, why};
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
 use crate::query::{parse, print, print_lens};
-use crate::store::{CANDIDATE, Snapshot, Store};
+use crate::store::{CANDIDATE, DerivedInfo, Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, DerivedKind, LensDef, LensRecord, RowId, RowSet, Step, Value};
+use crate::types::{CollectionId, CommitNumber, DerivedKind, LensDef, RowId, RowSet, Step, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 /// What a statement answers.
@@ -234,21 +235,15 @@ impl Session {
         }
         can_be_saved(snapshot, &flat, site)?;
         let pinned = pin(snapshot, &flat, site, &self.control)?;
-        let pinned_collections = snapshot
-            .collections()
-            .iter()
-            .filter(|def| pinned.iter().any(|(place, _)| place.collection == def.id))
-            .map(|def| def.name.clone())
-            .collect();
+        let places: HashSet<CollectionId> = pinned.iter().map(|(place, _)| place.collection).collect();
+        let pinned_collections =
+            snapshot.collections().iter().filter(|def| places.contains(&def.id)).map(|def| def.name.clone()).collect();
         let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);
         let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
         let mut batch = self.store.begin()?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
-        for (collection, found) in
-            background::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?
-        {
-            batch.put_background(&record.name, collection, found)?;
-        }
+        let found = background::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?;
+        batch.put_backgrounds(&record.name, found)?;
         let commit = batch.commit()?;
         Ok(Reply::Saved(Saved {
             name: record.name,
@@ -360,6 +355,7 @@ fn show_fields(snapshot: &Snapshot) -> Listing {
 }
 
 fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
+    let mut derived = snapshot.derived_infos()?;
     let rows = snapshot
         .lenses()?
         .into_iter()
@@ -367,7 +363,7 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
             let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
             let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
             let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
-            let materialized = materialized(snapshot, &lens)?;
+            let materialized = materialized(derived.remove(&lens.name).unwrap_or_default());
             Ok(vec![
                 lens.name.into(),
                 print_lens(&lens.lens).into(),
@@ -385,38 +381,41 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
 }
 
 /// The processed rows that are kept of a lens, in words: `packages: 64 f32, 3.8 MB`.
-fn materialized(snapshot: &Snapshot, lens: &LensRecord) -> Result<Value> {
-    let mut kept = Vec::new();
-    for def in snapshot.collections() {
-        for info in snapshot.collection(&def.name)?.derived_info(lens)? {
-            if info.kind == DerivedKind::Rows {
-                let (element, megabytes) = (info.element.as_str(), info.bytes as f64 / 1e6);
-                kept.push(format!("{}: {} {element}, {megabytes:.1} MB", info.collection, info.dimension));
-            }
-        }
-    }
-    Ok(if kept.is_empty() { Value::Null } else { kept.join("; ").into() })
+fn materialized(derived: Vec<DerivedInfo>) -> Value {
+    let rows = derived.into_iter().filter(|info| info.kind == DerivedKind::Rows);
+    let kept: Vec<String> = rows
+        .map(|info| {
+            let (element, megabytes) = (info.element.as_str(), info.bytes as f64 / 1e6);
+            format!("{}: {} {element}, {megabytes:.1} MB", info.collection, info.dimension)
+        })
+        .collect();
+    if kept.is_empty() { Value::Null } else { kept.join("; ").into() }
 }
 
 fn show_samples(snapshot: &Snapshot) -> Result<Listing> {
-    let lenses = snapshot.lenses()?;
+    let mut used_by: HashMap<String, Vec<String>> = HashMap::new();
+    for lens in snapshot.lenses()? {
+        let of_steps = lens.lens.steps.iter().filter_map(|step| match step {
+            Step::CenterSides(name) => Some(name),
+            _ => None,
+        });
+        let samples: BTreeSet<&String> = of_steps.chain(lens.lens.csls.iter().map(|(_, name)| name)).collect();
+        for sample in samples {
+            used_by.entry(sample.clone()).or_default().push(lens.name.clone());
+        }
+    }
     let rows = snapshot
-        .samples()?
+        .sample_heads()?
         .into_iter()
-        .map(|sample| {
-            let uses = |lens: &&LensRecord| {
-                let in_steps = |step: &Step| matches!(step, Step::CenterSides(name) if *name == sample.name);
-                let in_csls = lens.lens.csls.as_ref().is_some_and(|(_, name)| *name == sample.name);
-                in_csls || lens.lens.steps.iter().any(in_steps)
-            };
-            let used_by: Vec<&str> = lenses.iter().filter(uses).map(|lens| lens.name.as_str()).collect();
-            let vectors = sample.vectors.as_ref();
+        .map(|(name, head)| {
+            let used_by = used_by.remove(&name).unwrap_or_default();
+            let (view, dimension) = head.vectors.unzip();
             vec![
-                sample.name.as_str().into(),
-                snapshot.collection_name(sample.collection).into(),
-                count(sample.ids.len() as u64),
-                vectors.map_or(Value::Null, |vectors| vectors.view.as_str().into()),
-                vectors.map_or(Value::Null, |vectors| count(vectors.dimension.into())),
+                name.into(),
+                snapshot.collection_name(head.collection).into(),
+                count(head.queries),
+                view.map_or(Value::Null, Value::from),
+                dimension.map_or(Value::Null, |dimension| count(dimension.into())),
                 used_by.join(", ").into(),
             ]
         })
@@ -444,11 +443,11 @@ fn show_respects(snapshot: &Snapshot) -> Result<Listing> {
 
 fn show_projections(snapshot: &Snapshot) -> Result<Listing> {
     let rows = snapshot
-        .projections()?
+        .projection_heads()?
         .into_iter()
-        .map(|def| {
-            let sides = if def.record.is_some() { "query, record" } else { "both" };
-            vec![def.name.into(), count(def.columns.into()), count(def.rows.into()), sides.into(), def.origin.into()]
+        .map(|(name, head)| {
+            let sides = if head.pair { "query, record" } else { "both" };
+            vec![name.into(), count(head.columns.into()), count(head.rows.into()), sides.into(), head.origin.into()]
         })
         .collect();
     let columns = vec!["projection", "from", "to", "sides", "origin"];

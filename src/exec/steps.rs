@@ -255,10 +255,10 @@ fn projection(
 }
 
 fn no_such_projection(snapshot: &Snapshot, name: &str, span: &Range<usize>, site: &Site<'_>) -> Result<QueryError> {
-    let all = snapshot.projections()?;
+    let all = snapshot.projection_heads()?;
     let word = word_of(name, span, site);
     let message = format!("no projection of the name `{name}` in this store");
-    let names = all.iter().map(|def| def.name.as_str());
+    let names = all.keys().map(String::as_str);
     let error = site.no_such("resolve::no_such_projection", "projection", &message, &word, name, names);
     // A word that is the whole span was not found in it: there is nothing to respell.
     Ok(if word == *span { QueryError { corrected: None, ..error } } else { error })

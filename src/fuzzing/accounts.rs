@@ -30,7 +30,7 @@ pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
             let found = snapshot.get(&def.name, &id)?;
             let found = found.ok_or_else(|| Error::not_found(format!("record {id} of row {row}")))?;
             let views: Vec<_> = found.views.iter().map(|view| (&view.name, &view.text, &view.vector)).collect();
-            let year = years.as_ref().and_then(|years| years.get(row));
+            let year = years.as_ref().map(|years| years.with(row, |year| format!("{year:?}"))).transpose()?;
             line(format_args!("{} {id} {:?} {:?} {views:?} {year:?}", found.key, found.text, found.fields));
         }
     }

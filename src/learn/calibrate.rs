@@ -177,9 +177,7 @@ impl Calibrator {
         let calibration = self.calibration(&snapshot, &collection, &lens, &judged, fitted)?;
         let replaced = snapshot.calibration(&self.lens)?;
         let stored = batch.put_calibration(&self.lens, calibration)?;
-        for (place, background) in backgrounds_of(&snapshot, &lens, &self.control)? {
-            batch.put_background(&self.lens, place, background)?;
-        }
+        batch.put_backgrounds(&self.lens, backgrounds_of(&snapshot, &lens, &self.control)?)?;
         let commit = batch.commit()?;
         let relevant = judged.hits.iter().filter(|hit| hit.relevant).count() as u64;
         Ok(CalibrationReport {

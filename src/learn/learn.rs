@@ -188,9 +188,7 @@ impl Learner {
             found => found?,
         };
         let mut batch = self.store.begin()?;
-        for (place, background) in found {
-            batch.put_background(name, place, background)?;
-        }
+        batch.put_backgrounds(name, found)?;
         batch.commit()?;
         Ok(())
     }

@@ -118,6 +118,8 @@ impl Storage for MemoryStorage {
     }
 
     fn open(&self, path: &str, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
+        #[cfg(test)]
+        super::counted::looked();
         let mut folder = self.folder();
         let found = folder.files.get(path).cloned();
         let data = match (mode, found) {
@@ -135,11 +137,15 @@ impl Storage for MemoryStorage {
     }
 
     fn exists(&self, path: &str) -> Result<bool> {
+        #[cfg(test)]
+        super::counted::looked();
         let folder = self.folder();
         Ok(folder.files.contains_key(path) || folder.folders.contains(path))
     }
 
     fn len(&self, path: &str) -> Result<u64> {
+        #[cfg(test)]
+        super::counted::looked();
         Ok(self.file(path)?.bytes.read().unwrap_or_else(PoisonError::into_inner).len() as u64)
     }
 
@@ -151,6 +157,8 @@ impl Storage for MemoryStorage {
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>> {
+        #[cfg(test)]
+        super::counted::looked();
         let folder = self.folder();
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
         let entries = folder.files.keys().chain(&folder.folders);

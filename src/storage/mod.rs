@@ -6,6 +6,8 @@
 //! and the segments. It knows no file format. Paths are relative to the store's folder, use `/`, and are made by us from fixed names and numbers only.
 
 pub mod checksum;
+#[cfg(test)]
+pub mod counted;
 #[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]
 pub mod disk;
 #[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]

@@ -20,26 +20,45 @@ impl Batch {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a version that the lens never had, and for quantiles that are
     /// not 1,001 ascending numbers.
     pub fn put_background(&mut self, lens: &str, collection: CollectionId, background: BackgroundDef) -> Result<()> {
+        self.put_backgrounds(lens, [(collection, background)])
+    }
+
+    /// As [`Batch::put_background`], for several collections.
+    ///
+    /// # Errors
+    /// As [`Batch::put_background`]; what came before the one that is refused is in the batch.
+    pub fn put_backgrounds(
+        &mut self,
+        lens: &str,
+        found: impl IntoIterator<Item = (CollectionId, BackgroundDef)>,
+    ) -> Result<()> {
         let Some(record) = self.tx()?.get(&tables::LENSES, &lens.to_string())? else {
             return Err(Error::not_found(format!("there is no lens {lens:?}")));
         };
-        self.collection_numbered(collection)?;
-        if background.lens_version > record.version {
-            let (given, newest) = (background.lens_version, record.version);
-            return Err(Error::invalid(format!("a background of version {given} of lens {lens}, which has {newest}")));
+        for (collection, background) in found {
+            self.require_number(collection)?;
+            if background.lens_version > record.version {
+                let (given, newest) = (background.lens_version, record.version);
+                let message = format!("a background of version {given} of lens {lens}, which has {newest}");
+                return Err(Error::invalid(message));
+            }
+            check_background(&background)?;
+            let result = self.tx()?.put(&tables::BACKGROUNDS, &(collection, lens.to_string()), &background);
+            self.changed = true;
+            self.note(result)?;
         }
-        check_background(&background)?;
-        let result = self.tx()?.put(&tables::BACKGROUNDS, &(collection, lens.to_string()), &background);
-        self.changed = true;
-        self.note(result)
+        Ok(())
     }
 
     /// Forgets the backgrounds of a lens.
     pub(super) fn forget_backgrounds(&mut self, lens: &str) -> Result<()> {
-        let of_lens = self.tx()?.range(&tables::BACKGROUNDS, ..)?.into_iter().filter(|((_, name), _)| name == lens);
-        let keys: Vec<(CollectionId, String)> = of_lens.map(|(key, _)| key).collect();
-        for key in keys {
-            self.tx()?.remove(&tables::BACKGROUNDS, &key)?;
+        if self.tx()?.count(&tables::BACKGROUNDS)? == 0 {
+            return Ok(());
+        }
+        // They are looked for under the numbers of collections: those of other lenses need not be read.
+        let numbers: Vec<CollectionId> = self.numbers()?.keys().copied().collect();
+        for collection in numbers {
+            self.tx()?.remove(&tables::BACKGROUNDS, &(collection, lens.to_string()))?;
         }
         Ok(())
     }

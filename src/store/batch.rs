@@ -5,6 +5,7 @@
 //! count, then HEAD says so. Invariant: until that transaction commits, nothing that a reader can reach has changed.
 
 use super::append::ViewState;
+use super::derived::{self, KnownLenses};
 use super::handle::{Shared, WriterTicket};
 use super::lenses::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
@@ -15,12 +16,12 @@ use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{
-    CollectionDef, CollectionId, CommitNumber, Control, ElementType, FieldType, StoreMeta, ViewDef, ViewId, ViewKind,
-    limits,
+    CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, ElementType, FieldType, StoreMeta, ViewDef, ViewId,
+    ViewKind, limits,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A transaction: everything in it counts once [`Batch::commit`] returns, or nothing does.
 ///
@@ -47,6 +48,12 @@ pub struct Batch {
     pub(super) shared: Arc<Shared>,
     pub(super) meta: StoreMeta,
     pub(super) collections: Vec<CollectionState>,
+    /// Positions in `collections`.
+    by_name: HashMap<String, usize>,
+    /// Names of the collections that were there when it was first asked for, by number.
+    numbers: OnceLock<HashMap<CollectionId, String>>,
+    /// What is kept derived, by lens, once it was asked for.
+    pub(super) derived: Option<HashMap<String, Vec<DerivedDef>>>,
     /// Paths that nobody needs once this batch is committed.
     pub(super) garbage: Vec<String>,
     /// Segment files made by this batch, to be removed if it does not commit.
@@ -75,6 +82,9 @@ impl Batch {
             shared,
             meta,
             collections: Vec::new(),
+            by_name: HashMap::new(),
+            numbers: OnceLock::new(),
+            derived: None,
             garbage: Vec::new(),
             created: Vec::new(),
             changed: false,
@@ -150,8 +160,7 @@ impl Batch {
         self.changed = true;
         let mut state = CollectionState::new(def);
         state.is_embedder_default = spec.embedder == EmbedderChoice::StoreDefault;
-        self.collections.push(state);
-        let idx = self.collections.len() - 1;
+        let idx = self.add_state(state);
         Ok(CollectionWriter::new(self, idx))
     }
 
@@ -257,10 +266,14 @@ impl Batch {
 
     /// Everything up to the moment that makes it count: vectors appended and synced, catalog rows written.
     fn prepare_commit(&mut self) -> Result<()> {
+        let mut derived = derived::by_collection(self.tx()?)?;
+        let mut lenses = KnownLenses::default();
         for idx in 0..self.collections.len() {
             super::flush::flush(self, idx)?;
-            super::flush::finish_views(self, idx)?;
+            let own = derived.remove(&self.state(idx)?.def.id).unwrap_or_default();
+            super::flush::finish_views(self, idx, own, &mut lenses)?;
         }
+        self.settle_heads()?;
         self.meta.commit.0 += 1;
         if !self.garbage.is_empty() {
             let generation = self.meta.generation;
@@ -300,15 +313,36 @@ impl Batch {
     /// Position of the collection's working state, read from the catalog when it is asked for first.
     pub(super) fn load(&mut self, name: &str) -> Result<Option<usize>> {
         self.usable()?;
-        if let Some(idx) = self.collections.iter().position(|state| state.def.name == name) {
+        if let Some(&idx) = self.by_name.get(name) {
             return Ok(Some(idx));
         }
         let Some(def) = self.tx()?.get(&tables::COLLECTIONS, &name.to_string())? else { return Ok(None) };
         let mut state = CollectionState::load(self.tx()?, def)?;
         let raw = state.def.views.first().and_then(|view| view.embedder.as_ref());
         state.is_embedder_default = state.def.rows == 0 && raw.is_some() && raw == self.meta.embedder.as_ref();
+        Ok(Some(self.add_state(state)))
+    }
+
+    /// Takes a collection's working state in; answers with its position.
+    fn add_state(&mut self, state: CollectionState) -> usize {
+        let idx = self.collections.len();
+        self.by_name.insert(state.def.name.clone(), idx);
         self.collections.push(state);
-        Ok(Some(self.collections.len() - 1))
+        idx
+    }
+
+    /// Names of the stored collections by number; those that this batch makes may not be among them. Nothing renames or
+    /// drops a collection, so they are read once.
+    pub(super) fn numbers(&self) -> Result<&HashMap<CollectionId, String>> {
+        if let Some(known) = self.numbers.get() {
+            return Ok(known);
+        }
+        let mut found = HashMap::new();
+        self.tx()?.for_each(&tables::COLLECTIONS, .., |name, def| {
+            found.insert(def.id, name);
+            Ok(())
+        })?;
+        Ok(self.numbers.get_or_init(|| found))
     }
 
     pub(super) fn require(&mut self, name: &str) -> Result<usize> {

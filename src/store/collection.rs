@@ -3,7 +3,7 @@
 //! Owns [`CollectionSnapshot`]. Columns come from their chunks in the catalog; rows behind the last full chunk are
 //! read from the records, so that a small commit never rewrites a chunk. It only reads.
 
-use super::column::{CHUNK_ROWS, Column, ColumnChunk};
+use super::column::{CHUNK_ROWS, Column, ColumnChunk, ColumnSource};
 use super::core::Core;
 use super::derived;
 use super::record::RECORDS;
@@ -11,9 +11,10 @@ use super::rows::{read_row_set, view_present};
 use super::validate::no_such_view;
 use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::{
-    CollectionDef, DerivedDef, DerivedKind, FieldType, LensRecord, RecordKey, RowId, RowSet, Value, ViewDef, ViewKind,
+    CollectionDef, CollectionId, DerivedDef, DerivedKind, FieldType, LensRecord, RecordKey, RowId, RowSet, Value,
+    ViewDef, ViewKind,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -128,15 +129,21 @@ impl CollectionSnapshot {
             return Ok(known);
         }
         let mut found = Vec::new();
-        for (_, def) in self.core.read.range(&tables::DERIVED, ..)? {
+        for def in self.core.derived_of(self.def.id)? {
             let source = self.views.iter().find(|view| view.def().id == def.source);
-            let Some(source) = source.filter(|_| def.collection == self.def.id) else { continue };
-            let view = derived::view_def(&def);
-            let present = view_present(&self.core.read, &view, source.present())?;
-            let segments = self.core.segments(&view)?;
-            found.push(Derived { def, rows: ViewSnapshot::new(Arc::clone(&self.core), view, present, segments) });
+            let Some(source) = source else { continue };
+            found.push(self.open_derived(def, source)?);
         }
         Ok(self.derived.get_or_init(|| found))
+    }
+
+    /// What is kept derived from the view `source`, as `def` describes it.
+    pub(super) fn open_derived(&self, def: &DerivedDef, source: &ViewSnapshot) -> Result<Derived> {
+        let view = derived::view_def(def);
+        let present = view_present(&self.core.read, &view, source.present())?;
+        let segments = self.core.segments(&view)?;
+        let rows = ViewSnapshot::new(Arc::clone(&self.core), view, present, segments);
+        Ok(Derived { def: def.clone(), rows })
     }
 
     /// Whether no file that has been mapped was shortened meanwhile.
@@ -220,30 +227,50 @@ impl CollectionSnapshot {
     }
 
     fn load_column(&self, field: &str, field_type: FieldType) -> Result<Column> {
-        let full_chunks = self.def.rows / CHUNK_ROWS;
-        let mut chunks = Vec::with_capacity(full_chunks as usize + 1);
-        for chunk in 0..full_chunks {
-            chunks.push(self.core.column_chunk(self.def.id, field, chunk)?);
-        }
-        let tail = self.tail_values(field, field_type, full_chunks * CHUNK_ROWS)?;
-        if !tail.is_empty() {
-            let values: Vec<Option<&Value>> = tail.iter().map(Option::as_ref).collect();
-            chunks.push(ColumnChunk::build(field_type, &values).map(Arc::new));
-        }
-        Ok(Column::new(field_type, self.def.rows, chunks))
+        let tail = self.tail_chunk(field, field_type)?;
+        let (core, field) = (Arc::clone(&self.core), field.to_string());
+        let source = StoredColumn { core, collection: self.def.id, field, field_type, first_row: 0 };
+        Column::load(field_type, self.def.rows, tail, Arc::new(source))
     }
 
-    /// The field's values of the rows from `first_row` on, from the records.
-    fn tail_values(&self, field: &str, field_type: FieldType, first_row: u32) -> Result<Vec<Option<Value>>> {
-        let mut values = vec![None; (self.def.rows - first_row) as usize];
+    /// The field's values of the rows behind the last full chunk, from the records.
+    fn tail_chunk(&self, field: &str, field_type: FieldType) -> Result<Option<ColumnChunk>> {
+        let first_row = self.def.rows / CHUNK_ROWS * CHUNK_ROWS;
+        let mut tail = ColumnChunk::builder(field_type);
+        let mut next_row = first_row;
         let range = (self.def.id, first_row)..(self.def.id, self.def.rows);
         self.core.read.for_each(&RECORDS, range, |(_, row), mut stored| {
-            if let Some(slot) = values.get_mut((row - first_row) as usize) {
-                *slot = stored.take_field(field, field_type);
-            }
+            (next_row..row).for_each(|_| tail.push(None));
+            tail.push(stored.take_field(field, field_type).as_ref());
+            next_row = row + 1;
             Ok(())
         })?;
-        Ok(values)
+        (next_row..self.def.rows).for_each(|_| tail.push(None));
+        Ok(tail.finish())
+    }
+}
+
+/// A field's column in the catalog, from row `first_row` on: full chunks, and values as their records have them.
+pub(super) struct StoredColumn {
+    pub(super) core: Arc<Core>,
+    pub(super) collection: CollectionId,
+    pub(super) field: String,
+    pub(super) field_type: FieldType,
+    pub(super) first_row: u32,
+}
+
+impl ColumnSource for StoredColumn {
+    fn chunk(&self, chunk: u32) -> Result<Option<Arc<ColumnChunk>>> {
+        self.core.column_chunk(self.collection, &self.field, self.first_row / CHUNK_ROWS + chunk)
+    }
+
+    fn value(&self, row: u32) -> Result<Option<Value>> {
+        let row = self.first_row + row;
+        let Some(mut stored) = self.core.read.get(&RECORDS, &(self.collection, row))? else {
+            let message = format!("row {row} of collection {} is missing", self.collection);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        };
+        Ok(stored.take_field(&self.field, self.field_type))
     }
 }
 

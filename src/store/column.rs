@@ -1,21 +1,41 @@
 //! Metadata as typed columns over row numbers: what filters read.
 //!
-//! Owns the chunk format ([`ColumnChunk`], [`CHUNK_ROWS`] rows each) and [`Column`], a field's chunks put
-//! together. A column is a copy: the catalog's records are the truth, chunks are built from them once all their
-//! rows are used, and never change after that, because an update gets a new row. It knows no file.
+//! Owns the chunk format ([`ColumnChunk`], [`CHUNK_ROWS`] rows each). A column is a copy: the catalog's records are the
+//! truth, chunks are built from them once all their rows are used (`build`, `fill`), and never change after that, because
+//! an update gets a new row. Of values that would make a chunk large only where they are is kept: they are read from
+//! their records when a filter asks for them (`whole`), so that neither a chunk nor what holds it grows with them.
 
-use crate::types::{FieldType, RowSet, Value};
-use rayon::prelude::*;
+mod build;
+mod fill;
+mod whole;
+
+use crate::types::{FieldType, Value};
+use build::ChunkBuilder;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::Arc;
+
+pub(super) use fill::ColumnFiller;
+pub use whole::Column;
+pub(super) use whole::ColumnSource;
 
 /// Rows of one column chunk.
 pub const CHUNK_ROWS: u32 = 4_096;
 
+/// About how many bytes of texts a chunk holds before its long values are left to the records.
+/// In this crate's own tests it is small, so that they have such chunks.
+const CHUNK_BYTES: usize = if cfg!(test) { 64 << 10 } else { 4 << 20 };
+
+/// Of a chunk that would be larger, values of more bytes than this are read from the records: what stays fits.
+const LONG_BYTES: usize = CHUNK_BYTES / CHUNK_ROWS as usize;
+
+/// Bit of `StoreMeta::required_features` that a store has from the first chunk on that leaves values to the records.
+pub(super) const LONG_VALUES: u64 = 1;
+
 /// Marks a row without a value among the codes of a text chunk.
 const NULL_CODE: u16 = u16::MAX;
+/// Marks a row whose text is read from its record.
+const LONG_CODE: u16 = u16::MAX - 1;
+/// As the only code of a row: its list is read from its record.
+const LONG_LIST: u32 = u32::MAX;
 
 /// One value of a column, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,9 +126,6 @@ pub enum ColumnChunk {
     },
 }
 
-/// Chunks that one task looks at, at least.
-const TASK_CHUNKS: usize = 16;
-
 fn bit(words: &[u64], idx: usize) -> bool {
     words.get(idx / 64).is_some_and(|word| word >> (idx % 64) & 1 == 1)
 }
@@ -119,108 +136,25 @@ fn set_bit(words: &mut [u64], idx: usize) {
     }
 }
 
-/// Gives every distinct text a code.
-#[derive(Default)]
-struct Dictionary<'a> {
-    codes: HashMap<&'a str, u32>,
-    texts: Vec<String>,
-}
-
-impl<'a> Dictionary<'a> {
-    fn code(&mut self, text: &'a str) -> u32 {
-        if let Some(&code) = self.codes.get(text) {
-            return code;
-        }
-        let code = self.texts.len() as u32;
-        self.codes.insert(text, code);
-        self.texts.push(text.to_string());
-        code
-    }
-}
-
 impl ColumnChunk {
     /// Packs the values of at most [`CHUNK_ROWS`] rows; `None` stands for null.
     ///
     /// Values of another type than `field_type` (which validation keeps out) count as null, but for integers in a
     /// float column, which widen. `None` comes back where no row has a value.
     pub fn build(field_type: FieldType, values: &[Option<&Value>]) -> Option<ColumnChunk> {
-        let rows = values.len();
-        let mut present = vec![0_u64; rows.div_ceil(64)];
-        let chunk = match field_type {
-            FieldType::Text => return ColumnChunk::build_text(values),
-            FieldType::TextList => return ColumnChunk::build_lists(values, present),
-            FieldType::Integer => {
-                let mut packed = vec![0; rows];
-                for (idx, slot) in packed.iter_mut().enumerate() {
-                    if let Some(Some(Value::Integer(value))) = values.get(idx) {
-                        *slot = *value;
-                        set_bit(&mut present, idx);
-                    }
-                }
-                ColumnChunk::Integer { present, values: packed }
-            }
-            FieldType::Float => {
-                let mut packed = vec![0.0; rows];
-                for (idx, slot) in packed.iter_mut().enumerate() {
-                    match values.get(idx) {
-                        Some(Some(Value::Float(value))) => *slot = *value,
-                        Some(Some(Value::Integer(value))) => *slot = *value as f64,
-                        _ => continue,
-                    }
-                    set_bit(&mut present, idx);
-                }
-                ColumnChunk::Float { present, values: packed }
-            }
-            FieldType::Bool => {
-                let mut packed = vec![0_u64; rows.div_ceil(64)];
-                for (idx, value) in values.iter().enumerate() {
-                    if let Some(Value::Bool(value)) = value {
-                        set_bit(&mut present, idx);
-                        if *value {
-                            set_bit(&mut packed, idx);
-                        }
-                    }
-                }
-                ColumnChunk::Bool { present, values: packed, rows: rows as u32 }
-            }
-            FieldType::Json => {
-                for (idx, value) in values.iter().enumerate() {
-                    if value.is_some_and(|value| *value != Value::Null) {
-                        set_bit(&mut present, idx);
-                    }
-                }
-                ColumnChunk::Json { present, rows: rows as u32 }
-            }
-        };
-        (0..rows).any(|idx| chunk.is_present(idx)).then_some(chunk)
+        let mut builder = ChunkBuilder::new(field_type);
+        values.iter().for_each(|value| builder.push(*value));
+        builder.finish()
     }
 
-    fn build_text(values: &[Option<&Value>]) -> Option<ColumnChunk> {
-        let mut dictionary = Dictionary::default();
-        let mut codes = vec![NULL_CODE; values.len()];
-        for (slot, value) in codes.iter_mut().zip(values) {
-            if let Some(Value::Text(text)) = value {
-                // A chunk has fewer rows than there are codes.
-                *slot = dictionary.code(text) as u16;
-            }
-        }
-        (!dictionary.texts.is_empty()).then_some(ColumnChunk::Text { dictionary: dictionary.texts, codes })
+    /// A chunk that values are pushed into row by row.
+    pub(super) fn builder(field_type: FieldType) -> ChunkBuilder {
+        ChunkBuilder::new(field_type)
     }
 
-    fn build_lists(values: &[Option<&Value>], mut present: Vec<u64>) -> Option<ColumnChunk> {
-        let mut dictionary = Dictionary::default();
-        let (mut ends, mut codes, mut any) = (Vec::with_capacity(values.len()), Vec::new(), false);
-        for (idx, value) in values.iter().enumerate() {
-            if let Some(Value::TextList(items)) = value {
-                set_bit(&mut present, idx);
-                any = true;
-                for item in items {
-                    codes.push(dictionary.code(item));
-                }
-            }
-            ends.push(codes.len() as u32);
-        }
-        any.then_some(ColumnChunk::TextList { present, dictionary: dictionary.texts, ends, codes })
+    /// Whether some of its values are left to the records.
+    pub(super) fn leaves_long(&self) -> bool {
+        !self.long_rows().is_empty()
     }
 
     /// Whether all parts agree on their lengths and no code points outside its dictionary: asked of every chunk
@@ -231,7 +165,7 @@ impl ColumnChunk {
         match self {
             ColumnChunk::Text { dictionary, codes } => {
                 codes.len() == rows
-                    && codes.iter().all(|&code| code == NULL_CODE || usize::from(code) < dictionary.len())
+                    && codes.iter().all(|&code| code >= LONG_CODE || usize::from(code) < dictionary.len())
             }
             ColumnChunk::Integer { present, values } => present.len() == words && values.len() == rows,
             ColumnChunk::Float { present, values } => present.len() == words && values.len() == rows,
@@ -243,7 +177,10 @@ impl ColumnChunk {
                     && ends.len() == rows
                     && ends.windows(2).all(|pair| pair.first() <= pair.last())
                     && ends.last().map_or(0, |&end| end as usize) == codes.len()
-                    && codes.iter().all(|&code| (code as usize) < dictionary.len())
+                    && (0..rows).all(|idx| {
+                        let codes = list_codes(ends, codes, idx).unwrap_or_default();
+                        codes == [LONG_LIST] || codes.iter().all(|&code| (code as usize) < dictionary.len())
+                    })
             }
             ColumnChunk::Json { present, rows: own } => present.len() == words && *own == expected_rows,
         }
@@ -272,7 +209,29 @@ impl ColumnChunk {
         }
     }
 
-    /// The value of row `idx` of the chunk; `None` is null.
+    /// Whether row `idx` of the chunk has a value that is read from its record.
+    pub fn is_long(&self, idx: usize) -> bool {
+        match self {
+            ColumnChunk::Text { codes, .. } => codes.get(idx) == Some(&LONG_CODE),
+            ColumnChunk::TextList { ends, codes, .. } => list_codes(ends, codes, idx) == Some(&[LONG_LIST]),
+            _ => false,
+        }
+    }
+
+    /// The rows of the chunk whose values are read from their records.
+    pub(super) fn long_rows(&self) -> Vec<usize> {
+        let has_long = match self {
+            ColumnChunk::Text { codes, .. } => codes.contains(&LONG_CODE),
+            ColumnChunk::TextList { codes, .. } => codes.contains(&LONG_LIST),
+            _ => false,
+        };
+        if !has_long {
+            return Vec::new();
+        }
+        (0..self.rows() as usize).filter(|&idx| self.is_long(idx)).collect()
+    }
+
+    /// The value of row `idx` of the chunk; `None` is null, or a value that [is long](ColumnChunk::is_long).
     pub fn get(&self, idx: usize) -> Option<ValueRef<'_>> {
         if !self.is_present(idx) {
             return None;
@@ -285,8 +244,7 @@ impl ColumnChunk {
             ColumnChunk::Float { values, .. } => values.get(idx).map(|value| ValueRef::Float(*value)),
             ColumnChunk::Bool { values, .. } => Some(ValueRef::Bool(bit(values, idx))),
             ColumnChunk::TextList { dictionary, ends, codes, .. } => {
-                let start = idx.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&end| end as usize);
-                let codes = codes.get(start..*ends.get(idx)? as usize)?;
+                let codes = list_codes(ends, codes, idx).filter(|codes| *codes != [LONG_LIST])?;
                 Some(ValueRef::TextList(TextListRef { dictionary, codes }))
             }
             ColumnChunk::Json { .. } => Some(ValueRef::Json),
@@ -307,8 +265,7 @@ impl ColumnChunk {
         }
     }
 
-    /// One bit for each row whose value is not null and passes `keep`. A text is asked for once, however many rows
-    /// have it.
+    /// One bit for each row whose value is here and passes `keep`. A text is asked for once, however many rows have it.
     fn select(&self, keep: impl Fn(ValueRef<'_>) -> bool) -> Vec<u64> {
         match self {
             ColumnChunk::Text { dictionary, codes } => {
@@ -347,6 +304,12 @@ impl ColumnChunk {
     }
 }
 
+/// The codes of row `idx` of a chunk of lists.
+fn list_codes<'a>(ends: &[u32], codes: &'a [u32], idx: usize) -> Option<&'a [u32]> {
+    let start = idx.checked_sub(1).and_then(|before| ends.get(before)).map_or(0, |&end| end as usize);
+    codes.get(start..*ends.get(idx)? as usize)
+}
+
 /// One bit for each value that passes `keep`.
 fn bits<T>(values: &[T], keep: impl Fn(&T) -> bool) -> Vec<u64> {
     let word = |values: &[T]| values.iter().enumerate().fold(0, |word, (i, value)| word | u64::from(keep(value)) << i);
@@ -359,79 +322,13 @@ fn both(mut words: Vec<u64>, others: &[u64]) -> Vec<u64> {
     words
 }
 
-/// All values of one field, over rows `0..rows()` of a collection, dead rows included.
-#[derive(Debug, Clone)]
-pub struct Column {
-    field_type: FieldType,
-    rows: u32,
-    /// Chunk `i` holds the rows from `i * CHUNK_ROWS`; `None`: all null.
-    chunks: Vec<Option<Arc<ColumnChunk>>>,
-}
-
-impl Column {
-    /// Puts chunks together; chunk `i` starts at row `i * CHUNK_ROWS`.
-    pub(crate) fn new(field_type: FieldType, rows: u32, chunks: Vec<Option<Arc<ColumnChunk>>>) -> Self {
-        Column { field_type, rows, chunks }
-    }
-
-    /// The field's type. Chunks written before an integer field widened hold integers still; [`Column::get`] and
-    /// [`Column::select`] hand them out as floats.
-    pub fn field_type(&self) -> FieldType {
-        self.field_type
-    }
-
-    /// Rows covered, dead ones included.
-    pub fn rows(&self) -> u32 {
-        self.rows
-    }
-
-    fn widen<'a>(&self, value: ValueRef<'a>) -> ValueRef<'a> {
-        match (self.field_type, value) {
-            (FieldType::Float, ValueRef::Integer(value)) => ValueRef::Float(value as f64),
-            (_, value) => value,
-        }
-    }
-
-    /// The value of `row`; `None` is null.
-    pub fn get(&self, row: u32) -> Option<ValueRef<'_>> {
-        let chunk = self.chunks.get((row / CHUNK_ROWS) as usize)?.as_ref()?;
-        chunk.get((row % CHUNK_ROWS) as usize).map(|value| self.widen(value))
-    }
-
-    /// The chunks with the rows they cover; `None`: all null.
-    pub fn chunks(&self) -> impl Iterator<Item = (Range<u32>, Option<&ColumnChunk>)> {
-        let starts = (0..self.rows).step_by(CHUNK_ROWS as usize);
-        starts
-            .zip(&self.chunks)
-            .map(|(start, chunk)| (start..self.rows.min(start.saturating_add(CHUNK_ROWS)), chunk.as_deref()))
-    }
-
-    /// Rows whose value is not null and passes `keep`, dead rows included. Equal texts of a chunk are asked for once.
-    /// Uses the current rayon pool.
-    pub fn select(&self, keep: impl Fn(ValueRef<'_>) -> bool + Sync) -> RowSet {
-        self.rows_of(|chunk| chunk.select(|value| keep(self.widen(value))))
-    }
-
-    /// Rows that have a value, dead rows included: the complement, within live rows, is `is null`.
-    pub fn present(&self) -> RowSet {
-        self.rows_of(ColumnChunk::present)
-    }
-
-    /// The rows that `select` sets a bit for, chunk by chunk.
-    fn rows_of(&self, select: impl Fn(&ColumnChunk) -> Vec<u64> + Sync) -> RowSet {
-        let words = |chunk: &Option<Arc<ColumnChunk>>| {
-            let mut words = chunk.as_ref().map(|chunk| select(chunk)).unwrap_or_default();
-            words.resize(CHUNK_ROWS as usize / 64, 0);
-            words
-        };
-        let words: Vec<Vec<u64>> = self.chunks.par_iter().with_min_len(TASK_CHUNKS).map(words).collect();
-        RowSet::from_words(&words.concat())
-    }
-}
+#[cfg(test)]
+mod store_tests;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn chunk(field_type: FieldType, values: &[Value]) -> Option<ColumnChunk> {
         let values: Vec<Option<&Value>> = values.iter().map(|value| (*value != Value::Null).then_some(value)).collect();
@@ -503,11 +400,61 @@ mod tests {
         let old = chunk(FieldType::Integer, &vec![Value::Integer(2); CHUNK_ROWS as usize]).map(Arc::new);
         let new = chunk(FieldType::Float, &[Value::Float(2.5), Value::Integer(3), Value::Null]).map(Arc::new);
         let column = Column::new(FieldType::Float, CHUNK_ROWS + 3, vec![old, new]);
-        assert_eq!(column.get(7), Some(ValueRef::Float(2.0)));
-        assert_eq!(column.get(CHUNK_ROWS + 1), Some(ValueRef::Float(3.0)));
-        let rows = column.select(|value| matches!(value, ValueRef::Float(v) if v > 2.2));
+        let is = |row, wanted| column.with(row, |value| value == Some(ValueRef::Float(wanted))).unwrap();
+        assert!(is(7, 2.0) && is(CHUNK_ROWS + 1, 3.0));
+        let rows = column.select(|value| matches!(value, ValueRef::Float(v) if v > 2.2)).unwrap();
         assert_eq!(rows.iter().collect::<Vec<_>>(), [CHUNK_ROWS, CHUNK_ROWS + 1]);
-        assert_eq!(column.present().len(), u64::from(CHUNK_ROWS) + 2);
+        assert_eq!(column.present().unwrap().len(), u64::from(CHUNK_ROWS) + 2);
+    }
+
+    #[test]
+    fn a_large_chunk_leaves_its_long_values_to_the_records() {
+        let text = |idx: usize, length: usize| Value::from(format!("{idx:0length$}"));
+        // Just small enough, it keeps them all, whatever their length.
+        let small: Vec<Value> = (0..60).map(|idx| text(idx, 1_000)).collect();
+        let small = chunk(FieldType::Text, &small).unwrap();
+        assert!(!small.leaves_long() && small.size_bytes() < CHUNK_BYTES + CHUNK_BYTES / 8);
+        // A text that all rows share is there once.
+        let shared = chunk(FieldType::Text, &vec![text(1, CHUNK_BYTES / 2); 4_096]).unwrap();
+        assert!(!shared.leaves_long());
+        // Short and long ones, nulls among them, in either order.
+        let mut values: Vec<Value> = (0..200).map(|idx| text(idx, if idx % 3 == 0 { 9 } else { 1_000 })).collect();
+        values.push(Value::Null);
+        for _ in 0..2 {
+            values.reverse();
+            let large = chunk(FieldType::Text, &values).unwrap();
+            assert!(large.is_well_formed(201) && large.leaves_long() && large.size_bytes() < CHUNK_BYTES);
+            for (idx, value) in values.iter().enumerate() {
+                let Value::Text(text) = value else {
+                    assert!(!large.is_present(idx) && !large.is_long(idx));
+                    continue;
+                };
+                assert!(large.is_present(idx));
+                assert_eq!(large.is_long(idx), text.len() > LONG_BYTES, "row {idx}");
+                let kept = if text.len() > LONG_BYTES { None } else { Some(ValueRef::Text(text)) };
+                assert_eq!(large.get(idx), kept, "row {idx}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_chunk_leaves_its_long_lists_to_the_records() {
+        let list = |idx: usize, items: usize| {
+            Value::TextList((0..items).map(|item| format!("{idx}.{item}")).collect::<Vec<String>>())
+        };
+        let values: Vec<Value> = (0..1_000).map(|idx| list(idx, if idx % 2 == 0 { 1 } else { 40 })).collect();
+        let large = chunk(FieldType::TextList, &values).unwrap();
+        assert!(large.is_well_formed(1_000) && large.leaves_long() && large.size_bytes() < CHUNK_BYTES);
+        for (idx, value) in values.iter().enumerate() {
+            let Value::TextList(items) = value else { unreachable!() };
+            assert_eq!((large.is_present(idx), large.is_long(idx)), (true, items.len() > 1), "row {idx}");
+            if let Some(ValueRef::TextList(found)) = large.get(idx) {
+                assert!(found.iter().eq(items), "row {idx}");
+            }
+        }
+        // Many empty texts are a long list, too.
+        let empty = chunk(FieldType::TextList, &[Value::TextList(vec![String::new(); CHUNK_BYTES])]).unwrap();
+        assert!(empty.is_long(0) && empty.size_bytes() < 100);
     }
 
     #[test]
@@ -519,6 +466,7 @@ mod tests {
             asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             true
         });
+        let rows = rows.unwrap();
         assert_eq!((asked.into_inner(), rows.len()), (1, 100));
     }
 }

@@ -8,19 +8,22 @@
 
 use super::append::{Appending, ViewState};
 use super::batch::Batch;
-use super::derived::{is_given_up, remove, view_def};
+use super::column::ColumnFiller;
+use super::derived::{by_collection, is_given_up, remove, view_def};
 use super::handle::{Shared, Store};
-use super::record::{COLUMNS, RECORDS};
-use super::state::ColumnFiller;
+use super::record::{COLUMNS, RECORDS, put_chunk};
 use super::{garbage, info};
 use crate::catalog::{CatalogRead, KeyBytes, Table, WriteTransaction, tables};
 use crate::error::{Damage, Error, Result};
-use crate::types::{CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, ViewDef, ViewId, ViewKind};
+use crate::types::{
+    CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, StoreMeta, ViewDef, ViewKind,
+};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Entries of the catalog that move at once.
+/// Entries of the catalog that move at once, and bytes of them.
 const CHANGES: usize = 1_024;
+const CHANGE_BYTES: usize = 8 << 20;
 
 /// What [`Store::compact`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,10 +107,12 @@ fn forget_garbage(shared: &Arc<Shared>) -> Result<u64> {
 /// Takes the dead rows out of every collection; answers with how many there were.
 fn move_everything(batch: &mut Batch) -> Result<u64> {
     let names: Vec<String> = batch.tx()?.range(&tables::COLLECTIONS, ..)?.into_iter().map(|(name, _)| name).collect();
+    let mut derived = by_collection(batch.tx()?)?;
     let mut removed = 0;
     for name in names {
         if let Some(idx) = batch.load(&name)? {
-            removed += compact_collection(batch, idx)?;
+            let own = derived.remove(&batch.state(idx)?.def.id).unwrap_or_default();
+            removed += compact_collection(batch, idx, own)?;
         }
     }
     if removed > 0 && batch.garbage.is_empty() {
@@ -117,14 +122,16 @@ fn move_everything(batch: &mut Batch) -> Result<u64> {
     Ok(removed)
 }
 
-fn compact_collection(batch: &mut Batch, idx: usize) -> Result<u64> {
+fn compact_collection(batch: &mut Batch, idx: usize, derived: Vec<DerivedDef>) -> Result<u64> {
     let state = batch.state(idx)?;
     let (def, live) = (state.def.clone(), state.live.rows().clone());
     let removed = u64::from(def.rows) - live.len();
     if removed == 0 {
         return Ok(0);
     }
-    let columns = move_records(batch, &def, &live)?;
+    let mut meta = batch.meta.clone();
+    let columns = move_records(batch, &mut meta, &def, &live)?;
+    batch.meta = meta;
     for view in &def.views {
         move_texts(batch, view, &live)?;
     }
@@ -138,12 +145,12 @@ fn compact_collection(batch: &mut Batch, idx: usize) -> Result<u64> {
     state.columns = columns;
     state.changed = true;
     *appending.changed = true;
-    compact_derived(&mut appending, def.id, &live, &control)?;
+    compact_derived(&mut appending, derived, &live, &control)?;
     Ok(removed)
 }
 
 /// Moves the records, their ids and their columns down over the dead rows.
-fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<ColumnFiller> {
+fn move_records(batch: &Batch, meta: &mut StoreMeta, def: &CollectionDef, live: &RowSet) -> Result<ColumnFiller> {
     let tx = batch.tx()?;
     let (id, total) = (def.id, u64::from(def.rows));
     // Column chunks before the first dead row stay as they are.
@@ -155,7 +162,7 @@ fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<Col
         }
     }
     let mut columns = ColumnFiller::new(first_row);
-    let (mut next_row, mut moved) = (first_row, Vec::new());
+    let (mut next_row, mut moved) = (first_row, Changes::new(tx, &RECORDS));
     tx.for_each(&RECORDS, (id, first_row)..=(id, u32::MAX), |(_, row), record| {
         if row % super::CHUNK_ROWS == 0 {
             batch.control.checkpoint()?;
@@ -164,16 +171,19 @@ fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<Col
         if !live.contains(row) {
             return Ok(());
         }
-        columns.push(tx, def, record.fields())?;
+        if columns.reads_back() {
+            moved.apply()?;
+        }
+        columns.push(tx, def, record.fields(), |field, chunk, values| put_chunk(tx, meta, id, field, chunk, values))?;
         if next_row != row {
             // The row it moves to is dead or has moved itself; what has come to stand beyond the last goes below.
-            moved.push(((id, next_row), Some(record)));
-            change_some(tx, &RECORDS, &mut moved)?;
+            let bytes = record.bytes();
+            moved.push((id, next_row), Some(record), bytes)?;
         }
         next_row += 1;
         Ok(())
     })?;
-    tx.change_all(&RECORDS, &moved)?;
+    moved.apply()?;
     if u64::from(next_row) != live.len() {
         return Err(unfit(def, "records of live rows", live.len().to_string(), next_row.to_string()));
     }
@@ -184,7 +194,8 @@ fn move_records(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<Col
 
 /// Ids name the rows that their records have moved to. They are taken in their own order, in which they lie on disk.
 fn move_ids(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<()> {
-    let (tx, mut moved) = (batch.tx()?, Vec::new());
+    let tx = batch.tx()?;
+    let mut moved = Changes::new(tx, &tables::IDS);
     let all = (def.id, String::new())..(CollectionId(def.id.0.saturating_add(1)), String::new());
     tx.for_each(&tables::IDS, all, |key, row| {
         batch.control.checkpoint()?;
@@ -192,19 +203,17 @@ fn move_ids(batch: &Batch, def: &CollectionDef, live: &RowSet) -> Result<()> {
             return Err(unfit(def, "the row that an id names", "a live row".to_string(), row.to_string()));
         }
         let new_row = live.count_range(0..row) as u32;
-        if new_row != row {
-            moved.push((key, Some(new_row)));
-        }
-        change_some(tx, &tables::IDS, &mut moved)
+        if new_row != row { moved.push(key, Some(new_row), 0) } else { Ok(()) }
     })?;
-    tx.change_all(&tables::IDS, &moved)
+    moved.apply()
 }
 
 fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
     if !matches!(view.kind, ViewKind::TextFrom(_)) {
         return Ok(());
     }
-    let (tx, mut moved) = (batch.tx()?, Vec::new());
+    let tx = batch.tx()?;
+    let mut moved = Changes::new(tx, &tables::VIEW_TEXTS);
     let (mut counted, mut new_row) = (0, 0_u32);
     tx.for_each(&tables::VIEW_TEXTS, (view.id, 0)..=(view.id, u32::MAX), |(_, row), text| {
         new_row += live.count_range(counted..row) as u32;
@@ -212,26 +221,42 @@ fn move_texts(batch: &Batch, view: &ViewDef, live: &RowSet) -> Result<()> {
         if live.contains(row) && new_row == row {
             return Ok(());
         }
-        moved.push(((view.id, row), None));
+        moved.push((view.id, row), None, 0)?;
         if live.contains(row) {
-            moved.push(((view.id, new_row), Some(text)));
+            let bytes = text.len();
+            moved.push((view.id, new_row), Some(text), bytes)?;
         }
-        change_some(tx, &tables::VIEW_TEXTS, &mut moved)
+        Ok(())
     })?;
-    tx.change_all(&tables::VIEW_TEXTS, &moved)
+    moved.apply()
 }
 
-/// Carries out what has come together, once it is enough. Entries only move to keys that have been passed.
-fn change_some<K: KeyBytes, V: Serialize>(
-    tx: &WriteTransaction,
-    table: &Table<K, V>,
-    changes: &mut Vec<(K, Option<V>)>,
-) -> Result<()> {
-    if changes.len() >= CHANGES {
-        tx.change_all(table, changes)?;
-        changes.clear();
+/// Entries on their way to other keys, carried out once they are enough: they only move to keys that have been passed.
+struct Changes<'a, K, V> {
+    tx: &'a WriteTransaction,
+    table: &'a Table<K, V>,
+    list: Vec<(K, Option<V>)>,
+    bytes: usize,
+}
+
+impl<'a, K: KeyBytes, V: Serialize> Changes<'a, K, V> {
+    fn new(tx: &'a WriteTransaction, table: &'a Table<K, V>) -> Self {
+        Changes { tx, table, list: Vec::new(), bytes: 0 }
     }
-    Ok(())
+
+    /// Puts a value of about `bytes` bytes under `key`, or removes what is there.
+    fn push(&mut self, key: K, value: Option<V>, bytes: usize) -> Result<()> {
+        self.list.push((key, value));
+        self.bytes += bytes;
+        if self.list.len() >= CHANGES || self.bytes >= CHANGE_BYTES { self.apply() } else { Ok(()) }
+    }
+
+    fn apply(&mut self) -> Result<()> {
+        self.tx.change_all(self.table, &self.list)?;
+        self.list.clear();
+        self.bytes = 0;
+        Ok(())
+    }
 }
 
 fn unfit(def: &CollectionDef, what: &str, expected: String, found: String) -> Error {
@@ -242,12 +267,11 @@ fn unfit(def: &CollectionDef, what: &str, expected: String, found: String) -> Er
 /// Rows derived from a view move with the rows they were derived from; damaged ones go.
 fn compact_derived(
     appending: &mut Appending<'_>,
-    collection: CollectionId,
+    derived: Vec<DerivedDef>,
     live: &RowSet,
     control: &Control,
 ) -> Result<()> {
-    let derived: Vec<(ViewId, DerivedDef)> = appending.tx.range(&tables::DERIVED, ..)?;
-    for (_, def) in derived.into_iter().filter(|(_, def)| def.collection == collection) {
+    for def in derived {
         match move_derived(appending, &def, live, control) {
             Err(error) if is_given_up(&error) => remove(appending, &def)?,
             other => other?,

@@ -6,6 +6,7 @@
 //! that its catalog names can be read.
 
 use super::column::{CHUNK_ROWS, ColumnChunk};
+use super::derived;
 use super::handle::{Leased, Shared};
 use super::record::COLUMNS;
 use crate::catalog::lease::Lease;
@@ -13,9 +14,9 @@ use crate::catalog::tables::SEGMENTS;
 use crate::catalog::{CATALOG_FILE, CatalogRead, ReadTransaction};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::SegmentReader;
-use crate::types::{CollectionId, SegmentEntry, SegmentId, StoreMeta, ViewDef};
+use crate::types::{CollectionId, DerivedDef, SegmentEntry, SegmentId, StoreMeta, ViewDef};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How often a snapshot is tried while writers keep changing the generation.
 const LEASE_TRIES: usize = 100;
@@ -27,6 +28,8 @@ pub(super) struct Core {
     pub(super) meta: StoreMeta,
     pub(super) shared: Arc<Shared>,
     _lease: Option<Arc<Lease>>,
+    /// What is kept derived, by collection; read when it is first asked for.
+    derived: OnceLock<HashMap<CollectionId, Vec<DerivedDef>>>,
     /// Without a lease: readers of all segments, which others may unlink. They stay readable while they are mapped.
     held: HashMap<SegmentId, Arc<SegmentReader>>,
 }
@@ -47,7 +50,8 @@ impl Core {
                 let is_leased = matches!(lease, Leased::Held(_));
                 let held_lease = if let Leased::Held(lease) = lease { Some(lease) } else { None };
                 let shared = Arc::clone(shared);
-                let mut core = Core { read, meta, shared, _lease: held_lease, held: HashMap::new() };
+                let mut core =
+                    Core { read, meta, shared, _lease: held_lease, derived: OnceLock::new(), held: HashMap::new() };
                 if is_leased || core.hold_files()? {
                     return Ok(core);
                 }
@@ -76,6 +80,21 @@ impl Core {
     /// The reader of a segment that this core holds in place of a lease.
     pub(super) fn held(&self, segment: SegmentId) -> Option<&Arc<SegmentReader>> {
         self.held.get(&segment)
+    }
+
+    /// What is kept derived from the views of a collection. The table is gone through once for all collections.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub(super) fn derived_of(&self, collection: CollectionId) -> Result<&[DerivedDef]> {
+        let known = match self.derived.get() {
+            Some(known) => known,
+            None => {
+                let found = derived::by_collection(&self.read)?;
+                self.derived.get_or_init(|| found)
+            }
+        };
+        Ok(known.get(&collection).map_or(&[], Vec::as_slice))
     }
 
     /// Segments of `view`, ascending by row, checked to cover its rows without a gap.

@@ -21,10 +21,11 @@ use crate::lens::{Projection, ResolvedStep, RowProcessor, ScalarProcessor};
 use crate::linalg::RowsRef;
 use crate::segment;
 use crate::types::{
-    CollectionId, CommitNumber, Control, DerivedDef, DerivedKind, ElementType, LensRecord, Metric, ProjectionDef,
-    ProjectionRef, RowSet, SegmentId, Step, ViewDef, ViewId, ViewKind,
+    CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, DerivedKind, ElementType, LensRecord, Metric,
+    PinnedStatistic, ProjectionDef, ProjectionRef, RowSet, SegmentId, Step, ViewDef, ViewId, ViewKind,
 };
 use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Rows that one task processes.
@@ -70,32 +71,38 @@ impl Batch {
     /// Begins what is derived of `record`, in every collection that it fits and pins all it takes from; their names.
     fn begin_all(&mut self, record: &LensRecord, kind: DerivedKind, element: ElementType) -> Result<Vec<String>> {
         let mut chosen = Vec::new();
+        let lens = PinnedLens::new(record.clone());
+        let open: HashMap<CollectionId, &CollectionDef> =
+            self.collections.iter().map(|state| (state.def.id, &state.def)).collect();
         for (name, stored) in self.tx()?.range(&tables::COLLECTIONS, ..)? {
-            let def =
-                self.collections.iter().find(|state| state.def.id == stored.id).map_or(&stored, |state| &state.def);
+            let def = open.get(&stored.id).copied().unwrap_or(&stored);
             let view = def.views.iter().find(|view| view.name == record.lens.view);
             let Some((view, dimension)) = view.and_then(|view| Some((view, view.dimension?))) else { continue };
             // A collection that the chain does not fit is not one that the lens is for.
-            match maker(self.tx()?, record, def.id, dimension, kind, element) {
-                Ok(maker) => chosen.push((name, def.id, view.id, maker.dimension() as u32)),
-                Err(error) if error.kind() == ErrorKind::Invalid => {}
+            let own = lens.of(def.id);
+            let maker = match maker(self.tx()?, &own, def.id, dimension, kind, element) {
+                Ok(maker) => maker,
+                Err(error) if error.kind() == ErrorKind::Invalid => continue,
                 Err(error) => return Err(error),
-            }
-        }
-        let mut names = Vec::new();
-        for (name, collection, source, dimension) in chosen {
+            };
             let kept = DerivedDef {
                 kind,
                 lens: record.name.clone(),
                 lens_version: record.version,
-                statistics: oldest(record, collection),
-                collection,
-                source,
+                statistics: oldest(&own, def.id),
+                collection: def.id,
+                source: view.id,
                 id: ViewId(0),
-                dimension,
+                dimension: maker.dimension() as u32,
                 element,
                 rows: 0,
             };
+            chosen.push((name, kept));
+        }
+        let places: HashSet<CollectionId> = chosen.iter().map(|(_, kept)| kept.collection).collect();
+        self.drop_derived(&record.name, |old| old.kind == kind && places.contains(&old.collection))?;
+        let mut names = Vec::new();
+        for (name, kept) in chosen {
             self.begin_derived(&name, kept)?;
             names.push(name);
         }
@@ -107,42 +114,54 @@ impl Batch {
     /// # Errors
     /// Only where the catalog cannot be read or written.
     pub fn drop_materialized(&mut self, lens: &str) -> Result<bool> {
-        let result = self.drop_derived(|def| def.lens == lens && def.kind == DerivedKind::Rows);
+        let result = self.drop_derived(lens, |def| def.kind == DerivedKind::Rows);
         self.note(result)
     }
 
-    /// Takes `def` into the catalog under a number of its own, without a row; the commit fills it.
+    /// Takes `def` into the catalog under a number of its own, without a row; the commit fills it. What was kept in its
+    /// place is gone by then.
     fn begin_derived(&mut self, collection: &str, mut def: DerivedDef) -> Result<()> {
-        self.drop_derived(|old| (&old.lens, old.collection, old.kind) == (&def.lens, def.collection, def.kind))?;
         def.id = self.next_view();
         def.rows = 0;
         self.tx()?.put(&tables::DERIVED, &def.id, &def)?;
+        self.derived_of_lens(&def.lens.clone())?.push(def);
         self.touch(collection)
     }
 
     /// The processed rows kept of the lens are written anew by this commit, for statistics that have changed.
     pub(super) fn renew_derived(&mut self, record: &LensRecord) -> Result<()> {
-        for (_, mut def) in self.tx()?.range(&tables::DERIVED, ..)? {
-            if def.lens != record.name || def.kind != DerivedKind::Rows {
-                continue;
-            }
-            let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
-            let Some((name, _)) = stored.into_iter().find(|(_, found)| found.id == def.collection) else { continue };
+        let is_old = |def: &DerivedDef| def.kind == DerivedKind::Rows;
+        let lens = PinnedLens::new(record.clone());
+        let mut renewed = Vec::new();
+        for mut def in self.derived_of_lens(&record.name)?.clone().into_iter().filter(is_old) {
+            let Some(name) = self.numbers()?.get(&def.collection).cloned() else { continue };
             def.lens_version = record.version;
-            def.statistics = oldest(record, def.collection);
-            self.begin_derived(&name, def)?;
+            def.statistics = oldest(&lens.of(def.collection), def.collection);
+            renewed.push((name, def));
         }
-        Ok(())
+        let places: HashSet<CollectionId> = renewed.iter().map(|(_, def)| def.collection).collect();
+        self.drop_derived(&record.name, |def| is_old(def) && places.contains(&def.collection))?;
+        renewed.into_iter().try_for_each(|(name, def)| self.begin_derived(&name, def))
     }
 
-    /// Takes what is derived and chosen out of the catalog; whether there was any.
-    pub(super) fn drop_derived(&mut self, chosen: impl Fn(&DerivedDef) -> bool) -> Result<bool> {
-        let mut dropped = false;
-        for (_, def) in self.tx()?.range(&tables::DERIVED, ..)? {
-            if !chosen(&def) {
-                continue;
-            }
-            dropped = true;
+    /// What is kept derived of a lens, as this batch has it; the table is gone through once for all lenses.
+    fn derived_of_lens(&mut self, lens: &str) -> Result<&mut Vec<DerivedDef>> {
+        if self.derived.is_none() {
+            let mut found: HashMap<String, Vec<DerivedDef>> = HashMap::new();
+            self.tx()?.for_each(&tables::DERIVED, .., |_, def| {
+                found.entry(def.lens.clone()).or_default().push(def);
+                Ok(())
+            })?;
+            self.derived = Some(found);
+        }
+        Ok(self.derived.get_or_insert_default().entry(lens.to_string()).or_default())
+    }
+
+    /// Takes what is derived of a lens and chosen out of the catalog; whether there was any.
+    pub(super) fn drop_derived(&mut self, lens: &str, chosen: impl Fn(&DerivedDef) -> bool) -> Result<bool> {
+        let gone: Vec<DerivedDef> = self.derived_of_lens(lens)?.extract_if(.., |def| chosen(def)).collect();
+        let dropped = !gone.is_empty();
+        for def in gone {
             let tx = self.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))?;
             let mut appending = Appending {
                 shared: &self.shared,
@@ -321,10 +340,64 @@ fn resolved(catalog: &impl CatalogRead, step: &Step, dimension: u32) -> Result<R
     })
 }
 
-/// Takes what is derived from the views of a collection to where these are, once their segments are closed.
-pub(super) fn follow(batch: &mut Batch, idx: usize) -> Result<()> {
+/// What is kept derived, by collection: the table is gone through once for all of them.
+pub(super) fn by_collection(catalog: &impl CatalogRead) -> Result<HashMap<CollectionId, Vec<DerivedDef>>> {
+    let mut found: HashMap<CollectionId, Vec<DerivedDef>> = HashMap::new();
+    catalog.for_each(&tables::DERIVED, .., |_, def| {
+        found.entry(def.collection).or_default().push(def);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// A saved lens whose pinned statistics are looked up by collection.
+#[derive(Debug)]
+struct PinnedLens {
+    /// Pins nothing.
+    bare: LensRecord,
+    pinned: HashMap<CollectionId, Vec<PinnedStatistic>>,
+}
+
+impl PinnedLens {
+    fn new(mut record: LensRecord) -> Self {
+        let mut pinned: HashMap<CollectionId, Vec<PinnedStatistic>> = HashMap::new();
+        for place in std::mem::take(&mut record.pinned) {
+            pinned.entry(place.collection).or_default().push(place);
+        }
+        PinnedLens { bare: record, pinned }
+    }
+
+    /// The lens with what it pins for one collection, and nothing else.
+    fn of(&self, collection: CollectionId) -> LensRecord {
+        let pinned = self.pinned.get(&collection).cloned().unwrap_or_default();
+        LensRecord { pinned, ..self.bare.clone() }
+    }
+}
+
+/// Saved lenses, each read once however many collections ask for it.
+#[derive(Debug, Default)]
+pub(super) struct KnownLenses(HashMap<String, Option<PinnedLens>>);
+
+impl KnownLenses {
+    /// The lens `name` with what it pins for `collection`; `None` where there is no such lens.
+    pub(super) fn of(
+        &mut self,
+        catalog: &impl CatalogRead,
+        name: &str,
+        collection: CollectionId,
+    ) -> Result<Option<LensRecord>> {
+        if !self.0.contains_key(name) {
+            let found = catalog.get(&tables::LENSES, &name.to_string())?;
+            self.0.insert(name.to_string(), found.map(PinnedLens::new));
+        }
+        Ok(self.0.get(name).and_then(Option::as_ref).map(|lens| lens.of(collection)))
+    }
+}
+
+/// Takes what is derived from the views of a collection to where these are, once their segments are closed. All of it is
+/// `derived`.
+pub(super) fn follow(batch: &mut Batch, idx: usize, derived: Vec<DerivedDef>, lenses: &mut KnownLenses) -> Result<()> {
     let state = batch.state(idx)?;
-    let collection = state.def.id;
     let rewritten: Vec<(ViewId, RowSet)> = state
         .def
         .views
@@ -333,13 +406,11 @@ pub(super) fn follow(batch: &mut Batch, idx: usize) -> Result<()> {
         .map(|(view, state)| (view.id, RowSet::from_rows(state.take_rewritten())))
         .collect();
     let control = batch.control.clone();
-    for (_, def) in batch.tx()?.range(&tables::DERIVED, ..)? {
-        if def.collection != collection {
-            continue;
-        }
+    for def in derived {
+        let lens = lenses.of(batch.tx()?, &def.lens, def.collection)?;
         let rewritten = rewritten.iter().find(|(view, _)| *view == def.source).map(|(_, rows)| rows);
         let (state, mut appending) = batch.appending(idx)?;
-        match extend(state, &mut appending, &def, rewritten, &control) {
+        match extend(state, &mut appending, &def, lens, rewritten, &control) {
             Err(error) if def.rows > 0 && is_given_up(&error) => remove(&mut appending, &def)?,
             other => other?,
         }
@@ -352,12 +423,12 @@ fn extend(
     state: &mut CollectionState,
     appending: &mut Appending<'_>,
     def: &DerivedDef,
+    lens: Option<LensRecord>,
     rewritten: Option<&RowSet>,
     control: &Control,
 ) -> Result<()> {
     let CollectionState { def: collection, views, live, .. } = state;
     let found = collection.views.iter().zip(views).find(|(view, _)| view.id == def.source);
-    let lens = appending.tx.get(&tables::LENSES, &def.lens)?;
     let (Some((source, source_state)), Some(lens)) = (found, lens.filter(|lens| is_current(def, lens))) else {
         return remove(appending, def);
     };

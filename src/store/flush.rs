@@ -5,11 +5,12 @@
 
 use super::append::{Appending, rounded};
 use super::batch::Batch;
+use super::derived::KnownLenses;
 use super::state::{CollectionState, PendingRow, Slot};
 use crate::catalog::tables;
 use crate::error::{Error, Result};
 use crate::text::embed::Embedder;
-use crate::types::ViewDef;
+use crate::types::{DerivedDef, ViewDef};
 use std::sync::Arc;
 
 /// Rows that wait at most before their vectors are written.
@@ -135,7 +136,13 @@ pub(super) fn embed_texts(batch: &mut Batch, embedder: &Arc<dyn Embedder>, texts
 }
 
 /// Closes the open segments of a collection and writes what the batch changed of it to the catalog.
-pub(super) fn finish_views(batch: &mut Batch, idx: usize) -> Result<()> {
+/// What is derived from its views is `derived`.
+pub(super) fn finish_views(
+    batch: &mut Batch,
+    idx: usize,
+    derived: Vec<DerivedDef>,
+    lenses: &mut KnownLenses,
+) -> Result<()> {
     let (state, mut appending) = batch.appending(idx)?;
     if !state.changed {
         return Ok(());
@@ -149,7 +156,7 @@ pub(super) fn finish_views(batch: &mut Batch, idx: usize) -> Result<()> {
     state.removed = false;
     state.live.write(appending.tx, &tables::LIVE, state.def.id)?;
     appending.tx.put(&tables::COLLECTIONS, &state.def.name, &state.def)?;
-    super::derived::follow(batch, idx)
+    super::derived::follow(batch, idx, derived, lenses)
 }
 
 /// The vector that `row` has in a view at this point of the batch.

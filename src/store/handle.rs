@@ -30,7 +30,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
-const KNOWN_FEATURES: u64 = 0;
+const KNOWN_FEATURES: u64 = super::column::LONG_VALUES;
 
 /// A store on disk. Clones share one handle; it can be used from any thread.
 ///

@@ -191,7 +191,7 @@ impl StoreInfo {
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,
-            lenses: snapshot.lenses()?.into_iter().map(|lens| lens_info(snapshot, lens)).collect::<Result<_>>()?,
+            lenses: lens_infos(snapshot)?,
             samples: samples(snapshot)?,
             damaged: damaged_files(snapshot)?,
         })
@@ -222,6 +222,27 @@ fn damaged_files(snapshot: &Snapshot) -> Result<Vec<Damage>> {
     Ok(found)
 }
 
+impl Snapshot {
+    /// What is kept ready of saved lenses, by the name of the lens and then in the order of collections.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn derived_infos(&self) -> Result<BTreeMap<String, Vec<DerivedInfo>>> {
+        let mut infos: BTreeMap<String, Vec<DerivedInfo>> = BTreeMap::new();
+        for def in self.collections() {
+            // Most collections have nothing, and need not be opened to know.
+            if self.core().derived_of(def.id)?.is_empty() {
+                continue;
+            }
+            let collection = self.collection(&def.name)?;
+            for derived in collection.derived()? {
+                infos.entry(derived.def.lens.clone()).or_default().push(collection.info_of(derived));
+            }
+        }
+        Ok(infos)
+    }
+}
+
 impl CollectionSnapshot {
     /// What is kept ready of `lens` for this collection.
     ///
@@ -229,23 +250,23 @@ impl CollectionSnapshot {
     /// Only where the catalog cannot be read.
     pub fn derived_info(&self, lens: &LensRecord) -> Result<Vec<DerivedInfo>> {
         let of_lens = self.derived()?.iter().filter(|derived| derived.def.lens == lens.name);
-        Ok(of_lens
-            .map(|Derived { def, rows }| {
-                let (segments, bytes) = segment_bytes(rows.segments());
-                let source = self.views().iter().find(|view| view.def().id == def.source);
-                let vectors = source.map_or(0, |view| view.present().len());
-                DerivedInfo {
-                    collection: self.def().name.clone(),
-                    kind: def.kind,
-                    dimension: def.dimension,
-                    element: def.element,
-                    rows: rows.present().len(),
-                    unkept: vectors - rows.present().len(),
-                    segments,
-                    bytes,
-                }
-            })
-            .collect())
+        Ok(of_lens.map(|derived| self.info_of(derived)).collect())
+    }
+
+    fn info_of(&self, Derived { def, rows }: &Derived) -> DerivedInfo {
+        let (segments, bytes) = segment_bytes(rows.segments());
+        let source = self.views().iter().find(|view| view.def().id == def.source);
+        let vectors = source.map_or(0, |view| view.present().len());
+        DerivedInfo {
+            collection: self.def().name.clone(),
+            kind: def.kind,
+            dimension: def.dimension,
+            element: def.element,
+            rows: rows.present().len(),
+            unkept: vectors - rows.present().len(),
+            segments,
+            bytes,
+        }
     }
 }
 
@@ -271,39 +292,37 @@ pub(super) fn bytes_on_disk(storage: &dyn Storage) -> Result<u64> {
 }
 
 fn projections(snapshot: &Snapshot) -> Result<Vec<ProjectionInfo>> {
-    let defs = snapshot.projections()?.into_iter();
-    Ok(defs
-        .map(|def| ProjectionInfo {
-            pair: def.record.is_some(),
-            name: def.name,
-            rows: def.rows,
-            columns: def.columns,
-            origin: def.origin,
+    let heads = snapshot.projection_heads()?.into_iter();
+    Ok(heads
+        .map(|(name, head)| ProjectionInfo {
+            name,
+            rows: head.rows,
+            columns: head.columns,
+            pair: head.pair,
+            origin: head.origin,
         })
         .collect())
 }
 
-fn lens_info(snapshot: &Snapshot, record: LensRecord) -> Result<LensInfo> {
-    let calibration = snapshot.calibration(&record.name)?.map(|calibration| calibration.origin);
-    let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
-    let stale_commits = snapshot.commits_behind(&record);
-    let mut derived = Vec::new();
-    for def in snapshot.collections() {
-        derived.extend(snapshot.collection(&def.name)?.derived_info(&record)?);
-    }
-    Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
+fn lens_infos(snapshot: &Snapshot) -> Result<Vec<LensInfo>> {
+    let mut derived = snapshot.derived_infos()?;
+    let info = |record: LensRecord| {
+        let calibration = snapshot.calibration(&record.name)?.map(|calibration| calibration.origin);
+        let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
+        let stale_commits = snapshot.commits_behind(&record);
+        let derived = derived.remove(&record.name).unwrap_or_default();
+        Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
+    };
+    snapshot.lenses()?.into_iter().map(info).collect()
 }
 
 fn samples(snapshot: &Snapshot) -> Result<Vec<SampleInfo>> {
-    let samples = snapshot.samples()?.into_iter();
-    Ok(samples
-        .map(|sample| SampleInfo {
-            collection: snapshot.collection_name(sample.collection).to_string(),
-            queries: sample.ids.len() as u64,
-            dimension: sample.vectors.as_ref().map(|vectors| vectors.dimension),
-            view: sample.vectors.map(|vectors| vectors.view),
-            name: sample.name,
-            commit: sample.commit,
+    let heads = snapshot.sample_heads()?.into_iter();
+    Ok(heads
+        .map(|(name, head)| {
+            let (view, dimension) = head.vectors.unzip();
+            let collection = snapshot.collection_name(head.collection).to_string();
+            SampleInfo { name, collection, queries: head.queries, view, dimension, commit: head.commit }
         })
         .collect())
 }

@@ -224,14 +224,14 @@ fn classes(target: &CollectionSnapshot, field: &str) -> Result<Vec<LabelClass>> 
                 rows.push(RowId(row));
             }
         };
-        match column.get(row) {
+        column.with(row, |value| match value {
             Some(ValueRef::Text(text)) => add(text.to_string()),
             Some(ValueRef::Integer(number)) => add(number.to_string()),
             Some(ValueRef::Float(number)) => add(number.to_string()),
             Some(ValueRef::Bool(value)) => add(value.to_string()),
             Some(ValueRef::TextList(items)) => items.iter().for_each(|item| add(item.to_string())),
             Some(ValueRef::Json) | None => {}
-        }
+        })?;
     }
     Ok(classes.into_iter().map(|(value, rows)| LabelClass { value, rows }).collect())
 }

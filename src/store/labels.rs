@@ -16,6 +16,7 @@ use crate::types::{
     Verdict, ViewDef, limits,
 };
 use std::collections::HashMap;
+use std::ops::Bound;
 
 /// What became of labels that were stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -395,14 +396,9 @@ fn merged(number: u32, stored: LabelQuery, given: LabelQuery) -> Result<Asked> {
 
 /// The respects of a collection, by name.
 pub(super) fn respects_of(read: &impl CatalogRead, collection: CollectionId) -> Result<Vec<RespectDef>> {
-    let mut found = Vec::new();
-    read.for_each(&tables::RESPECTS, (collection, String::new()).., |(of, _), respect| {
-        if of == collection {
-            found.push(respect);
-        }
-        Ok(())
-    })?;
-    Ok(found)
+    let next = collection.0.checked_add(1).map(|next| (CollectionId(next), String::new()));
+    let own = (Bound::Included((collection, String::new())), next.map_or(Bound::Unbounded, Bound::Excluded));
+    Ok(read.range(&tables::RESPECTS, own)?.into_iter().map(|(_, respect)| respect).collect())
 }
 
 /// The error for a respect that is not there, with the nearest name and the names that are.

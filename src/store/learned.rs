@@ -5,6 +5,7 @@
 //! `LENS@candidate` where not, and every fit stays in the history. What a fit is worth is decided above.
 
 use super::batch::Batch;
+use super::heads;
 use super::lenses::{check_name, check_projection};
 use super::samples::check_sample;
 use super::snapshot::Snapshot;
@@ -181,9 +182,9 @@ impl Batch {
         self.drop_lens(name)?;
         let tx = self.tx()?;
         let projection = tx.get(&tables::PROJECTIONS, &name.to_string())?;
-        tx.remove(&tables::PROJECTIONS, &name.to_string())?;
+        heads::PROJECTIONS.remove(tx, name)?;
         let sample = tx.get(&tables::SAMPLES, &sample_of(name))?;
-        tx.remove(&tables::SAMPLES, &sample_of(name))?;
+        heads::SAMPLES.remove(tx, &sample_of(name))?;
         Ok(Some(Taken { record, pinned, projection, sample, calibration }))
     }
 
@@ -193,11 +194,11 @@ impl Batch {
         let commit = self.next_commit();
         if let Some(sample) = sample {
             let sample = SampleDef { name: sample_of(name), commit, ..sample };
-            self.tx()?.put(&tables::SAMPLES, &sample.name, &sample)?;
+            heads::SAMPLES.put(self.tx()?, &sample.name, &sample)?;
         }
         if let Some(projection) = projection {
             let projection = ProjectionDef { name: name.to_string(), ..projection };
-            self.tx()?.put(&tables::PROJECTIONS, &projection.name, &projection)?;
+            heads::PROJECTIONS.put(self.tx()?, &projection.name, &projection)?;
         }
         let lens = renamed(record.lens, name);
         let record = LensRecord { name: name.to_string(), lens, commit, ..record };

@@ -6,6 +6,7 @@
 //! it. What any of it means is decided above.
 
 use super::batch::Batch;
+use super::heads;
 use super::snapshot::Snapshot;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ impl Batch {
     pub fn put_projection(&mut self, def: ProjectionDef) -> Result<()> {
         check_projection(&def)?;
         self.refuse_change_under_lenses(&def)?;
-        let result = self.tx()?.put(&tables::PROJECTIONS, &def.name.clone(), &def);
+        let result = heads::PROJECTIONS.put(self.tx()?, &def.name, &def);
         self.changed = true;
         self.note(result)
     }
@@ -57,9 +58,9 @@ impl Batch {
         let lenses = self.tx()?.range(&tables::LENSES, ..)?;
         let users: Vec<String> =
             lenses.into_iter().filter(|(_, lens)| uses_projection(&lens.lens, name)).map(|(lens, _)| lens).collect();
-        let result = self.drop_derived(|def| users.contains(&def.lens));
+        let result = users.iter().try_for_each(|lens| self.drop_derived(lens, |_| true).map(drop));
         self.note(result)?;
-        let result = self.tx()?.remove(&tables::PROJECTIONS, &name.to_string());
+        let result = heads::PROJECTIONS.remove(self.tx()?, name);
         let removed = self.note(result)?;
         self.changed |= removed;
         Ok(removed)
@@ -146,7 +147,7 @@ impl Batch {
 
     fn forget_what_hangs_on(&mut self, old: &LensRecord) -> Result<()> {
         self.forget_statistics(old)?;
-        self.drop_derived(|def| def.lens == old.name)?;
+        self.drop_derived(&old.name, |_| true)?;
         self.tx()?.remove(&tables::CALIBRATIONS, &old.name)?;
         self.forget_backgrounds(&old.name)?;
         Ok(())
@@ -235,8 +236,7 @@ impl Snapshot {
     /// it pins nothing.
     pub fn commits_behind(&self, lens: &LensRecord) -> u64 {
         let behind = |pinned: &PinnedStatistic| {
-            let collection = self.collections().iter().find(|def| def.id == pinned.collection);
-            collection.map_or(0, |def| pinned.commits_behind(def, &lens.lens.view))
+            self.collection_numbered(pinned.collection).map_or(0, |def| pinned.commits_behind(def, &lens.lens.view))
         };
         lens.pinned.iter().map(behind).max().unwrap_or(0)
     }

@@ -54,6 +54,7 @@ mod fill;
 mod flush;
 mod garbage;
 mod handle;
+mod heads;
 mod info;
 mod labelled;
 mod labels;

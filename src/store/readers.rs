@@ -50,6 +50,12 @@ impl SegmentReaders {
         Ok(reader)
     }
 
+    /// Lets go of some segments; whoever asks for one again opens and verifies it anew.
+    pub(super) fn forget(&self, segments: impl Iterator<Item = SegmentId>) {
+        let mut state = self.state();
+        segments.for_each(|segment| drop(state.readers.remove(&segment)));
+    }
+
     /// Lets go of segments that the catalog no longer names, once for each generation.
     pub(super) fn forget_gone(&self, core: &Core) -> Result<()> {
         if self.state().generation >= core.meta.generation {

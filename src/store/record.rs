@@ -3,10 +3,11 @@
 //! Owns [`StoredRecord`] and [`StoredValue`]: the truth about a record's text and metadata, of which columns are
 //! copies. A change here is a change of the disk format. It imports no file access.
 
-use super::column::ColumnChunk;
-use crate::catalog::Table;
+use super::column::{ColumnChunk, LONG_VALUES};
 use crate::catalog::tables::{COLUMNS_NAME, RECORDS_NAME};
-use crate::types::{CollectionId, FieldType, Record, RecordKey, Value};
+use crate::catalog::{Table, WriteTransaction};
+use crate::error::Result;
+use crate::types::{CollectionId, FieldType, Record, RecordKey, StoreMeta, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,22 @@ use std::collections::BTreeMap;
 pub(super) const RECORDS: Table<(CollectionId, u32), StoredRecord> = Table::new(RECORDS_NAME);
 /// Column chunks by (collection, field, chunk): see [`super::column::CHUNK_ROWS`].
 pub(super) const COLUMNS: Table<(CollectionId, String, u32), ColumnChunk> = Table::new(COLUMNS_NAME);
+
+/// Stores a field's full chunk; a store says so once a chunk leaves values to the records.
+pub(super) fn put_chunk(
+    tx: &WriteTransaction,
+    meta: &mut StoreMeta,
+    collection: CollectionId,
+    field: &str,
+    chunk: u32,
+    values: Option<ColumnChunk>,
+) -> Result<()> {
+    let Some(values) = values else { return Ok(()) };
+    if values.leaves_long() {
+        meta.required_features |= LONG_VALUES;
+    }
+    tx.put(&COLUMNS, &(collection, field.to_string(), chunk), &values)
+}
 
 /// A metadata value on disk; null is not stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +95,16 @@ impl StoredRecord {
     /// As [`StoredRecord::into_fields`], of a record that is needed further.
     pub(super) fn fields(&self) -> BTreeMap<String, Value> {
         self.fields.iter().map(|(name, value)| (name.clone(), value.clone().into_value(None))).collect()
+    }
+
+    /// About how many bytes of text and metadata it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let value = |value: &StoredValue| match value {
+            StoredValue::Text(text) | StoredValue::Json(text) => text.len(),
+            StoredValue::TextList(items) => items.iter().map(|text| text.len() + size_of::<String>()).sum(),
+            _ => 0,
+        };
+        self.text.len() + self.fields.iter().map(|(name, field)| name.len() + value(field) + 32).sum::<usize>()
     }
 
     /// One field's value, taken out.

@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, CatalogOptions, CatalogRead, tables};
 use crate::error::{ErrorKind, Result};
 use crate::segment::{self, SEGMENTS_FOLDER};
 use crate::storage::Storage;
-use crate::types::{CommitNumber, FORMAT, FORMAT_NEEDS, StoreMeta};
+use crate::types::{CommitNumber, FORMAT, FORMAT_NEEDS, SegmentId, StoreMeta, ViewId};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -37,7 +37,12 @@ pub(super) fn format_new(storage: &Arc<dyn Storage>, options: &Options) -> Resul
     storage.sync_dir("")
 }
 
-/// Removes what a crash may have left. Only the one writer of the store may call this.
+/// Folders of segments that a writer looks through where the one before has closed the store: what stands in them that
+/// should not was left by something else than a crash of simile, and is found by this writer or one that comes later.
+const FOLDERS_AT_ONCE: u32 = 64;
+
+/// Removes what a crash may have left. Only the one writer of the store may call this. After a crash all of the store is
+/// looked through, otherwise no more of it than [`FOLDERS_AT_ONCE`].
 ///
 /// # Errors
 /// What the operating system or the catalog answers.
@@ -48,16 +53,31 @@ pub(super) fn tidy(shared: &Shared) -> Result<()> {
     let meta = tx.meta()?;
     garbage::collect(shared, &tx, &meta)?;
     let mut named: HashSet<String> = HashSet::new();
-    for ((view, segment), _) in tx.range(&tables::SEGMENTS, ..)? {
-        named.insert(segment::path(view, segment));
-    }
     for ((_, path), ()) in tx.range(&tables::GARBAGE, ..)? {
         named.insert(path);
     }
-    for path in segment_files(&*shared.storage)? {
-        if !named.contains(&path) {
-            shared.storage.remove(&path)?;
+    let storage = &*shared.storage;
+    let files = if shared.catalog.was_left_open() || meta.next_view <= FOLDERS_AT_ONCE {
+        for ((view, segment), _) in tx.range(&tables::SEGMENTS, ..)? {
+            named.insert(segment::path(view, segment));
         }
+        segment_files(storage)?
+    } else {
+        let first = (meta.commit.0.wrapping_mul(FOLDERS_AT_ONCE.into()) % u64::from(meta.next_view)) as u32;
+        let mut files = Vec::new();
+        for offset in 0..FOLDERS_AT_ONCE {
+            let view = ViewId(((u64::from(first) + u64::from(offset)) % u64::from(meta.next_view)) as u32);
+            let found = files_of(storage, &segment::folder(view))?;
+            if !found.is_empty() {
+                let all = (view, SegmentId(0))..=(view, SegmentId(u32::MAX));
+                named.extend(tx.range(&tables::SEGMENTS, all)?.iter().map(|((view, id), _)| segment::path(*view, *id)));
+            }
+            files.extend(found);
+        }
+        files
+    };
+    for path in files.iter().filter(|path| !named.contains(*path)) {
+        storage.remove(path)?;
     }
     if head::read(&*shared.storage)? != HeadState::Valid(meta.commit) {
         head::write(&*shared.storage, meta.commit)?;
@@ -70,15 +90,20 @@ pub(super) fn segment_files(storage: &dyn Storage) -> Result<Vec<String>> {
     let mut files = Vec::new();
     // Anything else in there is not ours to remove, be it a file that some program leaves in every folder.
     for view in storage.list(SEGMENTS_FOLDER)?.into_iter().filter(|view| view.parse::<u32>().is_ok()) {
-        let folder = format!("{SEGMENTS_FOLDER}/{view}");
-        for name in storage.list(&folder)? {
-            // Nor a folder or a link of such a name.
-            let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
-            let path = format!("{folder}/{name}");
-            let is_file = !matches!(storage.len(&path), Err(error) if error.kind() == ErrorKind::Corrupt);
-            if is_segment && is_file {
-                files.push(path);
-            }
+        files.extend(files_of(storage, &format!("{SEGMENTS_FOLDER}/{view}"))?);
+    }
+    Ok(files)
+}
+
+/// Paths of the segment files in one view's folder; none where there is no such folder.
+fn files_of(storage: &dyn Storage, folder: &str) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for name in storage.list(folder)? {
+        // Nor a folder or a link of such a name.
+        let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
+        let path = format!("{folder}/{name}");
+        if is_segment && !matches!(storage.len(&path), Err(error) if error.kind() == ErrorKind::Corrupt) {
+            files.push(path);
         }
     }
     Ok(files)

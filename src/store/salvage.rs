@@ -11,6 +11,7 @@ mod lost;
 
 use super::batch::Batch;
 use super::handle::Store;
+use super::heads;
 use super::options::{CollectionSpec, Options, ViewSpec};
 use super::place;
 use super::record::{RECORDS, StoredRecord};
@@ -291,7 +292,7 @@ impl Work<'_> {
                 self.leave_behind(format!("sample {name}"), "its collection");
                 continue;
             }
-            self.batch.tx()?.put(&tables::SAMPLES, &name, &sample)?;
+            heads::SAMPLES.put(self.batch.tx()?, &name, &sample)?;
             samples.insert(name);
         }
         let mut saved = BTreeSet::new();

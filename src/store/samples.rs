@@ -4,6 +4,7 @@
 //! that a saved lens uses (`center sides`, `csls`) cannot change under it. What it means to a view is decided above.
 
 use super::batch::Batch;
+use super::heads;
 use super::lenses::check_name;
 use super::snapshot::Snapshot;
 use super::validate::find_view;
@@ -64,7 +65,7 @@ impl Batch {
             self.refuse_under_lenses(&sample.name, &format!("drop the lens first, or {instead}"))?;
         }
         sample.commit = self.next_commit();
-        let result = self.tx()?.put(&tables::SAMPLES, &sample.name.clone(), &sample);
+        let result = heads::SAMPLES.put(self.tx()?, &sample.name, &sample);
         self.changed = true;
         self.note(result)?;
         Ok(if old.is_some() { Stored::Replaced } else { Stored::New })
@@ -79,7 +80,7 @@ impl Batch {
             return Ok(false);
         }
         self.refuse_under_lenses(name, "drop the lens first")?;
-        let result = self.tx()?.remove(&tables::SAMPLES, &name.to_string());
+        let result = heads::SAMPLES.remove(self.tx()?, name);
         self.changed = true;
         self.note(result)
     }
@@ -110,9 +111,15 @@ impl Batch {
         if let Some(state) = self.collections.iter().find(|state| state.def.id == id) {
             return Ok(state.def.clone());
         }
-        let stored = self.tx()?.range(&tables::COLLECTIONS, ..)?;
-        let found = stored.into_iter().map(|(_, def)| def).find(|def| def.id == id);
+        let name = self.numbers()?.get(&id);
+        let found = name.map(|name| self.tx()?.get(&tables::COLLECTIONS, name)).transpose()?.flatten();
         found.ok_or_else(|| Error::not_found(format!("there is no collection number {id}")))
+    }
+
+    /// As [`Batch::collection_numbered`], where only that it is there is asked for.
+    pub(super) fn require_number(&self, id: CollectionId) -> Result<()> {
+        let is_here = self.numbers()?.contains_key(&id) || self.collections.iter().any(|state| state.def.id == id);
+        if is_here { Ok(()) } else { Err(Error::not_found(format!("there is no collection number {id}"))) }
     }
 
     /// Refuses a lens that takes its queries' mean, or its `csls`, from a sample that is not there.

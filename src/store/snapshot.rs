@@ -44,6 +44,9 @@ pub struct Snapshot {
 pub(super) struct Inner {
     core: Arc<Core>,
     defs: Vec<CollectionDef>,
+    /// Positions in `defs`.
+    by_name: HashMap<String, usize>,
+    by_id: HashMap<CollectionId, usize>,
     opened: Mutex<HashMap<String, Arc<CollectionSnapshot>>>,
 }
 
@@ -81,7 +84,9 @@ pub struct RecordView {
 
 impl Snapshot {
     pub(super) fn new(core: Arc<Core>, defs: Vec<CollectionDef>) -> Self {
-        Snapshot { inner: Arc::new(Inner { core, defs, opened: Mutex::default() }) }
+        let by_name = defs.iter().enumerate().map(|(idx, def)| (def.name.clone(), idx)).collect();
+        let by_id = defs.iter().enumerate().map(|(idx, def)| (def.id, idx)).collect();
+        Snapshot { inner: Arc::new(Inner { core, defs, by_name, by_id, opened: Mutex::default() }) }
     }
 
     pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
@@ -115,7 +120,12 @@ impl Snapshot {
 
     /// Name of the collection with this number; empty where there is none.
     pub fn collection_name(&self, id: CollectionId) -> &str {
-        self.collections().iter().find(|def| def.id == id).map_or("", |def| def.name.as_str())
+        self.collection_numbered(id).map_or("", |def| def.name.as_str())
+    }
+
+    /// Definition of the collection with this number.
+    pub(crate) fn collection_numbered(&self, id: CollectionId) -> Option<&CollectionDef> {
+        self.inner.by_id.get(&id).and_then(|&idx| self.inner.defs.get(idx))
     }
 
     /// One collection.
@@ -127,7 +137,7 @@ impl Snapshot {
         if let Some(collection) = opened.get(name) {
             return Ok(Arc::clone(collection));
         }
-        let Some(def) = self.inner.defs.iter().find(|def| def.name == name) else {
+        let Some(def) = self.inner.by_name.get(name).and_then(|&idx| self.inner.defs.get(idx)) else {
             return Err(no_such_collection(name, self.inner.defs.iter().map(|def| def.name.as_str())));
         };
         let collection = Arc::new(CollectionSnapshot::open(Arc::clone(&self.inner.core), def.clone())?);

@@ -4,13 +4,11 @@
 //! written, and the values of the column chunk that is being filled. It is lost with the batch.
 
 use super::append::ViewState;
-use super::column::{CHUNK_ROWS, ColumnChunk};
-use super::record::{COLUMNS, RECORDS};
+use super::column::ColumnFiller;
 use super::rows::{TrackedRows, read_row_set};
-use crate::catalog::{CatalogRead, WriteTransaction, tables};
+use crate::catalog::{WriteTransaction, tables};
 use crate::error::Result;
-use crate::types::{CollectionDef, Value};
-use std::collections::BTreeMap;
+use crate::types::CollectionDef;
 
 /// Where the vector of a new row comes from.
 #[derive(Debug, Clone)]
@@ -92,59 +90,5 @@ impl CollectionState {
         state.views = views;
         state.changed = false;
         Ok(state)
-    }
-}
-
-/// Collects the values of new rows until a column chunk is full.
-#[derive(Debug)]
-pub(super) struct ColumnFiller {
-    /// Row of the first buffered values.
-    first_row: u32,
-    /// Values by field of consecutive rows.
-    rows: Vec<BTreeMap<String, Value>>,
-}
-
-impl ColumnFiller {
-    /// Nothing yet; the next values are of row `first_row`.
-    pub(super) fn new(first_row: u32) -> Self {
-        ColumnFiller { first_row, rows: Vec::new() }
-    }
-
-    /// Takes the values of the next row (`def.rows` counts it already), and writes a chunk for each field when this row
-    /// was the last of one.
-    pub(super) fn push(
-        &mut self,
-        tx: &WriteTransaction,
-        def: &CollectionDef,
-        fields: BTreeMap<String, Value>,
-    ) -> Result<()> {
-        self.rows.push(fields);
-        let next_row = self.first_row + self.rows.len() as u32;
-        if next_row.is_multiple_of(CHUNK_ROWS) {
-            self.write_chunk(tx, def, next_row - CHUNK_ROWS)?;
-            self.rows.clear();
-            self.first_row = next_row;
-        }
-        Ok(())
-    }
-
-    fn write_chunk(&self, tx: &WriteTransaction, def: &CollectionDef, chunk_row: u32) -> Result<()> {
-        let mut earlier = Vec::new();
-        if self.first_row > chunk_row {
-            // Rows of the chunk that were committed before this batch.
-            tx.for_each(&RECORDS, (def.id, chunk_row)..(def.id, self.first_row), |_, stored| {
-                earlier.push(stored.into_fields());
-                Ok(())
-            })?;
-        }
-        let rows: Vec<&BTreeMap<String, Value>> = earlier.iter().chain(&self.rows).collect();
-        for (name, &field_type) in &def.fields {
-            let values: Vec<Option<&Value>> =
-                rows.iter().map(|row| row.get(name).filter(|value| **value != Value::Null)).collect();
-            if let Some(chunk) = ColumnChunk::build(field_type, &values) {
-                tx.put(&COLUMNS, &(def.id, name.clone(), chunk_row / CHUNK_ROWS), &chunk)?;
-            }
-        }
-        Ok(())
     }
 }

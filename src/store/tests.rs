@@ -7,6 +7,7 @@ use super::recover;
 use crate::catalog::{CATALOG_FILE, Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
+use crate::segment;
 use crate::storage::fault::Plan;
 use crate::storage::{FaultStorage, MemoryStorage, OpenMode, Storage};
 use crate::types::{CollectionId, Record, RecordKey, RowSet, SegmentId, ViewId};
@@ -176,6 +177,39 @@ fn a_newer_format_is_refused_by_name() {
     let error = Store::open_storage(unknown, Options::new().read_only(true)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Version);
     assert!(error.to_string().contains("0x4"), "{error}");
+}
+
+#[test]
+fn what_a_crash_leaves_in_a_store_of_many_views_is_removed() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let store = new_store(&storage);
+    let mut batch = store.begin().unwrap();
+    for n in 0..100 {
+        batch.collection(&format!("c{n}")).unwrap();
+    }
+    batch.commit().unwrap();
+    drop(store);
+    let left = segment::path(ViewId(90), SegmentId(77));
+    let leave = || {
+        storage.create_dir(&segment::folder(ViewId(90))).unwrap();
+        storage.open(&left, OpenMode::CreateNew).unwrap().write_all_at(b"half a header", 0).unwrap();
+    };
+    // A writer that was killed has not withdrawn its name.
+    leave();
+    storage.open("LOCK", OpenMode::CreateOrOpen).unwrap().write_all_at(b"pid=1\n", 0).unwrap();
+    drop(Store::open_storage(Arc::clone(&storage), Options::new().read_only(true)).unwrap());
+    assert!(storage.exists(&left).unwrap(), "a reader removes nothing");
+    drop(Store::open_storage(Arc::clone(&storage), Options::new()).unwrap());
+    assert!(!storage.exists(&left).unwrap());
+    // What somebody else left is found by one of the next writers, of which each looks at some folders.
+    leave();
+    for n in 0..3_i64 {
+        let store = Store::open_storage(Arc::clone(&storage), Options::new()).unwrap();
+        let mut batch = store.begin().unwrap();
+        batch.collection("c0").unwrap().no_embed(true).insert(Record::new(n.to_string(), "")).unwrap();
+        batch.commit().unwrap();
+    }
+    assert!(!storage.exists(&left).unwrap());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::batch::Batch;
 use super::flush::{self, PENDING_BYTES, PENDING_ROWS};
-use super::record::{RECORDS, StoredRecord};
+use super::record::{RECORDS, StoredRecord, put_chunk};
 use super::state::{CollectionState, PendingRow, Slot};
 use super::validate::{FieldChanges, check_id, check_record, check_vector, find_view};
 use super::view::fill_template;
@@ -445,7 +445,10 @@ fn append_row(
     state.def.live += 1;
     state.live.insert(row);
     state.changed = true;
-    state.columns.push(tx, &state.def, record.fields)?;
+    let (collection, meta) = (state.def.id, &mut batch.meta);
+    state.columns.push(tx, &state.def, record.fields, |field, chunk, values| {
+        put_chunk(tx, meta, collection, field, chunk, values)
+    })?;
     state.pending_bytes += pending.bytes;
     state.pending.push(pending);
     let is_full = state.pending.len() >= PENDING_ROWS || state.pending_bytes >= PENDING_BYTES;

@@ -2,7 +2,7 @@
 //!
 //! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format.
 
-use super::definitions::{CollectionDef, ElementType};
+use super::definitions::{CollectionDef, ElementType, ProjectionDef};
 use super::ids::{CollectionId, CommitNumber, ViewId};
 use super::learned::{JudgedOn, Reliability};
 use super::lens::LensDef;
@@ -24,8 +24,50 @@ pub struct LensRecord {
     pub pinned: Vec<PinnedStatistic>,
 }
 
-/// Which statistic a named lens pins, and how old it is.
+/// What is said of a projection without its matrices, which may be large.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectionHead {
+    /// Output dimension.
+    pub rows: u32,
+    /// Input dimension.
+    pub columns: u32,
+    /// Whether query and record sides differ.
+    pub pair: bool,
+    /// Where it came from, in words.
+    pub origin: String,
+}
+
+impl ProjectionHead {
+    /// The head of a projection.
+    pub fn of(def: &ProjectionDef) -> Self {
+        let (rows, columns, pair) = (def.rows, def.columns, def.record.is_some());
+        ProjectionHead { rows, columns, pair, origin: def.origin.clone() }
+    }
+}
+
+/// What is said of a sample without its queries, which may be many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleHead {
+    /// The collection its queries ask.
+    pub collection: CollectionId,
+    /// Number of queries.
+    pub queries: u64,
+    /// The view that its vectors are for, and their dimension; `None`: it has texts only.
+    pub vectors: Option<(String, u32)>,
+    /// The commit that stored it.
+    pub commit: CommitNumber,
+}
+
+impl SampleHead {
+    /// The head of a sample.
+    pub fn of(def: &SampleDef) -> Self {
+        let vectors = def.vectors.as_ref().map(|vectors| (vectors.view.clone(), vectors.dimension));
+        SampleHead { collection: def.collection, queries: def.ids.len() as u64, vectors, commit: def.commit }
+    }
+}
+
+/// Which statistic a named lens pins, and how old it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PinnedStatistic {
     /// The collection it was computed over.
     pub collection: CollectionId,

@@ -25,8 +25,8 @@ pub use labels::{LabelQuery, LabelledRecord, PairLabels, QueryVector, RespectDef
 pub use learned::{Accept, BackgroundDef, FittedOn, JudgedOn, LearnMethod, LearnMode, LearnedDef, Lift, Reliability};
 pub use lens::{LensDef, Metric, ProjectionRef, Step};
 pub use lens_records::{
-    Calibration, CalibrationMap, DerivedDef, DerivedKind, LensRecord, PinnedStatistic, SampleDef, SampleVectors,
-    Statistic,
+    Calibration, CalibrationMap, DerivedDef, DerivedKind, LensRecord, PinnedStatistic, ProjectionHead, SampleDef,
+    SampleHead, SampleVectors, Statistic,
 };
 pub use record::Record;
 pub use rowset::RowSet;

@@ -80,7 +80,8 @@ fn look(snapshot: &Snapshot) -> u64 {
         };
         assert_eq!(record.text, format!("commit {told}"), "{} at {number}", record.id);
         assert_eq!(record.fields["commit"], Value::Integer(told as i64), "{} at {number}", record.id);
-        assert_eq!(column.get(row), Some(simile::store::ValueRef::Integer(told as i64)), "{} at {number}", record.id);
+        let expected = Some(simile::store::ValueRef::Integer(told as i64));
+        column.with(row, |found| assert_eq!(found, expected, "{} at {number}", record.id)).unwrap();
         assert_eq!(view.vector(row).unwrap(), Some(vector(told, part)), "{} at {number}", record.id);
         match record.id.starts_with('p') {
             true => staying += 1,

@@ -250,13 +250,41 @@ fn columns_agree_with_records_across_chunks_and_commits() {
     let collection = snapshot.collection("c").unwrap();
     let column = collection.column("n").unwrap().unwrap();
     for row in 0..n {
-        assert_eq!(column.get(row), value(row).map(|value| ValueRef::Float(value as f64)), "row {row}");
+        let expected = value(row).map(|value| ValueRef::Float(value as f64));
+        column.with(row, |found| assert_eq!(found, expected, "row {row}")).unwrap();
     }
-    assert_eq!(column.get(n), Some(ValueRef::Float(0.5)));
+    column.with(n, |found| assert_eq!(found, Some(ValueRef::Float(0.5)))).unwrap();
     let words = collection.column("word").unwrap().unwrap();
-    let rows = words.select(|value| value == ValueRef::Text("w4"));
+    let rows = words.select(|value| value == ValueRef::Text("w4")).unwrap();
     assert_eq!(rows.iter().collect::<Vec<_>>(), (0..n).filter(|row| row % 11 == 4).collect::<Vec<_>>());
     assert!(collection.column("nothing").unwrap().is_none());
+    assert!(store.check().unwrap().is_ok());
+}
+
+#[test]
+fn fields_of_any_size_fill_a_chunk_of_rows() {
+    let (_dir, path) = place();
+    let store = options().create(&path).unwrap();
+    let value = |n: u32| format!("{n:0>40000}");
+    // 4,096 rows of 40 kB are more than one value of the catalog may hold.
+    let mut n = 0;
+    for size in [4_000, 100] {
+        let mut batch = store.begin().unwrap();
+        let mut c = batch.collection("c").unwrap().no_embed(true);
+        for _ in 0..size {
+            c.insert(Record::new(n.to_string(), "").field("blob", value(n)).field("n", i64::from(n))).unwrap();
+            n += 1;
+        }
+        batch.commit().unwrap();
+    }
+    let snapshot = store.snapshot().unwrap();
+    let column = snapshot.collection("c").unwrap().column("blob").unwrap().unwrap();
+    let wanted = [value(7), value(4_099)];
+    let rows = column.select(|found| wanted.iter().any(|wanted| found == ValueRef::Text(wanted))).unwrap();
+    assert_eq!(rows.iter().collect::<Vec<_>>(), [7, 4_099]);
+    assert_eq!(column.present().unwrap().len(), 4_100);
+    // What the values take stays with the records, once.
+    assert!(store.info().unwrap().bytes < 250 << 20, "{}", store.info().unwrap().bytes);
     assert!(store.check().unwrap().is_ok());
 }
 

@@ -87,7 +87,7 @@ impl Diagnose {
 
     fn stored(&self, snapshot: &Snapshot, name: &str) -> Result<Queries> {
         let Some(sample) = snapshot.sample(name)? else {
-            let names: Vec<String> = snapshot.samples()?.into_iter().map(|sample| sample.name).collect();
+            let names: Vec<String> = snapshot.sample_heads()?.into_keys().collect();
             let listed = if names.is_empty() { "none is stored".to_string() } else { names.join(", ") };
             return Err(Error::not_found(format!("there is no sample {name:?} (samples: {listed})")));
         };

@@ -126,8 +126,7 @@ impl Sample {
 }
 
 fn missing_sample(store: &Store, name: &str) -> Result<Error> {
-    let samples = store.snapshot()?.samples()?;
-    let names: Vec<&str> = samples.iter().map(|sample| sample.name.as_str()).collect();
+    let names: Vec<String> = store.snapshot()?.sample_heads()?.into_keys().collect();
     let listed = if names.is_empty() { "there are none".to_string() } else { format!("samples: {}", names.join(", ")) };
     Ok(Error::not_found(format!("there is no sample {name:?} ({listed})")))
 }

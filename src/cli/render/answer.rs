@@ -3,7 +3,7 @@
 //! Owns the header line (view, steps, projection, metric with its direction, exactness), the table with its bars, and
 //! the closing line of counts. Nothing in it needs colour to be understood.
 
-use super::table::{Column, lines};
+use super::table::{Column, head, lines};
 use super::text::{count, join_wrapped, one_line, safe, thousands};
 use crate::cli::console::Style;
 use crate::exec::{Answer, BlendHeader, LensHeader, PlanInfo};
@@ -145,7 +145,8 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
                 row.push(bar(hit.value() / full));
             }
             row.push(hit.id().to_string());
-            row.push(hit.text().to_string());
+            // The table shows a line of it.
+            row.push(head(hit.text()).to_string());
             row
         })
         .collect();

@@ -64,13 +64,19 @@ fn wrapped(margin: &str, text: &str, columns: usize) -> Vec<String> {
     out
 }
 
+/// Collections that `let` names; of more it says how many there are.
+const MOST_NAMES: usize = 3;
+
 fn render_saved(saved: &Saved, style: Style) -> Vec<String> {
     let mut out = vec![
         format!("{}", safe(&saved.statement)),
         format!("saved lens {}, version {} (commit {})", safe(&saved.name), saved.version, saved.commit),
     ];
     if !saved.pinned_collections.is_empty() {
-        out.push(format!("statistics pinned for {}", safe(&saved.pinned_collections.join(", "))));
+        let collections = &saved.pinned_collections;
+        let names =
+            if collections.len() > MOST_NAMES { String::new() } else { format!(": {}", collections.join(", ")) };
+        out.push(format!("statistics pinned for {}{}", count(collections.len() as u64, "collection"), safe(&names)));
     }
     out.extend(notes(&saved.notes, style));
     out

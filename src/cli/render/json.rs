@@ -39,7 +39,7 @@ struct AnswerShape<'a> {
     lens: LensShape<'a>,
     plan: PlanShape,
     notes: &'a [String],
-    results: Vec<HitDocument<'a>>,
+    results: Hits<'a>,
     background: Option<BackgroundShape>,
     elapsed_ms: f64,
 }
@@ -138,6 +138,15 @@ pub(crate) struct HitDocument<'a> {
     fields: Fields<'a>,
 }
 
+/// Hits one after the other: a long answer is not gone through twice.
+struct Hits<'a>(&'a [Hit]);
+
+impl Serialize for Hits<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(HitDocument::from))
+    }
+}
+
 impl<'a> From<&'a Hit> for HitDocument<'a> {
     fn from(hit: &'a Hit) -> Self {
         HitDocument {
@@ -160,7 +169,7 @@ impl Serialize for AnswerDocument<'_> {
             lens: lens_shape(&answer.header),
             plan: plan_shape(&answer.plan),
             notes: &answer.notes,
-            results: answer.hits().iter().map(HitDocument::from).collect(),
+            results: Hits(answer.hits()),
             background: answer.background.map(|background| BackgroundShape {
                 pairs: background.pairs,
                 elapsed_ms: milliseconds(background.elapsed),

@@ -70,7 +70,7 @@ pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], style: Style, inde
 }
 
 /// As much of a text as a line could need.
-fn head(text: &str) -> &str {
+pub(super) fn head(text: &str) -> &str {
     const BYTES: usize = 4096;
     if text.len() <= BYTES {
         return text;

@@ -73,8 +73,8 @@ impl Words {
             words.fields.extend(def.fields.keys().map(|field| print_field(field)));
         }
         words.lenses.extend(snapshot.lenses()?.into_iter().map(|lens| lens.name));
-        words.projections.extend(snapshot.projections()?.into_iter().map(|projection| projection.name));
-        words.samples.extend(snapshot.samples()?.into_iter().map(|sample| sample.name));
+        words.projections.extend(snapshot.projection_heads()?.into_keys());
+        words.samples.extend(snapshot.sample_heads()?.into_keys());
         Ok(words)
     }
 

@@ -4,6 +4,7 @@ mod answers;
 mod background;
 mod errors;
 mod forms;
+mod growth;
 mod lenses;
 mod materialized;
 mod statements;

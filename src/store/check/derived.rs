@@ -10,10 +10,11 @@ use crate::error::{Damage, Result};
 use crate::lens::RowSource;
 use crate::linalg::RowsRef;
 use crate::store::collection::{CollectionSnapshot, Derived};
-use crate::store::derived::{Made, Maker, is_current, maker, view_def};
+use crate::store::derived::{KnownLenses, Made, Maker, is_current, maker, view_def};
 use crate::store::view::ViewSnapshot;
-use crate::types::{CollectionDef, DerivedDef, DerivedKind, RowSet, ViewDef};
+use crate::types::{CollectionDef, CollectionId, DerivedDef, DerivedKind, LensRecord, RowSet, ViewDef};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Rows compared by one task.
@@ -23,62 +24,77 @@ impl Checker<'_> {
     /// Everything in the table of derived rows.
     pub(super) fn check_derived(&mut self, collections: &[CollectionDef], counts: &mut Counts) -> Result<()> {
         let listed = self.core.read.range(&tables::DERIVED, ..);
-        for (id, def) in self.keep(listed)?.unwrap_or_default() {
+        let mut listed = self.keep(listed)?.unwrap_or_default();
+        // What belongs to one collection comes together, so that the collection is opened once.
+        listed.sort_by_key(|(id, def)| (def.collection, *id));
+        let by_id: HashMap<CollectionId, &CollectionDef> = collections.iter().map(|def| (def.id, def)).collect();
+        let mut lenses = KnownLenses::default();
+        let mut opened: Option<CollectionSnapshot> = None;
+        for (id, def) in listed {
             let what = format!("{} derived from lens {}", def.kind.as_str(), def.lens);
-            let collection = collections.iter().find(|collection| collection.id == def.collection);
+            let collection = by_id.get(&def.collection).copied();
             let source = collection.and_then(|found| found.views.iter().find(|view| view.id == def.source));
             if id != def.id || id.0 >= self.core.meta.next_view {
                 let expected = format!("number {id}, below {}", self.core.meta.next_view);
                 self.find(what.clone(), expected, format!("number {}", def.id));
             }
+            let core = Arc::clone(&self.core);
+            let lens = lenses.of(&core.read, &def.lens, def.collection);
+            let lens = self.keep(lens)?;
             match (collection, source) {
-                (Some(collection), Some(source)) => self.check_one(collection, source, &def, &what)?,
+                (Some(collection), Some(source)) => {
+                    self.check_one(collection, source, &def, lens.as_ref().map(Option::as_ref), &what);
+                }
                 _ => self.find(what.clone(), "a view that it comes from".to_string(), "none".to_string()),
             }
             let before = self.report.findings.len();
             self.check_view_files(&view_def(&def), counts)?;
-            if let (Some(collection), true) = (collection, self.report.findings.len() == before) {
-                self.check_values(collection, &def)?;
+            let lens = lens.flatten().filter(|lens| is_current(&def, lens));
+            if let (Some(collection), Some(lens), true) = (collection, lens, self.report.findings.len() == before) {
+                if opened.as_ref().is_none_or(|opened| opened.def().id != collection.id) {
+                    let found = CollectionSnapshot::open(core, collection.clone());
+                    opened = self.keep(found)?;
+                }
+                if let Some(opened) = &opened {
+                    self.check_values(opened, &def, &lens)?;
+                }
             }
         }
         Ok(())
     }
 
     /// It covers its view, and belongs to a lens as that lens is.
-    fn check_one(&mut self, collection: &CollectionDef, source: &ViewDef, def: &DerivedDef, what: &str) -> Result<()> {
+    fn check_one(
+        &mut self,
+        collection: &CollectionDef,
+        source: &ViewDef,
+        def: &DerivedDef,
+        lens: Option<Option<&LensRecord>>,
+        what: &str,
+    ) {
         // Scalars follow some commits later.
         if def.rows > source.rows || def.kind == DerivedKind::Rows && def.rows < source.rows {
             let what = format!("collection {}: {what}", collection.name);
             self.find(what, format!("{} rows", source.rows), format!("{} rows", def.rows));
         }
-        let lens = self.core.read.get(&tables::LENSES, &def.lens);
-        match self.keep(lens)? {
-            Some(Some(lens)) if !is_current(def, &lens) => {
+        match lens {
+            Some(Some(lens)) if !is_current(def, lens) => {
                 let expected = format!("version {} of the lens and its statistics", lens.version);
                 self.find(what.to_string(), expected, format!("version {} or other statistics", def.lens_version));
             }
             Some(None) => self.find(what.to_string(), "a lens of this name".to_string(), "none".to_string()),
             _ => {}
         }
-        Ok(())
     }
 
     /// Every row says what its raw row gives.
-    fn check_values(&mut self, collection: &CollectionDef, def: &DerivedDef) -> Result<()> {
-        let lens = self.core.read.get(&tables::LENSES, &def.lens);
-        let Some(Some(lens)) = self.keep(lens)? else { return Ok(()) };
-        if !is_current(def, &lens) {
-            return Ok(());
-        }
-        let opened = CollectionSnapshot::open(Arc::clone(&self.core), collection.clone());
-        let Some(opened) = self.keep(opened)? else { return Ok(()) };
-        let found = opened.derived();
-        let Some(all) = self.keep(found)? else { return Ok(()) };
-        let source = opened.views().iter().find(|view| view.def().id == def.source);
-        let derived = all.iter().find(|derived| derived.def.id == def.id);
-        let (Some(source), Some(derived)) = (source, derived) else { return Ok(()) };
+    fn check_values(&mut self, opened: &CollectionSnapshot, def: &DerivedDef, lens: &LensRecord) -> Result<()> {
+        let collection = opened.def();
+        let Some(source) = opened.views().iter().find(|view| view.def().id == def.source) else { return Ok(()) };
+        let derived = opened.open_derived(def, source);
+        let Some(derived) = &self.keep(derived)? else { return Ok(()) };
         let dimension = source.def().dimension.unwrap_or(0);
-        let maker = maker(&self.core.read, &lens, collection.id, dimension, def.kind, def.element);
+        let maker = maker(&self.core.read, lens, collection.id, dimension, def.kind, def.element);
         let Some(maker) = self.keep(maker)? else { return Ok(()) };
         for block in 0..derived.rows.block_count() {
             self.control.checkpoint()?;
@@ -104,6 +120,8 @@ impl Checker<'_> {
             let (done, total) = (derived.rows.block_range(block).end, derived.rows.row_count());
             self.control.report("rows", u64::from(done), Some(u64::from(total)));
         }
+        // Nobody else asks for them soon: thousands of lenses' files would stay mapped.
+        self.shared.readers.forget(derived.rows.segments().map(|entry| entry.id));
         Ok(())
     }
 }

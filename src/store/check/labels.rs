@@ -7,7 +7,7 @@
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
-use crate::types::{CollectionDef, LabelQuery, LabelledRecord, PairLabels, RespectDef};
+use crate::types::{CollectionDef, CollectionId, LabelQuery, LabelledRecord, PairLabels, RespectDef};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ impl Checker<'_> {
         let core = Arc::clone(&self.core);
         let mut findings = Vec::new();
         let mut respects = BTreeMap::new();
+        let next_keys: HashMap<CollectionId, u64> = defs.iter().map(|def| (def.id, def.next_key)).collect();
         let read = core.read.range(&tables::RESPECTS, ..);
         for ((collection, name), def) in self.keep(read)?.unwrap_or_default() {
             let what = format!("respect {name:?} of collection {collection}");
@@ -37,11 +38,10 @@ impl Checker<'_> {
                 let found = format!("{:?} of collection {}", def.name, def.collection);
                 findings.push((what.clone(), "a respect of that name and collection".to_string(), found));
             }
-            let owner = defs.iter().find(|owner| owner.id == collection);
-            if owner.is_none() {
+            let next_key = next_keys.get(&collection).copied();
+            if next_key.is_none() {
                 findings.push((what.clone(), "a collection that is there".to_string(), "none".to_string()));
             }
-            let next_key = owner.map(|owner| owner.next_key);
             let counted = Counted { next_key, pairs: 0, questions: HashMap::new(), def };
             if let Some(other) = respects.insert(counted.def.id, counted) {
                 let expected = "a number of its own".to_string();

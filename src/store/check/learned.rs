@@ -8,11 +8,14 @@ use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
 use crate::store::backgrounds::check_background;
 use crate::store::learned::{check_figures, has_beginning};
-use crate::types::CollectionDef;
+use crate::types::{CollectionDef, CollectionId};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 impl Checker<'_> {
     /// The history of fits, and what random pairs score.
     pub(super) fn check_learned(&mut self, defs: &[CollectionDef]) -> Result<()> {
+        let known: HashSet<CollectionId> = defs.iter().map(|def| def.id).collect();
         let listed = self.core.read.range(&tables::LEARNED, ..);
         for ((lens, fit), def) in self.keep(listed)?.unwrap_or_default() {
             let what = format!("fit {fit} of lens {lens}");
@@ -20,7 +23,7 @@ impl Checker<'_> {
                 let found = format!("fit {} of lens {}", def.fit, def.lens);
                 self.find(what.clone(), "a fit under its own number".to_string(), found);
             }
-            if !defs.iter().any(|found| found.id == def.collection) {
+            if !known.contains(&def.collection) {
                 let found = format!("number {}", def.collection);
                 self.find(what.clone(), "a collection that is there".to_string(), found);
             }
@@ -32,27 +35,34 @@ impl Checker<'_> {
                 self.find(what, expected, format!("{:?}", def.events));
             }
         }
-        self.check_backgrounds(defs)
+        self.check_backgrounds(&known)
     }
 
-    fn check_backgrounds(&mut self, defs: &[CollectionDef]) -> Result<()> {
-        let listed = self.core.read.range(&tables::BACKGROUNDS, ..);
-        for ((collection, lens), background) in self.keep(listed)?.unwrap_or_default() {
+    fn check_backgrounds(&mut self, known: &HashSet<CollectionId>) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let mut versions = HashMap::new();
+        let walked = core.read.for_each(&tables::LENSES, .., |name, lens| {
+            versions.insert(name, lens.version);
+            Ok(())
+        });
+        self.keep(walked)?;
+        let walked = core.read.for_each(&tables::BACKGROUNDS, .., |(collection, lens), background| {
             let what = format!("background of lens {lens} in collection {collection}");
-            let saved = self.core.read.get(&tables::LENSES, &lens);
-            let version = self.keep(saved)?.flatten().map(|lens| lens.version);
+            let version = versions.get(&lens).copied();
             if version.is_none_or(|version| background.lens_version > version) {
                 let expected =
                     version.map_or("a lens of that name".to_string(), |version| format!("version {version}"));
                 self.find(what.clone(), expected, format!("version {}", background.lens_version));
             }
-            if !defs.iter().any(|found| found.id == collection) {
+            if !known.contains(&collection) {
                 self.find(what.clone(), "a collection that is there".to_string(), format!("number {collection}"));
             }
             if let Err(error) = check_background(&background) {
                 self.find(what, "1,001 ascending numbers".to_string(), error.to_string());
             }
-        }
+            Ok(())
+        });
+        self.keep(walked)?;
         Ok(())
     }
 }

@@ -6,10 +6,12 @@
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
+use crate::store::heads;
 use crate::store::lenses::check_calibration;
 use crate::store::samples::{check_sample, samples_of};
-use crate::types::{CollectionId, LensRecord, SampleDef};
-use std::collections::BTreeMap;
+use crate::types::{CollectionId, LensRecord, SampleHead};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 impl Checker<'_> {
     /// Lenses and what hangs on them.
@@ -65,22 +67,23 @@ impl Checker<'_> {
     }
 
     fn check_samples(&mut self, lenses: &BTreeMap<String, LensRecord>) -> Result<()> {
-        let samples = self.core.read.range(&tables::SAMPLES, ..);
-        let samples: Vec<(String, SampleDef)> = self.keep(samples)?.unwrap_or_default();
-        for (name, lens) in lenses {
-            for sample in samples_of(&lens.lens).filter(|sample| samples.iter().all(|(known, _)| known != sample)) {
-                let expected = format!("the sample {sample} that it takes queries from");
-                self.find(format!("lens {name}"), expected, "none".to_string());
-            }
-        }
-        if samples.is_empty() {
-            return Ok(());
-        }
-        let collections = self.core.read.range(&tables::COLLECTIONS, ..);
-        let known: Vec<CollectionId> =
-            self.keep(collections)?.unwrap_or_default().into_iter().map(|(_, def)| def.id).collect();
-        for (name, sample) in samples {
+        let core = Arc::clone(&self.core);
+        let mut known: HashSet<CollectionId> = HashSet::new();
+        let walked = core.read.for_each(&tables::COLLECTIONS, .., |_, def| {
+            known.insert(def.id);
+            Ok(())
+        });
+        self.keep(walked)?;
+        let mut samples = HashSet::new();
+        let heads = heads::SAMPLES.stored(&core.read);
+        let mut heads = self.keep(heads)?.flatten();
+        let walked = core.read.for_each(&tables::SAMPLES, .., |name, sample| {
+            self.control.checkpoint()?;
             let what = format!("sample {name}");
+            let head = SampleHead::of(&sample);
+            if let Some(found) = heads.as_mut().map(|heads| heads.remove(&name)).filter(|found| *found != Some(head)) {
+                self.find(what.clone(), "its own head".to_string(), format!("{found:?}"));
+            }
             if name != sample.name {
                 self.find(what.clone(), format!("a sample named {name}"), sample.name.clone());
             }
@@ -89,6 +92,18 @@ impl Checker<'_> {
             }
             if !known.contains(&sample.collection) {
                 self.find(what, "a collection that is there".to_string(), format!("number {}", sample.collection));
+            }
+            samples.insert(name);
+            Ok(())
+        });
+        self.keep(walked)?;
+        if let Some(name) = heads.and_then(|heads| heads.into_keys().next()) {
+            self.find(format!("head of sample {name}"), "a sample of that name".to_string(), "none".to_string());
+        }
+        for (name, lens) in lenses {
+            for sample in samples_of(&lens.lens).filter(|sample| !samples.contains(*sample)) {
+                let expected = format!("the sample {sample} that it takes queries from");
+                self.find(format!("lens {name}"), expected, "none".to_string());
             }
         }
         Ok(())

@@ -13,11 +13,12 @@ mod views;
 
 use super::core::Core;
 use super::handle::Shared;
+use super::heads;
 use super::recover::segment_files;
 use crate::catalog::head::{self, HeadState};
 use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, Table, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
-use crate::types::{CollectionDef, CommitNumber, Control};
+use crate::types::{CollectionDef, CommitNumber, Control, ProjectionHead};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -151,8 +152,15 @@ impl Checker<'_> {
     /// Projections, lenses, samples and garbage can be read, and stand under their own names.
     fn check_named_things(&mut self) -> Result<()> {
         self.check_lenses()?;
-        let projections = self.core.read.range(&tables::PROJECTIONS, ..);
-        for (name, projection) in self.keep(projections)?.unwrap_or_default() {
+        let core = Arc::clone(&self.core);
+        let heads = heads::PROJECTIONS.stored(&core.read);
+        let mut heads = self.keep(heads)?.flatten();
+        let walked = core.read.for_each(&tables::PROJECTIONS, .., |name, projection| {
+            self.control.checkpoint()?;
+            let head = ProjectionHead::of(&projection);
+            if let Some(found) = heads.as_mut().map(|heads| heads.remove(&name)).filter(|found| *found != Some(head)) {
+                self.find(format!("projection {name}"), "its own head".to_string(), format!("{found:?}"));
+            }
             if let Err(error) = super::lenses::check_projection(&projection) {
                 self.find(format!("projection {name}"), "a matrix of finite numbers".to_string(), error.to_string());
             }
@@ -160,6 +168,15 @@ impl Checker<'_> {
                 let found = projection.name;
                 self.find(format!("projection {name}"), format!("a projection named {name}"), found);
             }
+            Ok(())
+        });
+        self.keep(walked)?;
+        if let Some(name) = heads.and_then(|heads| heads.into_keys().next()) {
+            self.find(
+                format!("head of projection {name}"),
+                "a projection of that name".to_string(),
+                "none".to_string(),
+            );
         }
         let garbage = self.core.read.range(&tables::GARBAGE, ..);
         let garbage = self.keep(garbage)?.unwrap_or_default();

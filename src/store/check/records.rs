@@ -3,11 +3,13 @@
 use super::{Checker, Counts};
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
-use crate::store::column::{CHUNK_ROWS, Column, ColumnChunk};
+use crate::store::collection::StoredColumn;
+use crate::store::column::{CHUNK_ROWS, Column, ColumnChunk, ColumnFiller, ValueRef};
+use crate::store::core::Core;
 use crate::store::record::{COLUMNS, RECORDS, StoredRecord};
 use crate::store::rows::{SET_CHUNK_ROWS, read_row_set};
-use crate::types::{CollectionDef, RowSet, Value};
-use std::collections::{BTreeMap, HashSet};
+use crate::types::{CollectionDef, FieldType, RowSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Checker<'_> {
@@ -28,7 +30,8 @@ impl Checker<'_> {
 
     fn check_records(&mut self, def: &CollectionDef, live: &RowSet, counts: &mut Counts) -> Result<()> {
         let mut keys = HashSet::new();
-        let mut fields: Vec<BTreeMap<String, Value>> = Vec::new();
+        let mut columns = ColumnFiller::new(0);
+        let full_rows = def.rows / CHUNK_ROWS * CHUNK_ROWS;
         // After one unreadable record of a chunk the chunk's columns cannot be compared any more.
         let mut is_whole = true;
         for row in 0..def.rows {
@@ -46,7 +49,11 @@ impl Checker<'_> {
                         self.check_live_record(def, row, &record, &mut keys, counts)?;
                     }
                     self.check_types(def, row, &record);
-                    fields.push(record.into_fields());
+                    if is_whole && row < full_rows {
+                        self.check_columns(def, &mut columns, record, counts)?;
+                    } else {
+                        columns.skip();
+                    }
                 }
                 missing => {
                     if missing.is_some() {
@@ -55,14 +62,25 @@ impl Checker<'_> {
                     }
                     counts.ids += u64::from(live.contains(row));
                     is_whole = false;
-                    fields.push(BTreeMap::new());
+                    columns.skip();
                 }
             }
-            if fields.len() == CHUNK_ROWS as usize {
-                self.check_columns(def, row / CHUNK_ROWS, &fields, is_whole, counts)?;
-                fields.clear();
+            if (row + 1).is_multiple_of(CHUNK_ROWS) {
+                if !is_whole {
+                    self.count_columns(def, row / CHUNK_ROWS, counts)?;
+                }
                 is_whole = true;
             }
+        }
+        Ok(())
+    }
+
+    /// Chunks whose records cannot all be read are read themselves.
+    fn count_columns(&mut self, def: &CollectionDef, chunk: u32, counts: &mut Counts) -> Result<()> {
+        for name in def.fields.keys() {
+            let stored = self.core.read_column_chunk(def.id, name, chunk);
+            // What cannot be read is an entry all the same.
+            counts.columns += u64::from(self.keep(stored)?.is_none_or(|stored| stored.is_some()));
         }
         Ok(())
     }
@@ -101,46 +119,73 @@ impl Checker<'_> {
         }
     }
 
-    /// A full chunk of every column says what the records say.
+    /// Takes the next record; once its chunk is full, the chunk of every column says what the records say.
     fn check_columns(
         &mut self,
         def: &CollectionDef,
-        chunk: u32,
-        rows: &[BTreeMap<String, Value>],
-        is_whole: bool,
+        columns: &mut ColumnFiller,
+        record: StoredRecord,
         counts: &mut Counts,
     ) -> Result<()> {
-        for (name, &field_type) in &def.fields {
-            let stored = self.core.read_column_chunk(def.id, name, chunk);
+        let core = Arc::clone(&self.core);
+        let pushed = columns.push(&core.read, def, record.into_fields(), |name, chunk, built| {
+            let stored = core.read_column_chunk(def.id, name, chunk);
             let Some(stored) = self.keep(stored)? else {
                 counts.columns += 1;
-                continue;
+                return Ok(());
             };
             counts.columns += u64::from(stored.is_some());
-            if !is_whole {
-                continue;
-            }
-            let values: Vec<Option<&Value>> = rows.iter().map(|row| row.get(name)).collect();
-            let built = ColumnChunk::build(field_type, &values).map(Arc::new);
-            let (stored, built) = (
-                Column::new(field_type, CHUNK_ROWS, vec![stored.map(Arc::new)]),
-                Column::new(field_type, CHUNK_ROWS, vec![built]),
-            );
-            // Equal values may have other codes in chunks of the same meaning, so values are compared, not bytes.
-            if let Some(row) = (0..CHUNK_ROWS).find(|&row| !same_value(&stored, &built, row)) {
+            let compared = first_difference(&core, def, name, chunk, stored, built);
+            if let Some(Some((row, expected, found))) = self.keep(compared)? {
                 let what = format!("table {}, collection {}, field {name}", COLUMNS.name(), def.name);
-                let row_number = chunk * CHUNK_ROWS + row;
-                let expected = format!("{:?} in row {row_number}", built.get(row));
-                self.find(what, expected, format!("{:?}", stored.get(row)));
+                self.find(what, format!("{expected} in row {row}"), found);
             }
-        }
+            Ok(())
+        });
+        self.keep(pushed)?;
         Ok(())
     }
 }
 
-fn same_value(a: &Column, b: &Column, row: u32) -> bool {
-    use crate::store::ValueRef::{Float, TextList};
-    match (a.get(row), b.get(row)) {
+/// The first row of a chunk where the column says something else than the records, with what both say.
+fn first_difference(
+    core: &Arc<Core>,
+    def: &CollectionDef,
+    field: &str,
+    chunk: u32,
+    stored: Option<ColumnChunk>,
+    built: Option<ColumnChunk>,
+) -> Result<Option<(u32, String, String)>> {
+    let field_type = def.fields.get(field).copied().unwrap_or(FieldType::Json);
+    // Both may leave a value to the record that both are held to.
+    let (stored, built) = (stored.map(Arc::new), built.map(Arc::new));
+    let is_long = |of: &Option<Arc<ColumnChunk>>, idx| of.as_ref().is_some_and(|of| of.is_long(idx));
+    let both_long: Vec<bool> =
+        (0..CHUNK_ROWS as usize).map(|idx| is_long(&stored, idx) && is_long(&built, idx)).collect();
+    let first_row = chunk * CHUNK_ROWS;
+    let column = |of: Option<Arc<ColumnChunk>>| {
+        let (core, collection, field) = (Arc::clone(core), def.id, field.to_string());
+        let source = StoredColumn { core, collection, field, field_type, first_row };
+        Column::with_source(field_type, CHUNK_ROWS, vec![of], Arc::new(source))
+    };
+    let (stored, built) = (column(stored), column(built));
+    // Equal values may have other codes in chunks of the same meaning, so values are compared, not bytes.
+    for (row, _) in (0..CHUNK_ROWS).zip(both_long).filter(|(_, both_long)| !both_long) {
+        if let Some((expected, found)) = stored.with(row, |stored| built.with(row, |built| differ(stored, built)))?? {
+            return Ok(Some((first_row + row, expected, found)));
+        }
+    }
+    Ok(None)
+}
+
+/// What was expected and what was found, where these are not the same.
+fn differ(stored: Option<ValueRef<'_>>, built: Option<ValueRef<'_>>) -> Option<(String, String)> {
+    (!same_value(stored, built)).then(|| (format!("{built:?}"), format!("{stored:?}")))
+}
+
+fn same_value(a: Option<ValueRef<'_>>, b: Option<ValueRef<'_>>) -> bool {
+    use ValueRef::{Float, TextList};
+    match (a, b) {
         (Some(TextList(a)), Some(TextList(b))) => a.iter().eq(b.iter()),
         (Some(Float(a)), Some(Float(b))) => a.to_bits() == b.to_bits(),
         (a, b) => a == b,

@@ -162,7 +162,7 @@ fn of_file(path: &Path, vectors: Option<&Path>, view: &str) -> Result<Vec<Asking
 
 fn of_sample(snapshot: &Snapshot, name: &str, view: &str) -> Result<Vec<Asking>> {
     let Some(sample) = snapshot.sample(name)? else {
-        let names: Vec<String> = snapshot.samples()?.into_iter().map(|sample| sample.name).collect();
+        let names: Vec<String> = snapshot.sample_heads()?.into_keys().collect();
         let listed =
             if names.is_empty() { "there are none".to_string() } else { format!("samples: {}", names.join(", ")) };
         return Err(Error::not_found(format!("there is no sample {name:?} ({listed})")));
