@@ -143,6 +143,8 @@ struct Run<'o> {
     /// Lines whose record took the place of an earlier line's: how many, and the first with that earlier line.
     again: Option<(u64, u64, u64)>,
     any_text: bool,
+    /// Records that came without a vector for a view whose vectors are supplied.
+    without_vector: u64,
     /// The first whole number that no integer holds: its line and field.
     large: Option<(u64, String)>,
     at_end: bool,
@@ -166,6 +168,7 @@ impl<'o> Run<'o> {
             placed: Placed::default(),
             again: None,
             any_text: false,
+            without_vector: 0,
             large: None,
             at_end: false,
         }
@@ -265,7 +268,11 @@ impl<'o> Run<'o> {
                 self.at_end = true;
                 return Ok(());
             };
+            let brings = parsed.as_ref().is_ok_and(|record| record.vectors.contains_key(&self.spec.vector_view));
             let done = parsed.and_then(|record| self.apply(writer, record, number));
+            if matches!(done, Ok(Outcome::Inserted)) && !brings && self.takes_vectors(writer) {
+                self.without_vector += 1;
+            }
             self.keep_place(writer, &done, number);
             match done {
                 // A vector for a record that was there is a change of that record.
@@ -284,6 +291,12 @@ impl<'o> Run<'o> {
             listener.line(self.report.read, &|| self.position.share());
         }
         Ok(())
+    }
+
+    /// Whether the vectors of the view at hand are supplied, and so absent where none comes.
+    fn takes_vectors(&self, writer: &CollectionWriter<'_>) -> bool {
+        let mut views = writer.def().views.iter();
+        views.any(|view| view.name == self.spec.vector_view && view.embedder.is_none())
     }
 
     /// Remembers which row the line became, and whether it took the place of an earlier line's.
@@ -315,13 +328,18 @@ impl<'o> Run<'o> {
         };
         let mut row = Vec::new();
         if let Some(vectors) = &mut self.vectors
-            && !vectors.next_row(&mut row)?
+            && !vectors.next_row_as_it_is(&mut row)?
         {
             return Err(
                 other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early")
             );
         }
-        let with_row = parsed.map(|mut record| {
+        let beyond = self.vectors.as_ref().and_then(NpyReader::beyond_f4);
+        let fits = parsed.and_then(|record| match beyond {
+            Some(reason) => Err(LineError { line: number, field: Some("vectors".to_string()), reason }),
+            None => Ok(record),
+        });
+        let with_row = fits.map(|mut record| {
             if self.vectors.is_some() {
                 record.vectors.insert(self.spec.vector_view.clone(), row);
             }
@@ -412,9 +430,22 @@ impl<'o> Run<'o> {
             ));
         }
         let embeds = self.vectors.is_none() && self.spec.vector_field.is_none();
+        if self.report.read == 0 {
+            let input = &self.options.input;
+            let name = if input == Path::new("-") { "standard input".into() } else { input.to_string_lossy() };
+            self.report.notes.push(format!("{name} holds no records: it has no line that is not blank"));
+        }
         if embeds && !self.any_text && self.report.kept() > 0 {
             let field = &self.spec.text;
             self.report.notes.push(format!("no record has a text in `{field}` (is it in another field? --text FIELD)"));
+        }
+        if self.without_vector > 0 {
+            let (view, count) = (&self.spec.vector_view, self.without_vector);
+            let records = if count == 1 { "1 record has".to_string() } else { format!("{count} records have") };
+            self.report.notes.push(format!(
+                "{records} no vector in view {view}, which takes supplied vectors: searches of it leave them out \
+                 (--vectors X.npy or --vector-field FIELD, with --only-vectors for records that are there)"
+            ));
         }
         if let Some((line, field)) = &self.large {
             self.report.notes.push(format!(
@@ -428,9 +459,63 @@ impl<'o> Run<'o> {
 /// The field of a record that came as a whole number too large for an integer, and so became a float.
 fn beyond_integers<'r>(record: &'r Record, line: &[u8]) -> Option<&'r str> {
     let is_large = |value: &Value| matches!(value, Value::Float(value) if value.abs() >= 9.2e18);
-    let (field, _) = record.fields.iter().find(|(_, value)| is_large(value))?;
-    // Written with a point or an exponent it was meant as a float.
-    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E');
-    let is_whole = |piece: &[u8]| piece.len() >= 19 && piece.iter().all(u8::is_ascii_digit);
-    line.split(|byte| !is_number(byte)).any(is_whole).then_some(field.as_str())
+    if !record.fields.values().any(is_large) {
+        return None;
+    }
+    // Written with a point or an exponent it was meant as a float: the line tells, value by value.
+    let mut fields = record.fields.iter().filter(|(field, value)| is_large(value) && written_whole(line, field));
+    fields.next().map(|(field, _)| field.as_str())
+}
+
+/// Whether a JSON object that has been read as such says `"field": DIGITS` at its top.
+fn written_whole(line: &[u8], field: &str) -> bool {
+    let Ok(mut rest) = std::str::from_utf8(line) else { return false };
+    let (mut depth, mut key) = (0_u32, None);
+    while let Some(first) = rest.trim_start().chars().next() {
+        rest = rest.trim_start();
+        let end = match first {
+            '"' => string_end(rest),
+            '{' | '[' | '}' | ']' | ',' | ':' => 1,
+            _ => rest.find([',', '}', ']', ' ', '\t']).unwrap_or(rest.len()),
+        };
+        let token = rest.get(..end).unwrap_or(rest);
+        rest = rest.get(end..).unwrap_or_default();
+        match first {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            '"' if depth == 1 => key = serde_json::from_str::<String>(token).ok(),
+            c if depth == 1 && (c == '-' || c.is_ascii_digit()) && key.as_deref() == Some(field) => {
+                return token.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The length of the string at the head of `text`, quotes included.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    let close = |c: char| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    };
+    text.get(1..).and_then(|body| body.find(close)).map_or(text.len(), |at| at + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_whole_where_its_own_digits_say_so() {
+        let line = br#" {"t": "12345678901234567890 \"n\": 3", "a" :12345678901234567890,"b":1e19 , "c":[12345678901234567890],
+            "d": -12345678901234567890.0, "o": {"e": 12345678901234567890}, "\u00e9\\": -12345678901234567890}"#;
+        for (field, whole) in
+            [("a", true), ("b", false), ("c", false), ("d", false), ("e", false), ("é\\", true), ("t", false)]
+        {
+            assert_eq!(written_whole(line, field), whole, "{field}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::storage::input;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
@@ -100,7 +100,60 @@ fn decoded(mut source: Source) -> io::Result<Source> {
         }
     }
     let whole = Cursor::new(prefix).take(filled as u64).chain(source);
-    if filled == 2 && prefix == [0x1f, 0x8b] { Ok(Box::new(MultiGzDecoder::new(whole))) } else { Ok(Box::new(whole)) }
+    if filled == 2 && prefix == GZIP { Ok(Box::new(Members::new(Box::new(whole)))) } else { Ok(Box::new(whole)) }
+}
+
+/// The first bytes of a gzip member.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The members of a gzip file, one behind the other. Zeros may stand behind each: tapes and block devices are filled up with
+/// them, and gzip passes over them as well. Anything else there is an error.
+struct Members {
+    /// `None` behind the last member.
+    member: Option<GzDecoder<BufReader<Source>>>,
+}
+
+impl Members {
+    fn new(source: Source) -> Self {
+        Members { member: Some(GzDecoder::new(BufReader::with_capacity(1 << 16, source))) }
+    }
+
+    /// Goes on to what stands behind a member that has ended.
+    fn next_member(&mut self) -> io::Result<()> {
+        let Some(mut reader) = self.member.take().map(GzDecoder::into_inner) else { return Ok(()) };
+        loop {
+            let available = match reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                available => available?,
+            };
+            let zeros = available.iter().take_while(|byte| **byte == 0).count();
+            match available.get(zeros) {
+                None if available.is_empty() => return Ok(()),
+                None => reader.consume(zeros),
+                Some(byte) if *byte == GZIP[0] => {
+                    reader.consume(zeros);
+                    self.member = Some(GzDecoder::new(reader));
+                    return Ok(());
+                }
+                Some(_) => {
+                    let words = "what stands behind its gzip data is neither gzip nor zeros";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+                }
+            }
+        }
+    }
+}
+
+impl Read for Members {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            match member.read(buffer)? {
+                0 if !buffer.is_empty() => self.next_member()?,
+                count => return Ok(count),
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// One line of an input.
@@ -227,6 +280,22 @@ mod tests {
         let mut bytes = gzip(b"one\ntw");
         bytes.extend(gzip(b"o\n"));
         assert_eq!(lines(&bytes, 100).into_iter().map(|line| line.1).collect::<Vec<_>>(), ["one", "two"]);
+    }
+
+    #[test]
+    fn zeros_behind_gzip_are_passed_over_and_nothing_else_is() {
+        let mut bytes = gzip(b"one\n");
+        bytes.extend([0; 100]);
+        assert_eq!(lines(&bytes, 100).len(), 1);
+        bytes.extend(gzip(b"two\n"));
+        // More than the decoder reads at a time.
+        bytes.extend(vec![0; 200_000]);
+        assert_eq!(lines(&bytes, 100).into_iter().map(|line| line.1).collect::<Vec<_>>(), ["one", "two"]);
+        bytes.extend(b"junk");
+        let source = decoded(Box::new(Cursor::new(bytes))).unwrap();
+        let mut reader = LineReader::new(source);
+        assert!(reader.next_line().unwrap().is_some() && reader.next_line().unwrap().is_some());
+        assert!(reader.next_line().unwrap_err().to_string().contains("neither gzip nor zeros"));
     }
 
     #[test]

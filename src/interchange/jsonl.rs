@@ -116,6 +116,13 @@ fn reword(error: &serde_json::Error) -> String {
     if error.is_data() {
         return words.to_string();
     }
+    // What serde_json says of `\ud83d` without its other half, and of `\ude00` without the one before it.
+    if words.contains("unexpected end of hex escape") || words.contains("lone leading surrogate") {
+        let column = error.column();
+        return format!(
+            "half of a surrogate pair before column {column} is no character; `\\ufffd` can stand in its place"
+        );
+    }
     format!("not valid JSON: {words} at column {}", error.column())
 }
 
@@ -123,9 +130,9 @@ fn reword(error: &serde_json::Error) -> String {
 struct Draft<'s> {
     spec: &'s ImportSpec,
     key: Option<String>,
-    id: Option<Value>,
+    id: Option<Id>,
     /// The value of `_id`: the id if no `id` comes, metadata otherwise.
-    under_id: Option<Value>,
+    under_id: Option<Id>,
     record: Record,
 }
 
@@ -139,9 +146,9 @@ impl Draft<'_> {
             return Ok(());
         }
         match (&self.spec.id, key) {
-            (Some(id), key) if id == key => self.id = Some(map.next_value_seed(ValueSeed)?),
-            (None, "id") => self.id = Some(map.next_value_seed(ValueSeed)?),
-            (None, "_id") => self.under_id = Some(map.next_value_seed(ValueSeed)?),
+            (Some(id), key) if id == key => self.id = Some(map.next_value_seed(IdSeed)?),
+            (None, "id") => self.id = Some(map.next_value_seed(IdSeed)?),
+            (None, "_id") => self.under_id = Some(map.next_value_seed(IdSeed)?),
             _ if self.spec.only_vectors => {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -178,7 +185,7 @@ impl Draft<'_> {
         let (key, value) = match (self.id.take(), self.under_id.take()) {
             (Some(id), None) => (self.spec.id.as_deref().unwrap_or("id"), id),
             (Some(id), Some(other)) => {
-                self.record.fields.insert("_id".to_string(), other);
+                self.record.fields.insert("_id".to_string(), other.into());
                 ("id", id)
             }
             (None, Some(id)) => ("_id", id),
@@ -207,12 +214,47 @@ fn text_of(value: Value) -> Result<Option<String>, String> {
     }
 }
 
+/// What may be an id: a value, or a whole number that only an unsigned integer holds (hashes are such numbers).
+enum Id {
+    Value(Value),
+    Large(u64),
+}
+
+impl From<Id> for Value {
+    fn from(id: Id) -> Value {
+        match id {
+            Id::Value(value) => value,
+            Id::Large(number) => Value::Float(number as f64),
+        }
+    }
+}
+
+/// Reads a value that may be an id.
+struct IdSeed;
+
+impl<'de> DeserializeSeed<'de> for IdSeed {
+    type Value = Id;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Id, D::Error> {
+        let json = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
+        match json.as_u64() {
+            Some(number) if i64::try_from(number).is_err() => Ok(Id::Large(number)),
+            _ => Ok(Id::Value(value_of(json))),
+        }
+    }
+}
+
 /// The id a value stands for: text, or a whole number in digits.
-fn id_of(value: Value) -> Result<String, String> {
-    let id = match value {
-        Value::Text(id) => id,
-        Value::Integer(id) => id.to_string(),
-        other => return Err(format!("expected text or a whole number, found {}", describe(&other))),
+fn id_of(id: Id) -> Result<String, String> {
+    let id = match id {
+        Id::Large(id) => id.to_string(),
+        Id::Value(Value::Text(id)) => id,
+        Id::Value(Value::Integer(id)) => id.to_string(),
+        // JSON has it without a fraction, but its digits are lost.
+        Id::Value(Value::Float(id)) if id.fract() == 0.0 && id.abs() >= 9.2e18 => {
+            return Err("a whole number beyond 64 bits: written as text, in quotes, it can be an id".to_string());
+        }
+        Id::Value(other) => return Err(format!("expected text or a whole number, found {}", describe(&other))),
     };
     match id.len() {
         0 => Err("is empty".to_string()),

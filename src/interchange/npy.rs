@@ -33,6 +33,8 @@ pub(crate) struct NpyReader {
     data_offset: u64,
     next_row: u64,
     bytes: Vec<u8>,
+    /// What of the last row no f4 holds: the first such number and its column.
+    beyond: Option<(usize, f64)>,
 }
 
 impl NpyReader {
@@ -68,7 +70,15 @@ impl NpyReader {
                 header.element.as_str()
             )));
         }
-        Ok(NpyReader { path: path.to_path_buf(), file, header, data_offset, next_row: 0, bytes: Vec::new() })
+        Ok(NpyReader {
+            path: path.to_path_buf(),
+            file,
+            header,
+            data_offset,
+            next_row: 0,
+            bytes: Vec::new(),
+            beyond: None,
+        })
     }
 
     /// Number of rows in the file.
@@ -108,9 +118,30 @@ impl NpyReader {
     /// Puts the next row into `row`; false after the last one. f2 widens exactly, f8 is rounded to the nearest f4.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or a number of f8 is beyond f4.
     pub(crate) fn next_row(&mut self, row: &mut Vec<f32>) -> Result<bool> {
+        let found = self.next_row_as_it_is(row)?;
+        match self.beyond_f4() {
+            Some(problem) => {
+                let (path, number) = (self.path.display(), self.next_row - 1);
+                Err(Error::invalid(format!("{path}: row {number}: {problem}")).with_path(&self.path))
+            }
+            None => Ok(found),
+        }
+    }
+
+    /// What is wrong with the last row where f4 cannot hold a number of it, in words; the row has an infinite number there.
+    pub(crate) fn beyond_f4(&self) -> Option<String> {
+        self.beyond.map(|(column, value)| format!("number {} is {value:e}, beyond 32-bit floats", column + 1))
+    }
+
+    /// As [`NpyReader::next_row`], for callers who judge each row by [`NpyReader::beyond_f4`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn next_row_as_it_is(&mut self, row: &mut Vec<f32>) -> Result<bool> {
         row.clear();
+        self.beyond = None;
         if self.next_row == self.header.rows {
             return Ok(false);
         }
@@ -119,7 +150,11 @@ impl NpyReader {
         match self.header.element {
             Element::F4 => row.extend(self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
             Element::F2 => row.extend(self.bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32())),
-            Element::F8 => row.extend(self.bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32)),
+            Element::F8 => {
+                let wide = self.bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+                row.extend(wide.clone().map(|number| number as f32));
+                self.beyond = wide.enumerate().find(|(_, wide)| wide.is_finite() && (*wide as f32).is_infinite());
+            }
         }
         self.next_row += 1;
         Ok(true)

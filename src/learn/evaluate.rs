@@ -165,7 +165,9 @@ fn discounted(gains: impl Iterator<Item = i64>) -> f64 {
 ///
 /// Runs are ordered by falling score, so a distance is written with its sign turned. Fields of a run are
 /// separated by blanks: white space inside an id would shift the columns, so its bytes are written as `%20` and the
-/// like, and a `%` as `%25` where it could be taken for one of these; two ids never become one.
+/// like, and a `%` as `%25` where it could be taken for one of these; two ids never become one. Control characters are
+/// written the same way: programs cut lines and columns at some of them (Python at U+001C to U+001F and U+0085), and C ends a
+/// text at U+0000.
 ///
 /// ```
 /// use simile::learn::evaluate::run_line;
@@ -205,13 +207,13 @@ pub fn run_scores(values: impl IntoIterator<Item = f64>, is_distance: bool) -> V
     values.into_iter().map(|value| below(if is_distance { 0.0 - value } else { value })).collect()
 }
 
-/// `text` without white space; decoding every `%XX` gives it back.
+/// `text` without white space and control characters; decoding every `%XX` gives it back.
 fn column(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, c) in text.char_indices() {
         let follows = text.as_bytes().get(at + 1..at + 3);
         let is_escape = c == '%' && follows.is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-        if c.is_whitespace() || is_escape {
+        if c.is_whitespace() || c.is_control() || is_escape {
             let mut bytes = [0; 4];
             out.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("%{byte:02X}")));
         } else {
@@ -322,6 +324,8 @@ mod tests {
     #[test]
     fn run_lines_turn_distances_and_keep_their_columns() {
         assert_eq!(run_line("q 1", "a\tb", 3, 0.0, true, "t"), "q%201 Q0 a%09b 3 0 t");
+        let odd = run_line("a\u{1c}b", "n\0\u{1f}\u{85}\u{2028}\u{7f}é", 1, 0.5, false, "t");
+        assert_eq!(odd, "a%1Cb Q0 n%00%1F%C2%85%E2%80%A8%7Fé 1 0.5 t");
         let line = run_line("q", "id", 1, 0.1 + 0.2, false, "t");
         assert_eq!(line.split(' ').nth(4).unwrap().parse::<f64>().unwrap(), 0.1 + 0.2);
     }

@@ -81,6 +81,7 @@ mod tests;
 
 pub use name::{check_id, check_name, is_bare_field, is_bare_id, is_bare_name, is_keyword, is_param_name};
 pub use notes::doubts;
+pub(crate) use printer::is_invisible;
 pub use printer::{
     print, print_expr, print_field, print_id, print_lens, print_name, print_number, print_step, quote_text,
 };

@@ -4,7 +4,7 @@ use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::json::{Fields, Number};
-use crate::cli::render::text::{cut, one_line, safe};
+use crate::cli::render::text::{cut, one_line, safe, shown_id};
 use crate::error::{Error, Result};
 use crate::store::RecordView;
 use clap::Args;
@@ -96,7 +96,7 @@ impl Run for Get {
 
 fn print(console: &mut Console, record: &RecordView, whole: bool) -> Result<()> {
     let style = console.style;
-    console.line(style.bold(safe(&record.id)))?;
+    console.line(style.bold(shown_id(&record.id)))?;
     if !record.text.is_empty() {
         console.line(safe(&record.text))?;
     }

@@ -4,7 +4,7 @@ use super::Run;
 use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::text::{count, one_line};
+use crate::cli::render::text::{count, one_line, shown_id};
 use crate::error::Result;
 use clap::{ArgGroup, Args};
 use serde_json::json;
@@ -51,7 +51,7 @@ impl Run for Remove {
         } else {
             console.line(format!("{} removed", count(removed, "record")))?;
             for id in &missing {
-                console.note(format!("no record {} in {}", one_line(id), one_line(&self.collection)));
+                console.note(format!("no record {} in {}", shown_id(id), one_line(&self.collection)));
             }
         }
         Ok(if removed > 0 { Outcome::Done } else { Outcome::Nothing })

@@ -131,7 +131,7 @@ fn hit_table(answer: &Answer, style: Style) -> Vec<String> {
     if full.is_some() {
         columns.push(Column::left("", BAR + 1));
     }
-    columns.push(Column::left("id", ID));
+    columns.push(Column::id("id", ID));
     columns.push(Column::left("text", usize::MAX));
     let rows: Vec<Vec<String>> = answer
         .hits()

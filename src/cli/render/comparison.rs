@@ -4,9 +4,9 @@
 //! the first lens, and the shapes of the other formats. The arrows need no colour.
 
 use super::answer::{header_lines, milliseconds, notes, number};
-use super::format::{csv_line, markdown_cell, number_cell};
+use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
 use super::json::{AnswerDocument, HitDocument};
-use super::text::{cut, one_line, pad, pad_left, width};
+use super::text::{cut, one_line, pad, pad_left, shown_id, width};
 use crate::cli::console::Style;
 use crate::exec::{Agreement, Answer, Comparison, Hit};
 use serde::{Serialize, Serializer};
@@ -77,7 +77,7 @@ fn column_cells(comparison: &Comparison, idx: usize, columns: usize) -> Vec<Stri
             cell.push_str(&pad(&moved(*change), MOVED));
         }
         let left = columns.saturating_sub(width(&cell) + 1);
-        let id = cut(&one_line(hit.id()), left).into_owned();
+        let id = cut(&shown_id(hit.id()), left).into_owned();
         let left = left.saturating_sub(width(&id) + 2);
         cell.push(' ');
         cell.push_str(&id);
@@ -203,17 +203,16 @@ pub(crate) fn comparison_jsonl(comparison: &Comparison) -> Vec<String> {
 
 /// A header line and one line for each hit of each lens.
 pub(crate) fn comparison_csv(comparison: &Comparison) -> Vec<String> {
-    let title = ["lens", "rank", "id", "value", "change", "text"].map(str::to_string);
+    let title = ["lens", "rank", "id", "value", "change", "text"].map(Some);
     let mut lines = vec![csv_line(&title)];
     lines.extend(hits(comparison).map(|(lens, hit, change)| {
-        let change = change.map(|places| places.to_string()).unwrap_or_default();
         csv_line(&[
-            lens.to_string(),
-            hit.rank().to_string(),
-            hit.id().to_string(),
-            number_cell(hit.value()),
-            change,
-            hit.text().to_string(),
+            Some(lens.to_string()),
+            Some(hit.rank().to_string()),
+            Some(hit.id().to_string()),
+            Some(number_cell(hit.value())),
+            change.map(|places| places.to_string()),
+            Some(hit.text().to_string()),
         ])
     }));
     lines
@@ -233,7 +232,7 @@ pub(crate) fn comparison_markdown(comparison: &Comparison) -> Vec<String> {
             let Some(hit) = answer.hits().get(row) else { return String::new() };
             let change = changes.get(idx).and_then(|changes| changes.get(row)).copied().flatten();
             let moved = if idx == 0 { String::new() } else { format!(" ({})", moved(change)) };
-            format!("{} {:.4}{moved}", markdown_cell(hit.id()), hit.value())
+            format!("{} {:.4}{moved}", markdown_id(hit.id()), hit.value())
         };
         let cells: Vec<String> = comparison.columns.iter().enumerate().map(cell).collect();
         lines.push(format!("| {rank} | {} |", cells.join(" | ")));

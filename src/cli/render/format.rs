@@ -3,7 +3,7 @@
 //! Owns the quoting of each format. Fields become columns of their own where a format has columns.
 
 use super::json::HitDocument;
-use super::text::one_line;
+use super::text::{one_line, shown_id};
 use crate::exec::Answer;
 use crate::interchange::jsonl::json_of;
 use crate::types::Value;
@@ -36,18 +36,18 @@ pub(crate) fn csv(answer: &Answer) -> Vec<String> {
     let fields = field_names(answer);
     let value_name = value_name(answer);
     let own = ["rank", "id", value_name, "percentile", "text"];
-    let mut title: Vec<String> = own.map(str::to_string).to_vec();
-    title.extend(fields.iter().map(
-        |field| {
-            if own.contains(field) { format!("fields.{field}") } else { (*field).to_string() }
-        },
-    ));
+    let mut title: Vec<Option<String>> = own.map(|name| Some(name.to_string())).to_vec();
+    title.extend(
+        fields
+            .iter()
+            .map(|field| Some(if own.contains(field) { format!("fields.{field}") } else { (*field).to_string() })),
+    );
     let mut lines = vec![csv_line(&title)];
     lines.extend(answer.hits().iter().map(|hit| {
-        let percentile = hit.percentile().map(number_cell).unwrap_or_default();
+        let percentile = hit.percentile().map(number_cell);
         let (rank, id, text) = (hit.rank().to_string(), hit.id().to_string(), hit.text().to_string());
-        let mut cells = vec![rank, id, number_cell(hit.value()), percentile, text];
-        cells.extend(fields.iter().map(|field| hit.fields().get(*field).map(cell).unwrap_or_default()));
+        let mut cells = vec![Some(rank), Some(id), Some(number_cell(hit.value())), percentile, Some(text)];
+        cells.extend(fields.iter().map(|field| hit.fields().get(*field).and_then(cell)));
         csv_line(&cells)
     }));
     lines
@@ -58,7 +58,7 @@ pub(crate) fn markdown(answer: &Answer) -> Vec<String> {
     let mut lines =
         vec![format!("| rank | {} | id | text |", value_name(answer)), "| ---: | ---: | --- | --- |".to_string()];
     lines.extend(answer.hits().iter().map(|hit| {
-        let (id, text) = (markdown_cell(hit.id()), markdown_cell(hit.text()));
+        let (id, text) = (markdown_id(hit.id()), markdown_cell(hit.text()));
         format!("| {} | {:.4} | {id} | {text} |", hit.rank(), hit.value())
     }));
     lines
@@ -77,24 +77,39 @@ pub(super) fn number_cell(value: f64) -> String {
     json_of(&Value::Float(value)).to_string()
 }
 
-fn cell(value: &Value) -> String {
+fn cell(value: &Value) -> Option<String> {
     match value {
-        Value::Null => String::new(),
-        Value::Text(text) => text.clone(),
-        other => json_of(other).to_string(),
+        Value::Null => None,
+        Value::Text(text) => Some(text.clone()),
+        other => Some(json_of(other).to_string()),
     }
 }
 
-pub(super) fn csv_line(cells: &[String]) -> String {
-    let quoted = cells.iter().map(|cell| {
-        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.clone() }
+/// One line; `None` is nothing between two commas, and a text without characters is `""`, as DuckDB and PostgreSQL tell null
+/// from an empty text.
+pub(super) fn csv_line<C: AsRef<str>>(cells: &[Option<C>]) -> String {
+    let quoted = cells.iter().map(|cell| match cell.as_ref().map(AsRef::as_ref) {
+        None => String::new(),
+        Some(cell) if cell.is_empty() || cell.contains([',', '"', '\n', '\r']) => {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        }
+        Some(cell) => cell.to_string(),
     });
     quoted.collect::<Vec<_>>().join(",")
 }
 
 pub(super) fn markdown_cell(text: &str) -> String {
+    markdown_escaped(&one_line(text))
+}
+
+/// An id, in quotes where it would not be shown as it is.
+pub(super) fn markdown_id(id: &str) -> String {
+    markdown_escaped(&shown_id(id))
+}
+
+fn markdown_escaped(line: &str) -> String {
     let mut out = String::new();
-    for c in one_line(text).chars() {
+    for c in line.chars() {
         match c {
             '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' => {
                 out.push('\\');
@@ -112,12 +127,20 @@ mod tests {
 
     #[test]
     fn csv_quotes_what_would_break_a_line() {
-        let cells = ["a", "b,c", "say \"x\"", "two\nlines", ""].map(str::to_string);
+        let cells = [Some("a"), Some("b,c"), Some("say \"x\""), Some("two\nlines"), None];
         assert_eq!(csv_line(&cells), "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",");
+    }
+
+    #[test]
+    fn csv_tells_null_from_an_empty_text() {
+        let cells =
+            [Value::Text(String::new()), Value::Null, Value::Text("null".to_string())].map(|value| cell(&value));
+        assert_eq!(csv_line(&cells), "\"\",,null");
     }
 
     #[test]
     fn markdown_cells_stay_in_their_cell() {
         assert_eq!(markdown_cell("a|b\n<i>\x1b"), "a\\|b \\<i\\>\\\\u{1b}");
+        assert_eq!(markdown_id("a\n  b"), "\"a\\\\n  b\"");
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the table (two lines for a pair, one under the other, so that texts can be compared) and the other formats.
 
 use super::answer::{header_lines, milliseconds, notes, number};
-use super::format::{csv_line, markdown_cell, number_cell};
+use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
 use super::json::{LensShape, PlanShape, lens_shape, plan_shape};
 use super::table::{Column, lines};
 use super::text::thousands;
@@ -20,7 +20,7 @@ pub(crate) fn render_pairs(pairs: &Pairs, style: Style) -> Vec<String> {
     out.extend(notes(&pairs.notes, style));
     if !pairs.pairs.is_empty() {
         out.push(String::new());
-        let columns = [Column::right(value_name(pairs)), Column::left("id", ID), Column::left("text", usize::MAX)];
+        let columns = [Column::right(value_name(pairs)), Column::id("id", ID), Column::left("text", usize::MAX)];
         let line = |value: String, record: &PairRecord| vec![value, record.id.clone(), record.text.clone()];
         let two = |pair: &Pair| [line(number(pair.value, pair.metric), &pair.a), line(String::new(), &pair.b)];
         let rows: Vec<Vec<String>> = pairs.pairs.iter().flat_map(two).collect();
@@ -120,11 +120,11 @@ pub(crate) fn pairs_jsonl(pairs: &Pairs) -> Vec<String> {
 
 /// A header line and one line for each pair.
 pub(crate) fn pairs_csv(pairs: &Pairs) -> Vec<String> {
-    let title = ["rank", "a", "b", value_name(pairs), "a_text", "b_text"].map(str::to_string);
+    let title = ["rank", "a", "b", value_name(pairs), "a_text", "b_text"].map(Some);
     let mut lines = vec![csv_line(&title)];
     lines.extend(pairs.pairs.iter().map(|pair| {
         let (a, b) = (pair.a.clone(), pair.b.clone());
-        csv_line(&[pair.rank.to_string(), a.id, b.id, number_cell(pair.value), a.text, b.text])
+        csv_line(&[pair.rank.to_string(), a.id, b.id, number_cell(pair.value), a.text, b.text].map(Some))
     }));
     lines
 }
@@ -136,8 +136,9 @@ pub(crate) fn pairs_markdown(pairs: &Pairs) -> Vec<String> {
         "| ---: | ---: | --- | --- | --- | --- |".to_string(),
     ];
     lines.extend(pairs.pairs.iter().map(|pair| {
-        let cells = [&pair.a.id, &pair.b.id, &pair.a.text, &pair.b.text].map(|text| markdown_cell(text));
-        format!("| {} | {:.4} | {} |", pair.rank, pair.value, cells.join(" | "))
+        let (a, b) = (markdown_id(&pair.a.id), markdown_id(&pair.b.id));
+        let (text_a, text_b) = (markdown_cell(&pair.a.text), markdown_cell(&pair.b.text));
+        format!("| {} | {:.4} | {a} | {b} | {text_a} | {text_b} |", pair.rank, pair.value)
     }));
     lines
 }

@@ -3,7 +3,7 @@
 //! Owns the layout: columns side by side with two blanks between, numbers to the right, and the last column cut
 //! where the line ends. Cells are escaped here, so that callers cannot forget it.
 
-use super::text::{cut, one_line, pad, pad_left, width};
+use super::text::{cut, one_line, pad, pad_left, shown_id, width};
 use crate::cli::console::Style;
 
 /// A column of a table.
@@ -15,27 +15,36 @@ pub(crate) struct Column {
     pub(crate) right: bool,
     /// Most columns of the screen it may take, unless it is the last.
     pub(crate) most: usize,
+    /// Whether it holds ids, which are shown exactly, in quotes where need be.
+    ids: bool,
 }
 
 impl Column {
     /// A column of texts.
     pub(crate) fn left(title: &str, most: usize) -> Self {
-        Column { title: title.to_string(), right: false, most }
+        Column { title: title.to_string(), right: false, most, ids: false }
+    }
+
+    /// A column of ids.
+    pub(crate) fn id(title: &str, most: usize) -> Self {
+        Column { ids: true, ..Column::left(title, most) }
     }
 
     /// A column of numbers.
     pub(crate) fn right(title: &str) -> Self {
-        Column { title: title.to_string(), right: true, most: usize::MAX }
+        Column { title: title.to_string(), right: true, most: usize::MAX, ids: false }
     }
 }
 
 /// The lines of a table, title line first, each at most as wide as the screen.
 pub(crate) fn lines(columns: &[Column], rows: &[Vec<String>], style: Style, indent: usize) -> Vec<String> {
     // Cells are bounded before they are measured: a text may have megabytes.
-    let rows: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().map(|cell| cut(&one_line(head(cell)), style.width).into_owned()).collect())
-        .collect();
+    let shown = |(idx, cell): (usize, &String)| {
+        let is_id = columns.get(idx).is_some_and(|column| column.ids);
+        let line = if is_id { shown_id(cell) } else { one_line(head(cell)).into() };
+        cut(&line, style.width).into_owned()
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().enumerate().map(shown).collect()).collect();
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -97,6 +106,13 @@ mod tests {
         let style = Style { colour: false, width: 30 };
         let found = lines(&columns, &rows, style, 1);
         assert_eq!(found, [" score  id      text", "   0.5  n17     Where did I p…", " -0.25  a lon…  日本"]);
+    }
+
+    #[test]
+    fn ids_are_shown_exactly_and_texts_on_one_line() {
+        let rows = vec![vec![" a  b".to_string(), " a  b".to_string()]];
+        let found = lines(&[Column::id("id", 40), Column::left("text", 40)], &rows, Style::PLAIN, 0);
+        assert_eq!(found[1], "\" a  b\"  a b");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Owns escaping (texts of a store may hold escape sequences and characters that turn the direction of a line),
 //! widths, cutting and padding, and the writing of counts.
 
+use crate::query::{is_invisible, quote_text};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
@@ -43,6 +44,13 @@ pub(crate) fn one_line(text: &str) -> String {
         out.push_str(&safe(word));
     }
     out
+}
+
+/// An id as a person can read and type it: as it is, or in quotes with escapes (as it stands behind `#` in a statement) where
+/// a screen would not show what it is made of: blanks, line ends, control characters, nothing at all.
+pub(crate) fn shown_id(id: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| !(c.is_whitespace() || is_unsafe(c) || is_invisible(c) || matches!(c, '"' | '\'' | '\\'));
+    if !id.is_empty() && id.chars().all(is_plain) { Cow::Borrowed(id) } else { Cow::Owned(quote_text(id)) }
 }
 
 /// Columns that `text` takes.
@@ -189,6 +197,28 @@ mod tests {
         assert_eq!(safe("\x1b[2Jx\u{9b}31m\u{7}"), "\\u{1b}[2Jx\\u{9b}31m\\u{7}");
         assert_eq!(safe("a\u{202e}b\rc"), "a\\u{202e}b\\rc");
         assert_eq!(one_line("  a\tb\r\n\nc \x1b d\u{2028}e"), "a b c \\u{1b} d e");
+    }
+
+    #[test]
+    fn an_id_is_shown_as_it_is_or_in_quotes() {
+        for plain in ["n1", "café", "日本", "a-b:c/d|e", "#x"] {
+            assert_eq!(shown_id(plain), plain);
+        }
+        let odd =
+            [" lead", "new\nline", "a  b", "", "nul\0\u{1c}", "zero\u{200b}", "\u{202e}x", "it's", "say \"x\"", "a\\n"];
+        let shown = [
+            r#"" lead""#,
+            r#""new\nline""#,
+            r#""a  b""#,
+            r#""""#,
+            r#""nul\u{0}\u{1c}""#,
+            r#""zero\u{200b}""#,
+            r#""\u{202e}x""#,
+            r#""it's""#,
+            r#""say \"x\"""#,
+            r#""a\\n""#,
+        ];
+        assert_eq!(odd.map(|id| shown_id(id).into_owned()), shown.map(str::to_string));
     }
 
     #[test]

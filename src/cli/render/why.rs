@@ -4,7 +4,7 @@
 
 use super::answer::{header_lines, milliseconds, notes, number};
 use super::json::{LensShape, lens_shape};
-use super::text::{count, cut, date, one_line, pad, safe, thousands, width};
+use super::text::{count, cut, date, one_line, pad, safe, shown_id, thousands, width};
 use crate::cli::console::Style;
 use crate::exec::{CalibratedValue, Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
 use crate::types::Metric;
@@ -18,7 +18,7 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
     let mut out = header_lines(&why.header, None, style);
     out.extend(notes(&why.notes, style));
     let text = why.text.chars().take(400).collect::<String>();
-    out.push(cut(&format!("{}  {}", one_line(&why.id), one_line(&text)), style.width).into_owned());
+    out.push(cut(&format!("{}  {}", shown_id(&why.id), one_line(&text)), style.width).into_owned());
     out.push(style.bold(headline(why)));
     out.extend(plain_line(why));
     let several = why.parts.len() > 1;

@@ -163,3 +163,28 @@ fn json_of_undoes_value_of() {
         assert_eq!(json_of(&value_of(value.clone())), *value);
     }
 }
+
+#[test]
+fn an_id_is_any_whole_number_of_64_bits_and_no_other() {
+    for number in ["18446744073709551615", "9223372036854775808", "9223372036854775807", "-9223372036854775808"] {
+        assert_eq!(parse(&format!(r#"{{"id": {number}}}"#)).unwrap().id, number);
+        assert_eq!(parse(&format!(r#"{{"_id": {number}}}"#)).unwrap().id, number);
+    }
+    let beyond = parse(r#"{"id": 18446744073709551616}"#).unwrap_err();
+    assert_eq!(beyond, "id: a whole number beyond 64 bits: written as text, in quotes, it can be an id");
+    assert_eq!(parse(r#"{"id": 1.5}"#).unwrap_err(), "id: expected text or a whole number, found a float");
+    let both = parse(r#"{"id": 1, "_id": 18446744073709551615}"#).unwrap();
+    assert_eq!(both.fields["_id"], Value::Float(18_446_744_073_709_551_615.0));
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_named() {
+    for line in
+        [r#"{"id": 1, "text": "\ud83d"}"#, r#"{"id": 1, "text": "x\ude00y"}"#, r#"{"id": 1, "a": "\ud83d\ud83d"}"#]
+    {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains("half of a surrogate pair before column") && error.contains(r"`\ufffd`"), "{error}");
+    }
+    assert_eq!(parse(r#"{"id": 1, "text": "\ud83d\ude00"}"#).unwrap().text, "😀");
+    assert!(parse(r#"{"id": 1, "text": "\u12"}"#).unwrap_err().starts_with("text: not valid JSON"));
+}

@@ -50,11 +50,25 @@ fn f4_and_f2_come_back_bit_for_bit() {
 #[test]
 fn f8_is_rounded_to_the_nearest_f4() {
     let header = Header { element: Element::F8, rows: 1, columns: 2 };
-    let data: Vec<u8> = [0.1_f64, 1e300].iter().flat_map(|number| number.to_le_bytes()).collect();
+    let data: Vec<u8> = [0.1_f64, 1e-300].iter().flat_map(|number| number.to_le_bytes()).collect();
     let (_folder, path) = write("f8.npy", &file(&header, &data));
-    assert_eq!(rows(&path), [[0.1_f32, f32::INFINITY]]);
-    let error = NpyReader::open(&path).unwrap().read_rest().unwrap_err();
-    assert!(error.message().contains("row 0, column 1"), "{error}");
+    assert_eq!(rows(&path), [[0.1_f32, 0.0]]);
+}
+
+#[test]
+fn f8_that_no_f4_holds_is_named_and_the_next_row_is_read() {
+    let header = Header { element: Element::F8, rows: 3, columns: 2 };
+    let numbers = [0.1_f64, -1e300, 2.0, 3.0, f64::INFINITY, 1.0];
+    let data: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    let (_folder, path) = write("f8.npy", &file(&header, &data));
+    let (mut reader, mut row) = (NpyReader::open(&path).unwrap(), Vec::new());
+    let error = reader.next_row(&mut row).unwrap_err();
+    assert!(error.message().ends_with("row 0: number 2 is -1e300, beyond 32-bit floats"), "{error}");
+    assert!(reader.next_row(&mut row).unwrap() && row == [2.0, 3.0]);
+    // What is infinite in the file is infinite: the store says so.
+    assert!(reader.next_row_as_it_is(&mut row).unwrap() && row == [f32::INFINITY, 1.0]);
+    assert_eq!(reader.beyond_f4(), None);
+    assert!(NpyReader::open(&path).unwrap().read_rest().unwrap_err().message().contains("row 0: number 2"));
 }
 
 #[test]

@@ -28,11 +28,7 @@ fn bad_string(rest: &str, start: usize, prefix: usize) -> Mistake {
             Ok((after, _)) => at = rest.len() - after.len(),
             Err(_) if at + 1 == rest.len() => break,
             Err(_) => {
-                let end = at + 1 + rest[at + 1..].chars().next().map_or(0, char::len_utf8);
-                return Mistake::new("parse::bad_escape", "unknown escape in a string", start + at..start + end)
-                    .expected("one of \\\\ \\\" \\' \\` \\n \\r \\t \\0 \\u{..}")
-                    .hint("a backslash itself is written `\\\\`")
-                    .fix(Fix::edit(Edit::insert(start + at, "\\")));
+                return bad_escape(&rest[at..], start + at);
             }
         }
     }
@@ -40,6 +36,57 @@ fn bad_string(rest: &str, start: usize, prefix: usize) -> Mistake {
     Mistake::new("parse::unclosed_string", format!("{what} does not end"), start..start + prefix + 1)
         .expected(format!("a closing {quote}"))
         .fix(Fix::By(repair::close_string))
+}
+
+/// An escape that simile does not have: what JSON, Python and C mean by it in simile's spelling, else the backslash itself.
+fn bad_escape(rest: &str, start: usize) -> Mistake {
+    let of = |length: usize| start..start + length;
+    let (length, fix) = match foreign_escape(&rest[1..]) {
+        Some((length, c)) => {
+            let ours = if c == '/' { "/".to_string() } else { format!("\\u{{{:x}}}", u32::from(c)) };
+            (length + 1, Fix::edit(Edit::replace(of(length + 1), ours)))
+        }
+        // Half of a character: there is no other way to write it.
+        None if is_surrogate(&rest[1..]) => (6, Fix::None),
+        None => (1 + rest[1..].chars().next().map_or(0, char::len_utf8), Fix::edit(Edit::insert(start, "\\"))),
+    };
+    Mistake::new("parse::bad_escape", "unknown escape in a string", of(length))
+        .expected("one of \\\\ \\\" \\' \\` \\n \\r \\t \\0 \\u{..}")
+        .hint("a backslash itself is written `\\\\`")
+        .fix(fix)
+}
+
+fn is_surrogate(body: &str) -> bool {
+    let digits = body.strip_prefix('u').and_then(|rest| rest.get(..4));
+    digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_some_and(|code| (0xd800..0xe000).contains(&code))
+}
+
+/// What other languages escape at the head of `body`, which stands behind a backslash: its length in bytes and the character.
+/// `uXXXX` (two of them for what lies beyond U+FFFF), `UXXXXXXXX`, `xXX`, `/`, `b`, `f`, `v`, `a`, `e`.
+fn foreign_escape(body: &str) -> Option<(usize, char)> {
+    let hex = |from: usize, digits: usize| {
+        let text = body.get(from..from + digits).filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        u32::from_str_radix(text, 16).ok()
+    };
+    let simple = |c: char| Some((1, c));
+    match body.chars().next()? {
+        '/' => simple('/'),
+        'b' => simple('\u{8}'),
+        'f' => simple('\u{c}'),
+        'v' => simple('\u{b}'),
+        'a' => simple('\u{7}'),
+        'e' => simple('\u{1b}'),
+        'x' => Some((3, char::from_u32(hex(1, 2)?)?)),
+        'U' => Some((9, char::from_u32(hex(1, 8)?)?)),
+        'u' => match hex(1, 4)? {
+            high @ 0xd800..=0xdbff => {
+                let low = hex(7, 4).filter(|low| (0xdc00..=0xdfff).contains(low) && body.get(5..7) == Some("\\u"))?;
+                Some((11, char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00))?))
+            }
+            code => Some((5, char::from_u32(code)?)),
+        },
+        _ => None,
+    }
 }
 
 /// `#` without an id, or an id that needs quotes.

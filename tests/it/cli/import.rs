@@ -290,3 +290,72 @@ fn an_id_that_comes_twice_names_the_line_that_has_it() {
         }
     }
 }
+
+#[test]
+fn an_import_of_nothing_says_so() {
+    let place = Place::with_store();
+    place.write("empty.jsonl", "\n  \n");
+    let report = import(&place, &["empty.jsonl"]);
+    assert_eq!(report["notes"], json!(["empty.jsonl holds no records: it has no line that is not blank"]));
+    let ran = place.run_with_input(["import", "s", "notes", "-"], "").exits(0);
+    assert!(ran.stdout.contains("standard input holds no records"), "{}", ran.stdout);
+}
+
+#[test]
+fn records_without_a_vector_for_a_view_of_supplied_ones_are_counted() {
+    let place = Place::with_store();
+    place.write("some.jsonl", "{\"id\": 1, \"v\": [1, 2]}\n{\"id\": 2}\n{\"id\": 3, \"v\": null}\n");
+    let note = |report: &Json| report["notes"][0].as_str().unwrap_or_default().to_string();
+    let first = import(&place, &["some.jsonl", "--vector-field", "v", "--view", "image"]);
+    assert!(note(&first).starts_with("2 records have no vector in view image"), "{first}");
+    let one = place
+        .run_with_input(["--json", "import", "s", "notes", "-", "--view", "image"], "{\"id\": 4, \"text\": \"x\"}\n");
+    assert!(note(&one.exits(0).json()).starts_with("1 record has no vector in view image"));
+    // Nobody asked about that view here.
+    let other = place.run_with_input(["--json", "import", "s", "notes", "-"], "{\"id\": 5, \"text\": \"keys\"}\n");
+    assert_eq!(other.exits(0).json()["notes"], json!([]));
+}
+
+#[test]
+fn a_number_of_f8_that_f4_does_not_hold_is_named_with_its_line() {
+    let place = Place::with_store();
+    let data: Vec<u8> = [1.0_f64, 1e300, 2.0, 3.0].iter().flat_map(|number| number.to_le_bytes()).collect();
+    let mut header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }".to_vec();
+    header.resize(117, b' ');
+    header.push(b'\n');
+    let bytes = [b"\x93NUMPY\x01\x00\x76\x00".as_slice(), &header, &data].concat();
+    place.write("big.npy", bytes);
+    place.write("ids.jsonl", "{\"id\": \"a\"}\n{\"id\": \"b\"}\n");
+    let message = refuse(&place, &["ids.jsonl", "--vectors", "big.npy"]);
+    assert!(message.starts_with("line 1 `vectors`: number 2 is 1e300, beyond 32-bit floats"), "{message}");
+    let report = import(&place, &["ids.jsonl", "--vectors", "big.npy", "--skip-bad"]);
+    assert_eq!((&report["inserted"], &report["skipped"][0]["line"]), (&json!(1), &json!(1)));
+}
+
+#[test]
+fn only_a_whole_number_that_became_a_float_is_noted() {
+    let place = Place::with_store();
+    let line = "{\"id\": 18446744073709551615, \"text\": \"1234567890123456789012\", \"n\": 1234567890123456789, \"f\": 1e19}\n";
+    place.write("floats.jsonl", line);
+    assert_eq!(import(&place, &["floats.jsonl"])["notes"], json!([]));
+    let found = place.run(["--json", "get", "s", "notes", "18446744073709551615"]).exits(0).json();
+    assert_eq!(found["fields"]["n"], json!(1_234_567_890_123_456_789_i64));
+    place.write("whole.jsonl", "{\"id\": \"b\", \"text\": \"\", \"f\": 12345678901234567890}\n");
+    let note = import(&place, &["whole.jsonl"])["notes"].to_string();
+    assert!(note.contains("line 1 `f`: a whole number beyond 64 bits"), "{note}");
+}
+
+#[test]
+fn odd_ids_are_shown_in_quotes_and_can_be_pasted() {
+    let place = Place::with_store();
+    place.write(
+        "odd.jsonl",
+        "{\"id\": \" lead\", \"text\": \"one word\"}\n{\"id\": \"new\\nline\", \"text\": \"a word\"}\n",
+    );
+    import(&place, &["odd.jsonl"]);
+    let shown = place.run(["query", "s", "find \"word\" in notes"]).exits(0).stdout;
+    assert!(shown.contains("\" lead\"") && shown.contains("\"new\\nline\""), "{shown}");
+    place.run(["query", "s", "find #\"new\\nline\" in notes"]).exits(0);
+    let shown = place.run(["get", "s", "notes", " lead"]).exits(0).stdout;
+    assert!(shown.starts_with("\" lead\"\n"), "{shown}");
+}

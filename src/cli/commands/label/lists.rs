@@ -2,7 +2,7 @@
 
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::text::{count, cut, one_line};
+use crate::cli::render::text::{count, cut, one_line, shown_id};
 use crate::error::Result;
 use crate::learn::labels::contradictions;
 use crate::store::{LabelledQuery, Labels};
@@ -35,7 +35,7 @@ pub(super) fn conflicts(console: &mut Console, collection: &str, labels: &Labels
     }
     for found in &found {
         let room = console.style.width.saturating_sub(4);
-        console.line(cut(&format!("{}  {}", one_line(&found.record), one_line(&found.asked)), room))?;
+        console.line(cut(&format!("{}  {}", shown_id(&found.record), one_line(&found.asked)), room))?;
         for (id, verdict) in &found.said {
             let (id, source) = (one_line(id), one_line(&verdict.source));
             let id = if id == one_line(&found.asked) { String::new() } else { format!(", question {id}") };

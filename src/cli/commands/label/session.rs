@@ -8,7 +8,7 @@ use super::candidates::{self, Pairs};
 use super::keys::{Answered, HELP, Keys};
 use crate::cli::Outcome;
 use crate::cli::console::{Console, to_stderr};
-use crate::cli::render::text::{count, one_line, shell_word, wrap};
+use crate::cli::render::text::{count, one_line, shell_word, shown_id, wrap};
 use crate::error::Result;
 use crate::learn::LEAST_LABELS;
 use crate::learn::judge::{Candidate, Strategy};
@@ -165,7 +165,7 @@ impl Session<'_> {
         for line in shortened(&record.map_or(String::new(), |record| record.text), width.saturating_sub(4)) {
             say(console, &format!("    {line}"))?;
         }
-        let (id, rank, name) = (one_line(&candidate.record), candidate.rank, self.pairs.value_name);
+        let (id, rank, name) = (shown_id(&candidate.record), candidate.rank, self.pairs.value_name);
         say(console, &console.style.dim(format!("    {id} · rank {rank} · {name} {:.3}", candidate.value)))
     }
 
