@@ -107,6 +107,12 @@ impl StoredRecord {
         self.text.len() + self.fields.iter().map(|(name, field)| name.len() + value(field) + 32).sum::<usize>()
     }
 
+    /// Whether the field is missing here, or holds a list of nothing.
+    pub(super) fn has_no_item(&self, name: &str) -> bool {
+        let found = self.fields.binary_search_by(|(other, _)| other.as_str().cmp(name));
+        found.ok().and_then(|idx| self.fields.get(idx)).is_none_or(|(_, value)| value.is_empty_list())
+    }
+
     /// One field's value, taken out.
     pub(super) fn take_field(&mut self, name: &str, field_type: FieldType) -> Option<Value> {
         let idx = self.fields.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()?;
@@ -152,8 +158,21 @@ impl StoredValue {
             StoredValue::Integer(_) => matches!(field_type, FieldType::Integer | FieldType::Float),
             StoredValue::Float(_) => field_type == FieldType::Float,
             StoredValue::Text(_) => field_type == FieldType::Text,
-            StoredValue::TextList(_) => field_type == FieldType::TextList,
-            StoredValue::Json(_) => field_type == FieldType::Json,
+            StoredValue::TextList(items) => {
+                field_type == FieldType::TextList || field_type == FieldType::Json && items.is_empty()
+            }
+            StoredValue::Json(_) => {
+                field_type == FieldType::Json || field_type == FieldType::TextList && self.is_empty_list()
+            }
+        }
+    }
+
+    /// As [`Value::is_empty_list`].
+    pub(super) fn is_empty_list(&self) -> bool {
+        match self {
+            StoredValue::TextList(items) => items.is_empty(),
+            StoredValue::Json(_) => self.clone().into_value(None).is_empty_list(),
+            _ => false,
         }
     }
 

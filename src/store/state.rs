@@ -5,10 +5,12 @@
 
 use super::append::ViewState;
 use super::column::ColumnFiller;
+use super::record::RECORDS;
 use super::rows::{TrackedRows, read_row_set};
-use crate::catalog::{WriteTransaction, tables};
+use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::Result;
 use crate::types::CollectionDef;
+use std::collections::BTreeSet;
 
 /// Where the vector of a new row comes from.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ pub(super) struct CollectionState {
     pub(super) changed: bool,
     /// Whether a live row was removed or replaced.
     pub(super) removed: bool,
+    /// Fields of lists of which at least one is known not to be empty.
+    pub(super) filled_lists: BTreeSet<String>,
 }
 
 impl CollectionState {
@@ -78,6 +82,7 @@ impl CollectionState {
             is_embedder_default: false,
             changed: true,
             removed: false,
+            filled_lists: BTreeSet::new(),
         }
     }
 
@@ -91,4 +96,29 @@ impl CollectionState {
         state.changed = false;
         Ok(state)
     }
+}
+
+/// Whether no record, dead ones included, has anything but a list of nothing in `field`. It reads the records up to the
+/// first that has, and remembers the field in `filled` then.
+pub(super) fn has_empty_lists_only(
+    tx: &WriteTransaction,
+    def: &CollectionDef,
+    filled: &mut BTreeSet<String>,
+    field: &str,
+) -> Result<bool> {
+    const STEP_ROWS: u32 = 1_024;
+    let mut start = 0;
+    while start < def.rows && !filled.contains(field) {
+        let end = def.rows.min(start.saturating_add(STEP_ROWS));
+        let mut all_empty = true;
+        tx.for_each(&RECORDS, (def.id, start)..(def.id, end), |_, stored| {
+            all_empty &= stored.has_no_item(field);
+            Ok(())
+        })?;
+        if !all_empty {
+            filled.insert(field.to_string());
+        }
+        start = end;
+    }
+    Ok(!filled.contains(field))
 }

@@ -1,6 +1,6 @@
 //! What a record must be before it may change anything: ids, lengths, field types, vectors.
 //!
-//! Pure: it looks at the collection's definition and the record, and answers which field types the record would set.
+//! It looks at the collection's definition and the record, and answers which field types the record would set.
 //! Every refusal names the field it is about.
 
 use crate::error::{Error, ErrorKind, Result};
@@ -12,14 +12,17 @@ use half::f16;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct FieldChanges(pub(super) Vec<(String, FieldType)>);
 
-/// Checks everything about `record` that needs no look at other records.
+/// Asked of a field of lists that meets another kind of list: whether all lists that it holds are empty.
+pub(super) type AllEmpty<'a> = dyn FnMut(&str) -> Result<bool> + 'a;
+
+/// Checks everything about `record`; of other records it only asks `all_empty`.
 ///
 /// # Errors
-/// `Invalid` or `Limit`, with [`Error::field`] set.
-pub(super) fn check_record(def: &CollectionDef, record: &Record) -> Result<FieldChanges> {
+/// `Invalid` or `Limit`, with [`Error::field`] set; what `all_empty` fails with.
+pub(super) fn check_record(def: &CollectionDef, record: &Record, all_empty: &mut AllEmpty<'_>) -> Result<FieldChanges> {
     check_id(&record.id)?;
     check_text("text", &record.text)?;
-    let changes = check_fields(def, record)?;
+    let changes = check_fields(def, record, all_empty)?;
     for (name, vector) in &record.vectors {
         check_vector(find_view(def, name)?, vector)?;
     }
@@ -70,7 +73,7 @@ pub(super) fn no_such_view(def: &CollectionDef, name: &str) -> Error {
     Error::not_found(message).with_field(name)
 }
 
-fn check_fields(def: &CollectionDef, record: &Record) -> Result<FieldChanges> {
+fn check_fields(def: &CollectionDef, record: &Record, all_empty: &mut AllEmpty<'_>) -> Result<FieldChanges> {
     let mut changes = FieldChanges::default();
     let mut bytes = 0;
     for (name, value) in &record.fields {
@@ -84,6 +87,9 @@ fn check_fields(def: &CollectionDef, record: &Record) -> Result<FieldChanges> {
             Some(&known) if known == found => {}
             Some(FieldType::Float) if found == FieldType::Integer => {}
             Some(FieldType::Integer) if found == FieldType::Float => changes.0.push((name.clone(), found)),
+            // A list of nothing fits any list, and had nothing to say about what the field's lists hold.
+            Some(FieldType::TextList | FieldType::Json) if value.is_empty_list() => {}
+            Some(known) if is_other_list(*known, found) && all_empty(name)? => changes.0.push((name.clone(), found)),
             Some(known) => {
                 let message = format!("field {name} holds {} values, not {}", known.as_str(), found.as_str());
                 return Err(Error::invalid(message).with_field(name));
@@ -103,6 +109,10 @@ fn check_fields(def: &CollectionDef, record: &Record) -> Result<FieldChanges> {
         return Err(Error::new(ErrorKind::Limit, message).with_field(largest.map_or("", |(name, _)| name)));
     }
     Ok(changes)
+}
+
+fn is_other_list(known: FieldType, found: FieldType) -> bool {
+    matches!((known, found), (FieldType::TextList, FieldType::Json) | (FieldType::Json, FieldType::TextList))
 }
 
 fn value_bytes(value: &Value) -> usize {
@@ -126,6 +136,7 @@ fn field_type_of(name: &str, value: &Value) -> Result<Option<FieldType>> {
         Value::Float(_) => FieldType::Float,
         Value::Text(_) => FieldType::Text,
         Value::TextList(_) => FieldType::TextList,
+        Value::Json(_) if value.is_empty_list() => FieldType::TextList,
         Value::Json(_) => FieldType::Json,
     }))
 }

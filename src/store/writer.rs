@@ -6,7 +6,7 @@
 use super::batch::Batch;
 use super::flush::{self, PENDING_BYTES, PENDING_ROWS};
 use super::record::{RECORDS, StoredRecord, put_chunk};
-use super::state::{CollectionState, PendingRow, Slot};
+use super::state::{CollectionState, PendingRow, Slot, has_empty_lists_only};
 use super::validate::{FieldChanges, check_id, check_record, check_vector, find_view};
 use super::view::fill_template;
 use crate::catalog::{CatalogRead, tables};
@@ -239,8 +239,12 @@ impl<'a> CollectionWriter<'a> {
     /// Everything that can be said against a record before anything is changed.
     fn check(&mut self, record: &Record) -> Result<FieldChanges> {
         self.batch.usable()?;
-        let state = self.batch.state(self.idx)?;
-        let changes = check_record(&state.def, record)?;
+        let tx = self.batch.tx.as_ref().ok_or_else(|| Error::invalid("the batch is not open"))?;
+        let Some(state) = self.batch.collections.get_mut(self.idx) else {
+            return Err(Error::invalid("the collection is not open in this batch"));
+        };
+        let (def, filled) = (&state.def, &mut state.filled_lists);
+        let changes = check_record(def, record, &mut |field| has_empty_lists_only(tx, def, filled, field))?;
         if u64::from(state.def.rows) >= limits::ROWS {
             return Err(Error::new(ErrorKind::Limit, format!("a collection has at most {} rows", limits::ROWS)));
         }

@@ -21,6 +21,24 @@ pub enum Value {
     Json(String),
 }
 
+impl Value {
+    /// Whether it is a list without any text or number in it, `[]` or `[null, null]`: such a list fits every field of
+    /// lists, and says nothing about what the field's lists hold.
+    pub fn is_empty_list(&self) -> bool {
+        match self {
+            Value::TextList(items) => items.is_empty(),
+            Value::Json(json) => holds_nothing(json),
+            _ => false,
+        }
+    }
+}
+
+/// Whether JSON text is a list of nothing, or of nothing but nulls.
+fn holds_nothing(json: &str) -> bool {
+    let inner = json.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.trim().is_empty() || inner.split(',').all(|item| item.trim() == "null"))
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,4 +72,22 @@ from! {
     String => |v| Value::Text(v);
     Vec<String> => |v| Value::TextList(v);
     Vec<&str> => |v| Value::TextList(v.into_iter().map(str::to_string).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_nothing_are_told_from_others() {
+        for nothing in ["[]", "[null]", "[null,null]", " [ null , null ] ", "[ ]"] {
+            assert!(Value::Json(nothing.to_string()).is_empty_list(), "{nothing}");
+        }
+        for something in ["{}", "[[]]", "[null,1]", "[\"null\"]", "[,]", "null", "", "["] {
+            assert!(!Value::Json(something.to_string()).is_empty_list(), "{something}");
+        }
+        assert!(Value::TextList(Vec::new()).is_empty_list());
+        assert!(!Value::from(vec![""]).is_empty_list());
+        assert!(!Value::Null.is_empty_list());
+    }
 }

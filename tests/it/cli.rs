@@ -10,6 +10,7 @@ mod mistakes;
 mod processes;
 mod readings;
 mod search;
+mod values;
 
 use serde_json::Value as Json;
 use std::ffi::OsStr;

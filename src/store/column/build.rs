@@ -91,7 +91,12 @@ impl ChunkBuilder {
                 matches!(value, Some(Value::Bool(_)))
             }
             (Kept::TextList { dictionary, ends, codes }, value) => {
-                let items = if let Some(Value::TextList(items)) = value { Some(items) } else { None };
+                let items: Option<&[String]> = match value {
+                    Some(Value::TextList(items)) => Some(items),
+                    // A list of nulls is there, and has no text.
+                    Some(value) if value.is_empty_list() => Some(&[]),
+                    _ => None,
+                };
                 match items {
                     Some(items) if self.leaves_long && list_bytes(items.iter().map(String::len)) > LONG_BYTES => {
                         codes.push(LONG_LIST);

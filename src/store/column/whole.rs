@@ -89,8 +89,9 @@ impl Column {
         Ok(Column { field_type, rows, chunks, source: Some(source) })
     }
 
-    /// The field's type. Chunks written before an integer field widened hold integers still; [`Column::with`] and
-    /// [`Column::select`] hand them out as floats.
+    /// The field's type. Chunks written before an integer field widened hold integers still, and those from before a
+    /// field's first list of something may be of another kind of list; [`Column::with`] and [`Column::select`] hand them
+    /// out as the type has them.
     pub fn field_type(&self) -> FieldType {
         self.field_type
     }
@@ -103,6 +104,9 @@ impl Column {
     fn widen<'a>(&self, value: ValueRef<'a>) -> ValueRef<'a> {
         match (self.field_type, value) {
             (FieldType::Float, ValueRef::Integer(value)) => ValueRef::Float(value as f64),
+            // Lists of nothing from before the field's first list of something.
+            (FieldType::Json, ValueRef::TextList(_)) => ValueRef::Json,
+            (FieldType::TextList, ValueRef::Json) => ValueRef::TextList(TextListRef { dictionary: &[], codes: &[] }),
             (_, value) => value,
         }
     }
