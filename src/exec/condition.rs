@@ -4,6 +4,7 @@
 //! what stands here. A [`Condition`] never compares a field with a constant of another kind, so running one can
 //! only fail on damaged bytes.
 
+use super::instant::OwnedInstant;
 use super::names::{Site, one_of};
 use super::params::{Param, Params};
 use crate::error::{QueryError, Result};
@@ -59,10 +60,13 @@ fn integer_with_float(integer: i64, float: f64) -> Ordering {
 /// What is asked of one value that is not null.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
-    /// Text against text, by its bytes: ISO dates compare as dates.
+    /// Text against text that is no date or time, by its bytes.
     Text(CompareOp, String),
-    /// Text equal to one of these.
-    TextIn(HashSet<String>),
+    /// Text against a date or time, which stands behind it as it was written: as instants where the text is one as well,
+    /// else by its bytes.
+    Instant(CompareOp, OwnedInstant, String),
+    /// Text equal to one of these, or the same instant as one of those, which ascend.
+    TextIn(HashSet<String>, Vec<OwnedInstant>),
     /// A number against a number, exactly.
     Number(CompareOp, Number),
     /// A number equal to one of these, ascending.
@@ -181,7 +185,10 @@ impl Checker<'_> {
             ));
         }
         let test = match (field_type, literal) {
-            (FieldType::Text, Literal::Text(text)) => Test::Text(op, text),
+            (FieldType::Text, Literal::Text(text)) => match OwnedInstant::parse(&text) {
+                Some(instant) => Test::Instant(op, instant, text),
+                None => Test::Text(op, text),
+            },
             (FieldType::Integer, Literal::Integer(v)) => Test::Number(op, Number::Integer(v)),
             // Integers in a field that has become one of floats are floats, and so is what they are compared with.
             (FieldType::Float, Literal::Integer(v)) => Test::Number(op, Number::Float(v as f64)),
@@ -209,6 +216,7 @@ impl Checker<'_> {
             return fail(self.list_needs_has(field, "`in` compares single values", &values, ""));
         }
         let mut texts = HashSet::new();
+        let mut instants = Vec::new();
         let mut numbers = Vec::new();
         let mut bools = Vec::new();
         for value in values {
@@ -220,9 +228,12 @@ impl Checker<'_> {
                             .hint(format!("`{} is null` finds the records without it", field.node)),
                     );
                 }
-                (FieldType::Text, Literal::Text(text)) => {
-                    texts.insert(text);
-                }
+                (FieldType::Text, Literal::Text(text)) => match OwnedInstant::parse(&text) {
+                    Some(instant) => instants.push(instant),
+                    None => {
+                        texts.insert(text);
+                    }
+                },
                 (FieldType::Integer, Literal::Integer(v)) => numbers.push(Number::Integer(v)),
                 (FieldType::Float, Literal::Integer(v)) => numbers.push(Number::Float(v as f64)),
                 (FieldType::Integer | FieldType::Float, Literal::Float(v)) => numbers.push(Number::Float(v)),
@@ -231,7 +242,10 @@ impl Checker<'_> {
             }
         }
         let test = match field_type {
-            FieldType::Text => Test::TextIn(texts),
+            FieldType::Text => {
+                instants.sort();
+                Test::TextIn(texts, instants)
+            }
             FieldType::Bool => Test::BoolIn(bools),
             _ => {
                 numbers.sort_by(|a, b| a.compare(*b));

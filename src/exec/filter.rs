@@ -5,6 +5,7 @@
 //! that `not` cannot raise the dead.
 
 use super::condition::{Condition, Test, holds};
+use super::instant::{self, Instant};
 use crate::error::Result;
 use crate::exec::condition::Number;
 use crate::store::{Column, ValueRef};
@@ -77,7 +78,16 @@ fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool) -> Re
 fn passes(test: &Test, value: ValueRef<'_>) -> bool {
     match (test, value) {
         (Test::Text(op, wanted), ValueRef::Text(text)) => holds(*op, text.cmp(wanted.as_str())),
-        (Test::TextIn(wanted), ValueRef::Text(text)) => wanted.contains(text),
+        (Test::Instant(op, wanted, as_text), ValueRef::Text(text)) => {
+            holds(*op, instant::compare(text, wanted.borrow(), as_text))
+        }
+        (Test::TextIn(texts, instants), ValueRef::Text(text)) => {
+            let instant = if instants.is_empty() { None } else { Instant::parse(text) };
+            match instant {
+                Some(instant) => instants.binary_search_by(|wanted| wanted.borrow().cmp(&instant)).is_ok(),
+                None => texts.contains(text),
+            }
+        }
         (Test::Number(op, wanted), ValueRef::Integer(v)) => holds(*op, Number::Integer(v).compare(*wanted)),
         (Test::Number(op, wanted), ValueRef::Float(v)) => holds(*op, Number::Float(v).compare(*wanted)),
         (Test::NumberIn(wanted), ValueRef::Integer(v)) => contains(wanted, Number::Integer(v)),
@@ -187,7 +197,10 @@ mod tests {
 
     fn order(value: &Value, literal: &Literal) -> Ordering {
         match (value, literal) {
-            (Value::Text(a), Literal::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Value::Text(a), Literal::Text(b)) => match (place_in_time(a), place_in_time(b)) {
+                (Some(a), Some(b)) => a.cmp(&b),
+                _ => a.as_bytes().cmp(b.as_bytes()),
+            },
             (Value::Bool(a), Literal::Bool(b)) => a.cmp(b),
             (Value::Integer(a), Literal::Integer(b)) => i128::from(*a).cmp(&i128::from(*b)),
             // The generated numbers are small halves, exact as floats; the large ones have their own test.
@@ -196,6 +209,23 @@ mod tests {
             (Value::Float(a), Literal::Float(b)) => a.partial_cmp(b).unwrap(),
             other => panic!("not typed: {other:?}"),
         }
+    }
+
+    /// Some spellings of dates and times, with where they lie: told from each other by hand, not by a parser.
+    const TIMES: [(&str, u32); 9] = [
+        ("2024-01-01", 1),
+        ("2024-01-01T00:00:00Z", 1),
+        ("2023-12-31t19:00:00.000-05:00", 1),
+        ("2024-01-01T12:00:00Z", 3),
+        ("2024-01-01T20:00:00+09:00", 2),
+        ("2024-01-01T12:00:00.500z", 4),
+        ("2024-01-01T12:00:00.50-00:00", 4),
+        ("2023-12-31T23:59:60Z", 0),
+        ("2024-01-02T09:00:00.000000000001+09:00", 5),
+    ];
+
+    fn place_in_time(text: &str) -> Option<u32> {
+        TIMES.iter().find(|(spelled, _)| *spelled == text).map(|(_, place)| *place)
     }
 
     fn op() -> impl Strategy<Value = CompareOp> {
@@ -210,7 +240,10 @@ mod tests {
     }
 
     fn word() -> impl Strategy<Value = String> {
-        prop::sample::select(vec!["", "a", "b", "ab", "ä"]).prop_map(str::to_string)
+        // Texts that only look like times compare as text, also with times.
+        let others = vec!["", "a", "b", "ab", "ä", "2024-01-01T12:00:00", "2024-02-30", "2024-01-01 12:00:00Z"];
+        let times = TIMES.iter().map(|(spelled, _)| *spelled).collect::<Vec<_>>();
+        prop_oneof![prop::sample::select(others), prop::sample::select(times)].prop_map(str::to_string)
     }
 
     fn number() -> impl Strategy<Value = Literal> {
@@ -292,6 +325,31 @@ mod tests {
                 live.iter().filter(|row| naive(&expr, &rows[*row as usize]) == Some(true)).collect();
             prop_assert_eq!(run(&expr, &rows, &live), expected);
         }
+    }
+
+    #[test]
+    fn times_compare_as_instants() {
+        let texts = ["2024-01-01T12:00:00.500Z", "2024-01-01T20:00:00+09:00", "2024-01-01", "noon", "2024-01-02"];
+        let mut rows: Vec<Row> = texts.iter().map(|text| [("tag", Value::from(*text))].into()).collect();
+        rows.push(Row::new());
+        let live = RowSet::from_range(0..6);
+        let compare = |op, text: &str| {
+            let expr =
+                Expr::Compare { field: "tag".to_string().into(), op, value: Literal::Text(text.to_string()).into() };
+            run(&expr, &rows, &live)
+        };
+        // "noon" is no time: as text it is greater.
+        assert_eq!(compare(CompareOp::Gt, "2024-01-01T12:00:00Z"), [0, 3, 4]);
+        assert_eq!(compare(CompareOp::Lt, "2024-01-01T12:00:00Z"), [1, 2]);
+        assert_eq!(compare(CompareOp::Eq, "2024-01-01T00:00:00-00:00"), [2]);
+        assert_eq!(compare(CompareOp::Ne, "2024-01-01T11:00:00Z"), [0, 2, 3, 4]);
+        assert_eq!(compare(CompareOp::Ge, "2024"), [0, 1, 2, 3, 4]);
+        let within = |texts: &[&str]| {
+            let values = texts.iter().map(|text| Literal::Text(text.to_string()).into()).collect();
+            run(&Expr::In { field: "tag".to_string().into(), values }, &rows, &live)
+        };
+        assert_eq!(within(&["2024-01-01T11:00:00Z", "noon", "2024-01-02T00:00:00.0Z"]), [1, 3, 4]);
+        assert_eq!(within(&["2024-01-01T11:00:00"]), [0; 0]);
     }
 
     #[test]

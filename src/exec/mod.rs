@@ -15,6 +15,7 @@ mod compare;
 mod condition;
 mod explain;
 mod filter;
+mod instant;
 mod matching;
 mod materialize;
 mod names;
