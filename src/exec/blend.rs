@@ -173,11 +173,12 @@ struct KeptLens<'a> {
 }
 
 impl<'a> Ready<'a> {
-    /// Readies every lens of `plan`; `None` where one of its views has no vectors yet.
+    /// Readies every lens of `plan`, or says why nothing can be similar to the source: a text of it has no vector, or a
+    /// view has none yet.
     ///
     /// # Errors
     /// What a source ends in, and a query that one of the lenses leaves without direction.
-    pub(crate) fn new(plan: &'a Plan, params: &Params, control: &Control) -> Result<Option<Ready<'a>>> {
+    pub(crate) fn new(plan: &'a Plan, params: &Params, control: &Control) -> Result<Result<Ready<'a>, String>> {
         let mut ready = Ready { views: Vec::new(), lenses: Vec::new() };
         for (weight, plan) in parts(plan) {
             control.checkpoint()?;
@@ -192,12 +193,17 @@ impl<'a> Ready<'a> {
                 Some(lens) => lens.sum.clone(),
                 None => source::vectors(plan, view, &[params])?.pop().unwrap_or_default(),
             };
-            let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
+            if let Some(text) = &sum.unknown {
+                return Ok(Err(source::unknown_note(view, text)));
+            }
+            let Some(prepared) = prepared(plan, view)? else {
+                return Ok(Err(format!("view `{}` has no vectors yet", view.def().name)));
+            };
             let query = process(plan, &prepared, &sum)?;
             ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query, kept: None });
         }
         ready.look_for_kept_rows()?;
-        Ok(Some(ready))
+        Ok(Ok(ready))
     }
 
     /// The lenses of a view whose processed rows are kept read those, where that is less.
@@ -286,23 +292,25 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
         Bound::Above(bound) | Bound::Within(bound) => bound,
     });
     let found = match &ready {
-        Some(ready) => {
+        Ok(ready) => {
             let (sources, allowed) = (ready.sources(control), rows.scanned.and_not(&rows.left_out));
             scan_blend(&ready.blend(&sources), &allowed, skip + top, bound).map_err(|error| ready.advise(error))?
         }
-        None => ScanResult::default(),
+        Err(_) => ScanResult::default(),
     };
     timings.scan = clock.lap();
     let undirected = ready.as_ref().map(|ready| ready.undirected(&rows.scanned)).unwrap_or_default();
+    let mut notes = notes(plan, params)?;
+    notes.extend(ready.as_ref().err().filter(|note| !notes.contains(note)).cloned());
     let answer = Answer {
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
         plan: PlanInfo {
-            path: if ready.is_some_and(|ready| ready.is_materialized()) { Path::MATERIALIZED } else { Path::SCAN },
+            path: if ready.is_ok_and(|ready| ready.is_materialized()) { Path::MATERIALIZED } else { Path::SCAN },
             ..counts(plan, &rows, &undirected)?
         },
-        notes: notes(plan, params)?,
+        notes,
         hits: hits(plan, found.hits)?,
         background: None,
         elapsed: begun.elapsed(),

@@ -181,16 +181,20 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let prepared = prepared(plan, view)?;
     let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
-            let queries = each(sums.iter().collect(), |sum| process(plan, &prepared, sum));
+            let queries = each(sums.iter().collect(), |sum| match sum.unknown {
+                // Nothing is similar to a text that says nothing.
+                Some(_) => Ok(None),
+                None => process(plan, &prepared, sum).map(Some),
+            });
             timings.fold = clock.lap();
             control.checkpoint()?;
             let found = scan_rows(plan, view, &prepared, &rows, &queries, control)?;
-            let queries = queries.into_iter().map(|query| query.map(|_| ())).collect();
+            let queries = queries.into_iter().map(|query| query.map(|query| query.is_some())).collect();
             (queries, found, rows.scanned.and(prepared.undirected()))
         }
         // A view without vectors has nothing to be similar to, and nothing is what is found.
         None => {
-            let queries = sums.iter().map(|_| Ok(())).collect::<Vec<Result<()>>>();
+            let queries = sums.iter().map(|_| Ok(false)).collect::<Vec<Result<bool>>>();
             (queries, (Vec::new(), Path::Folded(None).name()), RowSet::new())
         }
     };
@@ -207,13 +211,15 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         left_out: rows.left_out.and(&rows.scanned).len(),
         commit: plan.snapshot.commit(),
     };
-    let found: Vec<Result<Vec<Scored>>> =
-        queries.into_iter().map(|query| query.map(|()| found.next().unwrap_or_default())).collect();
-    let run = |(found, params): (Result<Vec<Scored>>, &&Params)| {
-        let answer = answer(plan, view, params, counts, found?)?;
+    // Those that were scanned for have hits, in their order.
+    let mut hits_of = |is_asked: bool| if is_asked { found.next().unwrap_or_default() } else { Vec::new() };
+    let found: Vec<Result<Vec<Scored>>> = queries.into_iter().map(|query| query.map(&mut hits_of)).collect();
+    let run = |((found, sum), params): ((Result<Vec<Scored>>, &Sum), &&Params)| {
+        let mut answer = answer(plan, view, params, counts, found?)?;
+        answer.notes.extend(sum.unknown.as_deref().map(|text| source::unknown_note(view, text)));
         Ok(Run { answer, undirected: undirected.clone(), timings })
     };
-    let mut runs = each(found.into_iter().zip(all_params).collect(), run);
+    let mut runs = each(found.into_iter().zip(&sums).zip(all_params).collect(), run);
     timings.then = clock.lap();
     let share = begun.elapsed() / u32::try_from(runs.len()).unwrap_or(u32::MAX).max(1);
     for run in runs.iter_mut().flatten() {
@@ -240,10 +246,10 @@ fn scan_rows(
     view: &ViewSnapshot,
     prepared: &Prepared,
     rows: &Rows,
-    queries: &[Result<ProcessedQuery>],
+    queries: &[Result<Option<ProcessedQuery>>],
     control: &Control,
 ) -> Result<(Vec<Vec<Scored>>, &'static str)> {
-    let directed: Vec<ProcessedQuery> = queries.iter().flatten().cloned().collect();
+    let directed: Vec<ProcessedQuery> = queries.iter().flatten().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();
     let bound = plan.bound().and_then(|bound| plan.lens.scan_bound(bound));

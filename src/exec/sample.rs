@@ -86,8 +86,12 @@ fn rows(def: &SampleDef, view: Option<&ViewSnapshot>, word: &Range<usize>, site:
     let Some(embedder) = view.embedder()?.filter(|_| has_texts) else {
         return Err(nothing_fits(def, view, dimension, word, site).into());
     };
-    let texts: Vec<String> = def.texts.iter().map(|text| view.prepare_text(text)).collect();
-    Ok(rows(dimension as usize, embed_texts(view, &*embedder, &texts)?))
+    // A query that the embedder knows no word of has no vector, and no part in a mean or a neighbourhood.
+    let known: Vec<Vec<f32>> = embed_texts(view, &*embedder, &def.texts)?.into_iter().flatten().collect();
+    if known.is_empty() {
+        return Err(nothing_fits(def, view, dimension, word, site).into());
+    }
+    Ok(rows(dimension as usize, known.concat()))
 }
 
 /// The error for a sample that has nothing a view takes: what it takes, and what the sample has.
@@ -107,6 +111,7 @@ fn nothing_fits(
     let has = match (&def.vectors, has_texts) {
         (Some(came), true) => format!("texts, and vectors of {} numbers for view `{}`", came.dimension, came.view),
         (Some(came), false) => format!("vectors of {} numbers for view `{}`", came.dimension, came.view),
+        (None, true) if view.embedder.is_some() => "no text with a word that the embedder knows".to_string(),
         (None, _) => "texts only".to_string(),
     };
     let error = site.error("resolve::sample_vectors", format!("{takes}; sample `{name}` has {has}"), word);

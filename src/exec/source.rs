@@ -11,7 +11,7 @@ use crate::error::{Error, QueryError, Result};
 use crate::query::ast::{Operand, Spanned, Term};
 use crate::query::print_id;
 use crate::store::ViewSnapshot;
-use crate::text::embed::Embedder;
+use crate::text::embed::{Embedder, in_words, known_rows};
 use crate::types::{RowSet, ViewKind};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -75,11 +75,14 @@ pub(crate) struct Sum {
     pub(crate) vector: Vec<f64>,
     /// Norm of the longest term where there are several, else 0: what cancels down to a millionth of it is rounding.
     pub(crate) largest_term: f64,
+    /// A text of the source that the view's embedder knows no word of: the source then has no vector, and nothing is
+    /// found.
+    pub(crate) unknown: Option<String>,
 }
 
 /// The raw vector of the source for each of `all_params`: the weighted sum of its terms, in f64.
 ///
-/// All texts are embedded together.
+/// All texts are embedded together. A source with a text that the embedder knows no word of has none ([`Sum::unknown`]).
 ///
 /// # Errors
 /// Query errors for unbound parameters, records without a vector, text where the view takes none, and vectors of
@@ -95,7 +98,7 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
         for term in terms {
             let part = bind(&term.operand, params, &site)?;
             if let Bound::Text(text) = part {
-                texts.push(view.prepare_text(text));
+                texts.push(text.to_string());
                 text_span.get_or_insert_with(|| term.operand.span.clone());
             }
             parts.push((term, part));
@@ -106,7 +109,7 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
         Some(span) => embed(plan, view, &texts, &span)?,
         None => Vec::new(),
     };
-    let mut embedded = embedded.chunks_exact((embedded.len() / texts.len().max(1)).max(1));
+    let mut embedded = embedded.into_iter();
     bound
         .into_iter()
         .map(|parts| {
@@ -114,10 +117,10 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
             let is_sum = parts.len() > 1;
             for (term, part) in parts {
                 match part {
-                    Bound::Text(_) => {
-                        let vector = embedded.next().unwrap_or(&[]);
-                        add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?;
-                    }
+                    Bound::Text(text) => match embedded.next().flatten() {
+                        Some(vector) => add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?,
+                        None => sum.unknown = Some(text.to_string()),
+                    },
                     Bound::Vector(vector) => add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?,
                     Bound::Literal(vector) => add(&mut sum, term, vector.iter().copied(), view, &site)?,
                     Bound::Id(id) => {
@@ -188,8 +191,8 @@ fn record_vector(plan: &Plan, view: &ViewSnapshot, id: &str, span: &Range<usize>
     Err(error.hint(hint).into())
 }
 
-/// Embeds `texts` on all cores; rows one after the other.
-fn embed(plan: &Plan, view: &ViewSnapshot, texts: &[String], span: &Range<usize>) -> Result<Vec<f32>> {
+/// Embeds `texts` on all cores; `None` for those the embedder knows no word of.
+fn embed(plan: &Plan, view: &ViewSnapshot, texts: &[String], span: &Range<usize>) -> Result<Vec<Option<Vec<f32>>>> {
     let site = Site::new(&plan.text);
     let Some(embedder) = view.embedder()? else {
         return Err(takes_no_text(plan, view, &site, span).into());
@@ -197,38 +200,62 @@ fn embed(plan: &Plan, view: &ViewSnapshot, texts: &[String], span: &Range<usize>
     embed_texts(view, &*embedder, texts)
 }
 
-/// The vectors of `texts`, which are as `view` embeds them, one after the other; on all cores.
+/// The vectors of `texts` as `view` embeds its queries, in their order, on all cores: put into the view's template first.
+/// `None` for a text that the embedder knows no word of, which has no vector.
 ///
 /// # Errors
 /// An embedder that does not fit the view, or that fails.
-pub(crate) fn embed_texts(view: &ViewSnapshot, embedder: &dyn Embedder, texts: &[String]) -> Result<Vec<f32>> {
+pub(crate) fn embed_texts(
+    view: &ViewSnapshot,
+    embedder: &dyn Embedder,
+    texts: &[String],
+) -> Result<Vec<Option<Vec<f32>>>> {
+    let made = embedder.dimension();
     if let Some(dimension) = view.def().dimension
-        && embedder.dimension() != dimension as usize
+        && made != dimension as usize
     {
         return Err(Error::invalid(format!(
-            "embedder {} makes {} dimensions, view {} has {dimension}",
+            "embedder {} makes {made} dimensions, view {} has {dimension}",
             embedder.name(),
-            embedder.dimension(),
             view.def().name
         )));
     }
+    let is_template = matches!(view.def().kind, ViewKind::Template(_));
     let embed = |chunk: &[String]| {
-        let chunk: Vec<&str> = chunk.iter().map(String::as_str).collect();
-        let mut out = Vec::with_capacity(chunk.len() * embedder.dimension());
-        embedder.embed(&chunk, &mut out)?;
-        if out.len() != chunk.len() * embedder.dimension() {
+        let prepared: Vec<String> = chunk.iter().map(|text| view.prepare_text(text)).collect();
+        let prepared: Vec<&str> = prepared.iter().map(String::as_str).collect();
+        let mut out = Vec::with_capacity(chunk.len() * made);
+        embedder.embed(&prepared, &mut out)?;
+        if made == 0 || out.len() != chunk.len() * made {
             return Err(Error::invalid(format!("embedder {} gave too few or too many numbers", embedder.name())));
         }
         if out.iter().any(|value| !value.is_finite()) {
             return Err(Error::invalid(format!("embedder {} gave a number that is not finite", embedder.name())));
         }
-        Ok(out)
+        let known = |(text, row): (&String, Option<&[f32]>)| {
+            row.filter(|_| !is_template || embedder.knows(text)).map(<[f32]>::to_vec)
+        };
+        Ok(chunk.iter().zip(known_rows(&out, made)).map(known).collect())
     };
     if texts.len() <= TASK_TEXTS {
         return embed(texts);
     }
-    let parts: Vec<Vec<f32>> = texts.par_chunks(TASK_TEXTS).map(embed).collect::<Result<_>>()?;
+    let parts: Vec<Vec<Option<Vec<f32>>>> = texts.par_chunks(TASK_TEXTS).map(embed).collect::<Result<_>>()?;
     Ok(parts.concat())
+}
+
+/// What to say where a text of the source has no vector, so that nothing is found.
+pub(crate) fn unknown_note(view: &ViewSnapshot, text: &str) -> String {
+    const SHOWN: usize = 60;
+    let name = view.def().embedder.as_deref().map_or_else(|| "the embedder".to_string(), in_words);
+    if text.trim().is_empty() {
+        return format!("an empty text has no vector in view `{}`: nothing is similar to it", view.def().name);
+    }
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    format!("{name} knows no word of {shown:?}: it has no vector, and nothing is similar to it")
 }
 
 /// The error for text in a view of supplied vectors: what it takes instead.

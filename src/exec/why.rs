@@ -231,9 +231,11 @@ pub(crate) fn why_tree(snapshot: &Snapshot, id: String, find: Find, params: &Par
 
 fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<Why> {
     let rows = rows_of(plan, params)?;
-    let Some(ready) = Ready::new(plan, params, control)? else {
-        let message = "the lens's view has no vectors yet";
-        return Err(Site::new(&plan.text).error("resolve::no_vector", message, &plan.find.source.span).into());
+    let ready = match Ready::new(plan, params, control)? {
+        Ok(ready) => ready,
+        Err(message) => {
+            return Err(Site::new(&plan.text).error("resolve::no_vector", message, &plan.find.source.span).into());
+        }
     };
     let standing = standing(&ready, &rows, row);
     let directed = !matches!(standing, Standing::Absent | Standing::Undirected);
@@ -334,7 +336,7 @@ fn plain(
         Err(error) if error.query().is_some_and(|error| error.code == "resolve::no_direction") => return Ok(None),
         ready => ready?,
     };
-    let Some(ready) = ready else { return Ok(None) };
+    let Ok(ready) = ready else { return Ok(None) };
     if !ready.lenses().iter().all(|lens| lens.prepared.directed().contains(row)) {
         return Ok(None);
     }

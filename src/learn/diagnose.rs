@@ -30,6 +30,8 @@ pub struct Diagnosis {
     pub dimension: usize,
     /// Records that have a vector, and how many of them were looked at.
     pub records: u64,
+    /// Records that have none.
+    pub absent: u64,
     /// See [`Diagnosis::records`].
     pub sampled: u64,
     /// Queries that were looked at, where some were given.
@@ -113,9 +115,17 @@ pub fn diagnose(
     rows.sort_unstable();
     let dimension = view.dimension();
     let data = read(view, &rows)?;
-    let asked = queries.map(|queries| vectors_of(view, queries)).transpose()?;
     let mut words = Words::new(collection, view);
+    let asked = queries.map(|queries| vectors_of(view, queries, &mut words.notes)).transpose()?;
     let findings = snapshot.install(|| findings(&data, dimension, asked.as_deref(), &words, control))?;
+    let absent = target.live().len() - records;
+    if absent > 0 {
+        words.notes.push(format!(
+            "{absent} of {} records have no vector in view {} and are in none of these figures",
+            target.live().len(),
+            view.def().name
+        ));
+    }
     if rows.len() < FEW {
         words.notes.push(format!("{} records are few: shares and neighbours say little", rows.len()));
     }
@@ -129,6 +139,7 @@ pub fn diagnose(
         view: view.def().name.clone(),
         dimension,
         records,
+        absent,
         sampled: rows.len() as u64,
         queries: asked.map(|asked| (asked.len() / dimension.max(1)) as u64),
         findings,
@@ -157,7 +168,7 @@ fn read(view: &ViewSnapshot, rows: &[u32]) -> Result<Vec<f32>> {
     Ok(data)
 }
 
-fn vectors_of(view: &ViewSnapshot, queries: &Queries) -> Result<Vec<f32>> {
+fn vectors_of(view: &ViewSnapshot, queries: &Queries, notes: &mut Vec<String>) -> Result<Vec<f32>> {
     match queries {
         Queries::Vectors(data) => {
             if data.is_empty() || !data.len().is_multiple_of(view.dimension().max(1)) {
@@ -176,8 +187,21 @@ fn vectors_of(view: &ViewSnapshot, queries: &Queries) -> Result<Vec<f32>> {
             };
             let mut texts = texts.clone();
             Random::new(0xd1a6).draw(&mut texts, SAMPLE);
-            let texts: Vec<String> = texts.iter().map(|text| view.prepare_text(text)).collect();
-            embed_texts(view, &*embedder, &texts)
+            let known: Vec<Vec<f32>> = embed_texts(view, &*embedder, &texts)?.into_iter().flatten().collect();
+            if known.is_empty() {
+                let name = &view.def().name;
+                return Err(Error::invalid(format!(
+                    "none of the queries has a vector in view {name}: its embedder knows no word of them"
+                )));
+            }
+            let without = texts.len() - known.len();
+            if without > 0 {
+                notes.push(format!(
+                    "{without} of {} queries hold no word the embedder knows: they have no vector and are left out",
+                    texts.len()
+                ));
+            }
+            Ok(known.concat())
         }
     }
 }

@@ -258,16 +258,16 @@ fn query_vectors(
             (None, None) => None,
         };
         if vector.is_none() && is_asked && asked.query.record.is_none() {
-            texts.extend(asked.query.text.as_ref().map(|text| (idx, view.prepare_text(text))));
+            texts.extend(asked.query.text.as_ref().map(|text| (idx, text.clone())));
         }
         vectors.push(vector);
     }
     if let (false, Some(embedder)) = (texts.is_empty(), view.embedder()?) {
         let (places, texts): (Vec<usize>, Vec<String>) = texts.into_iter().unzip();
         let rows = embed_texts(view, &*embedder, &texts)?;
-        for (place, row) in places.into_iter().zip(rows.chunks(embedder.dimension())) {
+        for (place, row) in places.into_iter().zip(rows) {
             if let Some(slot) = vectors.get_mut(place) {
-                *slot = Some(row.to_vec());
+                *slot = row;
             }
         }
     }

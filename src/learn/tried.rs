@@ -183,7 +183,7 @@ impl Judged {
             match (vector, text) {
                 (Some(vector), _) => self.asked.push(Asked { id, vector, own, answers }),
                 (None, Some(text)) => {
-                    texts.push(view.prepare_text(&text));
+                    texts.push(text);
                     waiting.push(Asked { id, vector: Vec::new(), own, answers });
                 }
                 (None, None) => self.left_out += 1,
@@ -191,8 +191,13 @@ impl Judged {
         }
         if let Some(embedder) = embedder.filter(|_| !texts.is_empty()) {
             let vectors = embed_texts(view, &*embedder, &texts)?;
-            for (mut asked, vector) in waiting.into_iter().zip(vectors.chunks_exact(view.dimension().max(1))) {
-                asked.vector = vector.to_vec();
+            for (mut asked, vector) in waiting.into_iter().zip(vectors) {
+                // A question that the embedder knows no word of finds nothing under any lens.
+                let Some(vector) = vector else {
+                    self.left_out += 1;
+                    continue;
+                };
+                asked.vector = vector;
                 self.asked.push(asked);
             }
         }

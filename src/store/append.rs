@@ -40,6 +40,38 @@ pub(super) struct Appending<'a> {
     pub(super) changed: &'a mut bool,
 }
 
+/// What embedding the texts of a view came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Embedded {
+    /// Texts that were embedded, those of the next numbers included.
+    pub texts: u64,
+    /// Texts that the embedder knows no word of: their records have no vector in the view.
+    pub without_words: u64,
+    /// Of these, the empty ones.
+    pub empty: u64,
+    /// Records that the view has no text for; only counted where missing vectors are filled in.
+    pub without_text: u64,
+}
+
+impl Embedded {
+    /// Vectors that were made.
+    pub fn vectors(&self) -> u64 {
+        self.texts - self.without_words
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Embedded) -> Embedded {
+        Embedded {
+            texts: self.texts + other.texts,
+            without_words: self.without_words + other.without_words,
+            empty: self.empty + other.empty,
+            without_text: self.without_text + other.without_text,
+        }
+    }
+}
+
 /// One view of a collection in a batch.
 #[derive(Debug, Default)]
 pub(super) struct ViewState {
@@ -59,6 +91,8 @@ pub(super) struct ViewState {
     readers: BTreeMap<SegmentId, SegmentReader>,
     /// Whether this batch has given it a vector.
     pub(super) has_new_vectors: bool,
+    /// Texts that this batch embedded, and what came of them.
+    pub(super) embedded: Embedded,
 }
 
 impl ViewState {

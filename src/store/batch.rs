@@ -4,7 +4,7 @@
 //! a commit: vectors are appended beyond the committed rows and synced, then one catalog transaction makes them
 //! count, then HEAD says so. Invariant: until that transaction commits, nothing that a reader can reach has changed.
 
-use super::append::ViewState;
+use super::append::{Embedded, ViewState};
 use super::derived::{self, KnownLenses};
 use super::handle::{Shared, WriterTicket};
 use super::lenses::check_name;
@@ -165,7 +165,8 @@ impl Batch {
     }
 
     /// Adds a view to a collection. Its vectors come with later records, through
-    /// [`CollectionWriter::set_vector`], or from [`Batch::embed`].
+    /// [`CollectionWriter::set_vector`], or from [`Batch::embed`]; a view that takes its texts from a field takes those of
+    /// the records that are there now.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] for a name in use, [`ErrorKind::Invalid`] for a name the query language could not say or a
@@ -196,7 +197,12 @@ impl Batch {
             let message = format!("field {field} is {}: a view takes its texts from a field of text", found.as_str());
             return Err(Error::invalid(message).with_field(field));
         }
-        self.push_view(idx, name, kind, embedder, element)
+        let field = match &kind {
+            ViewKind::TextFrom(field) => Some(field.clone()),
+            _ => None,
+        };
+        self.push_view(idx, name, kind, embedder, element)?;
+        field.map_or(Ok(()), |field| self.change(|batch| fill::take_texts(batch, idx, &field)))
     }
 
     /// Adds a view as another store has it, whether its embedder is known here or not.
@@ -231,12 +237,21 @@ impl Batch {
     }
 
     /// Embeds what has no vector yet in `view`, or in every view that has an embedder. Answers with the number of
-    /// vectors made; rows that a rewrite view has no text for stay absent.
+    /// vectors made; rows that a rewrite view has no text for stay absent, and so do texts that the embedder knows no
+    /// word of.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown collection or view, [`ErrorKind::Invalid`] for a view of supplied
     /// vectors, [`ErrorKind::Unsupported`] for an embedder that this process does not have.
     pub fn embed(&mut self, collection: &str, view: Option<&str>) -> Result<u64> {
+        Ok(self.embed_missing(collection, view)?.vectors())
+    }
+
+    /// As [`Batch::embed`], with what came of all the texts it looked at.
+    ///
+    /// # Errors
+    /// As [`Batch::embed`].
+    pub fn embed_missing(&mut self, collection: &str, view: Option<&str>) -> Result<Embedded> {
         let idx = self.require(collection)?;
         let views = fill::views_to_fill(&self.state(idx)?.def, view)?;
         self.change(|batch| fill::embed_missing(batch, idx, &views))

@@ -3,14 +3,14 @@
 //! Owns the moment when new rows of a collection get their vectors. Rows are appended in row order and each view
 //! covers rows only as far as its last vector: rows behind that are absent without being marked.
 
-use super::append::{Appending, rounded};
+use super::append::{Appending, Embedded, rounded};
 use super::batch::Batch;
 use super::derived::KnownLenses;
 use super::state::{CollectionState, PendingRow, Slot};
 use crate::catalog::tables;
 use crate::error::{Error, Result};
-use crate::text::embed::Embedder;
-use crate::types::{DerivedDef, ViewDef};
+use crate::text::embed::{Embedder, known_rows};
+use crate::types::{DerivedDef, ViewDef, ViewKind};
 use std::sync::Arc;
 
 /// Rows that wait at most before their vectors are written.
@@ -60,18 +60,22 @@ pub(super) fn fix_dimension(state: &mut CollectionState, view_idx: usize, embedd
 
 fn flush_view(batch: &mut Batch, idx: usize, view_idx: usize, pending: &[PendingRow]) -> Result<()> {
     let embedded = embed_pending(batch, idx, view_idx, pending)?;
+    if let Some(view_state) = batch.state(idx)?.views.get_mut(view_idx) {
+        view_state.embedded = view_state.embedded.and(embedded.counts);
+    }
     let (state, mut appending) = batch.appending(idx)?;
     let (Some(view), Some(view_state)) = (state.def.views.get_mut(view_idx), state.views.get_mut(view_idx)) else {
         return Ok(());
     };
-    let mut embedded = embedded.iter().map(Vec::as_slice);
+    let mut embedded = embedded.vectors.iter().map(Option::as_deref);
     let mut run = Vec::new();
     let mut run_start = None;
     let mut next_row = 0;
     for row in pending {
         let vector = match row.slots.get(view_idx) {
             Some(Slot::Vector(vector)) => Some(vector.as_slice()),
-            Some(Slot::Raw | Slot::Text(_)) => embedded.next(),
+            // A text that says nothing to its embedder has no vector: the row is absent, like one without a text.
+            Some(Slot::Raw | Slot::Text(_)) => embedded.next().flatten(),
             _ => None,
         };
         let Some(vector) = vector else { continue };
@@ -91,36 +95,57 @@ fn flush_view(batch: &mut Batch, idx: usize, view_idx: usize, pending: &[Pending
     }
 }
 
+/// What a view embeds of a record.
+pub(super) struct Wording<'t> {
+    /// The text, put into the view's template where it has one.
+    pub(super) text: &'t str,
+    /// The text in the template: if the embedder knows nothing of it, the template's own words must not stand for it.
+    pub(super) within: Option<&'t str>,
+}
+
+/// Vectors of texts, `None` for those that the embedder knows no word of.
+#[derive(Default)]
+pub(super) struct EmbeddedTexts {
+    pub(super) vectors: Vec<Option<Vec<f32>>>,
+    pub(super) counts: Embedded,
+}
+
 /// The vectors of the pending rows whose text this view embeds, in order.
-fn embed_pending(batch: &mut Batch, idx: usize, view_idx: usize, pending: &[PendingRow]) -> Result<Vec<Vec<f32>>> {
-    let texts: Vec<&str> = pending
+fn embed_pending(batch: &mut Batch, idx: usize, view_idx: usize, pending: &[PendingRow]) -> Result<EmbeddedTexts> {
+    let view = batch.collections.get(idx).and_then(|state| state.def.views.get(view_idx));
+    let is_template = view.is_some_and(|view| matches!(view.kind, ViewKind::Template(_)));
+    let texts: Vec<Wording<'_>> = pending
         .iter()
         .filter_map(|row| match row.slots.get(view_idx) {
-            Some(Slot::Raw) => Some(row.text.as_str()),
-            Some(Slot::Text(text)) => Some(text.as_str()),
+            Some(Slot::Raw) => Some(Wording { text: &row.text, within: None }),
+            Some(Slot::Text(text)) => Some(Wording { text, within: is_template.then_some(row.text.as_str()) }),
             _ => None,
         })
         .collect();
-    let view = batch.collections.get(idx).and_then(|state| state.def.views.get(view_idx));
     let Some(name) = view.and_then(|view| view.embedder.as_deref()).filter(|_| !texts.is_empty()) else {
-        return Ok(Vec::new());
+        return Ok(EmbeddedTexts::default());
     };
     let embedder = batch.shared.embedder(name)?;
     fix_dimension(batch.state(idx)?, view_idx, &*embedder)?;
     embed_texts(batch, &embedder, &texts)
 }
 
-/// One vector for each text.
+/// One vector for each text that the embedder knows a word of.
 ///
 /// # Errors
 /// What the embedder answers, or that its answer is not what it promised.
-pub(super) fn embed_texts(batch: &mut Batch, embedder: &Arc<dyn Embedder>, texts: &[&str]) -> Result<Vec<Vec<f32>>> {
+pub(super) fn embed_texts(
+    batch: &mut Batch,
+    embedder: &Arc<dyn Embedder>,
+    texts: &[Wording<'_>],
+) -> Result<EmbeddedTexts> {
     let dimension = embedder.dimension();
-    let mut vectors = Vec::with_capacity(texts.len());
+    let mut found = EmbeddedTexts { vectors: Vec::with_capacity(texts.len()), counts: Embedded::default() };
     for some in texts.chunks(EMBED_TEXTS) {
         batch.control.checkpoint()?;
         let mut rows = Vec::with_capacity(some.len() * dimension);
-        let embedded = batch.shared.install(|| embedder.embed(some, &mut rows));
+        let wordings: Vec<&str> = some.iter().map(|wording| wording.text).collect();
+        let embedded = batch.shared.install(|| embedder.embed(&wordings, &mut rows));
         batch.foreign(embedded)?;
         if dimension == 0 || rows.len() != some.len() * dimension || rows.iter().any(|value| !value.is_finite()) {
             let message = format!(
@@ -130,9 +155,17 @@ pub(super) fn embed_texts(batch: &mut Batch, embedder: &Arc<dyn Embedder>, texts
             );
             return Err(Error::invalid(message));
         }
-        vectors.extend(rows.chunks_exact(dimension).map(<[f32]>::to_vec));
+        for (wording, row) in some.iter().zip(known_rows(&rows, dimension)) {
+            let row = row.filter(|_| wording.within.is_none_or(|within| embedder.knows(within)));
+            found.counts.texts += 1;
+            if row.is_none() {
+                found.counts.without_words += 1;
+                found.counts.empty += u64::from(wording.within.unwrap_or(wording.text).trim().is_empty());
+            }
+            found.vectors.push(row.map(<[f32]>::to_vec));
+        }
     }
-    Ok(vectors)
+    Ok(found)
 }
 
 /// Closes the open segments of a collection and writes what the batch changed of it to the catalog.

@@ -1,11 +1,12 @@
 //! What `info` shows: collections, views, rows, bytes, dead share, projections, lenses and their age.
 //!
-//! Plain data with public fields, and how it is gathered from a snapshot. It only reads.
+//! Plain data with public fields, and how it is gathered from a snapshot. It only reads, and of vectors not many.
 
 use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
+use super::view::ViewSnapshot;
 use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, SUMS_FILE, tables};
 use crate::error::{Damage, Result};
 use crate::segment;
@@ -13,6 +14,9 @@ use crate::storage::Storage;
 use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// Bytes of vectors that are read at most to count those that are zero.
+const READ_BYTES: u64 = 64 << 20;
 
 /// A store in numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +41,7 @@ pub struct StoreInfo {
     pub lenses: Vec<LensInfo>,
     /// Samples of queries by name.
     pub samples: Vec<SampleInfo>,
-    /// Segment files that are missing or too short; nothing is read to find out: `check` reads everything.
+    /// Segment files that are missing or too short; they are not read to find out: `check` reads everything.
     pub damaged: Vec<Damage>,
 }
 
@@ -75,6 +79,8 @@ pub struct ViewInfo {
     pub rows: u64,
     /// Live records that have none.
     pub absent: u64,
+    /// Live records whose vector is zero, which has no direction; `None` where there is too much to read to count them.
+    pub zero: Option<u64>,
     /// Segment files.
     pub segments: u64,
     /// Bytes of its segment files.
@@ -155,11 +161,13 @@ impl StoreInfo {
         let core = snapshot.core();
         let mut collections = Vec::new();
         let (mut rows, mut dead) = (0_u64, 0_u64);
+        let mut unread = READ_BYTES;
         for def in snapshot.collections() {
             let collection = snapshot.collection(&def.name)?;
             let live = collection.live().len();
             let mut views = Vec::new();
             for view in collection.views() {
+                let zero = zero_vectors(view, &mut unread);
                 let (segments, bytes) = segment_bytes(view.segments());
                 let view_rows = view.present().len();
                 views.push(ViewInfo {
@@ -170,6 +178,7 @@ impl StoreInfo {
                     embedder: view.def().embedder.clone(),
                     rows: view_rows,
                     absent: live - view_rows,
+                    zero,
                     segments,
                     bytes,
                 });
@@ -196,6 +205,19 @@ impl StoreInfo {
             damaged: damaged_files(snapshot)?,
         })
     }
+}
+
+/// Live rows of nothing but zeros, where the view's bytes are within what is left to read. What cannot be read is
+/// `check`'s to tell.
+fn zero_vectors(view: &ViewSnapshot, unread: &mut u64) -> Option<u64> {
+    let bytes = view.row_bytes() * u64::from(view.def().rows);
+    *unread = unread.checked_sub(bytes)?;
+    let mut zero = 0;
+    for row in view.present().iter() {
+        let vector = view.vector(row).ok()??;
+        zero += u64::from(vector.iter().all(|value| *value == 0.0));
+    }
+    Some(zero)
 }
 
 /// Segments whose files do not hold the rows that count.

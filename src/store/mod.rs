@@ -37,6 +37,7 @@
 //! writer.no_embed(true), keep_vectors(true) -> Self (builder style); writer.def() -> &CollectionDef; contains(id)
 //! ```
 
+mod alike;
 mod append;
 mod backgrounds;
 mod backup;
@@ -80,8 +81,10 @@ mod state;
 mod tests;
 mod validate;
 mod view;
+mod view_text;
 mod writer;
 
+pub use append::Embedded;
 pub use backup::BackedUp;
 pub use batch::Batch;
 pub use cache::LensCache;
@@ -102,4 +105,5 @@ pub use salvage::Salvaged;
 pub use samples::Stored;
 pub use snapshot::{RecordView, RecordViewPart, Snapshot};
 pub use view::ViewSnapshot;
+pub(crate) use view_text::text_from;
 pub use writer::{CollectionWriter, Outcome};

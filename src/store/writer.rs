@@ -3,12 +3,14 @@
 //! Owns [`CollectionWriter`] and the rules of insert, upsert, update and remove. Every call validates the whole
 //! record before it changes anything, so a refused record leaves the batch as it was.
 
+use super::append::Embedded;
 use super::batch::Batch;
 use super::flush::{self, PENDING_BYTES, PENDING_ROWS};
 use super::record::{RECORDS, StoredRecord, put_chunk};
 use super::state::{CollectionState, PendingRow, Slot, has_empty_lists_only};
 use super::validate::{FieldChanges, check_id, check_record, check_vector, find_view};
 use super::view::fill_template;
+use super::view_text::text_from;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{CollectionDef, Record, RecordKey, ViewDef, ViewKind, limits};
@@ -55,6 +57,22 @@ impl<'a> CollectionWriter<'a> {
     pub fn keep_vectors(mut self, keep_vectors: bool) -> Self {
         self.keep_vectors = keep_vectors;
         self
+    }
+
+    /// Makes the vectors of the records given so far, and tells what came of their texts in each view that embeds, since the
+    /// batch began: (view, its embedder, counts).
+    ///
+    /// # Errors
+    /// What an embedder answers.
+    pub fn embedded(&mut self) -> Result<Vec<(String, String, Embedded)>> {
+        self.batch.usable()?;
+        flush::flush(self.batch, self.idx)?;
+        let state = self.batch.state(self.idx)?;
+        let views = state.def.views.iter().zip(&state.views);
+        Ok(views
+            .filter_map(|(view, of)| Some((view.name.clone(), view.embedder.clone()?, of.embedded)))
+            .filter(|(_, _, embedded)| embedded.texts > 0)
+            .collect())
     }
 
     /// The collection as it would be if the batch were committed now.
@@ -338,7 +356,7 @@ impl<'a> CollectionWriter<'a> {
     ) -> Result<(Slot, Option<String>)> {
         let given = record.vectors.get(&view.name);
         let (text, text_changed) = match &view.kind {
-            ViewKind::TextFrom(_) => self.rewrite_text(view, record, replaced)?,
+            ViewKind::TextFrom(field) => self.rewrite_text(view, field, record, replaced)?,
             _ => (None, replaced.is_none_or(|replaced| !replaced.same_text)),
         };
         if let Some(vector) = given {
@@ -363,19 +381,24 @@ impl<'a> CollectionWriter<'a> {
         Ok((slot, text))
     }
 
-    /// The text of a rewrite view, and whether it differs from the replaced record's. A rewrite of a text that has
-    /// changed is stale: it goes unless it comes along.
+    /// The text of a rewrite view, and whether it differs from the replaced record's: the one that came along, else what
+    /// stands in the view's field. A rewrite of a text that has changed is stale: it goes unless there is a new one.
     fn rewrite_text(
         &self,
         view: &ViewDef,
+        field: &str,
         record: &Record,
         replaced: Option<&Replaced>,
     ) -> Result<(Option<String>, bool)> {
-        let given = record.view_texts.get(&view.name);
-        let Some(replaced) = replaced else { return Ok((given.cloned(), true)) };
+        let came = record.view_texts.get(&view.name).cloned();
+        let given = came.or_else(|| text_from(&record.fields, &record.text, field));
+        let Some(replaced) = replaced else { return Ok((given, true)) };
         let old = self.batch.tx()?.get(&tables::VIEW_TEXTS, &(view.id, replaced.row))?;
         match given {
-            Some(text) => Ok((Some(text.clone()), old.as_ref() != Some(text))),
+            Some(text) => {
+                let differs = old.as_ref() != Some(&text);
+                Ok((Some(text), differs))
+            }
             None if replaced.same_text || self.keep_vectors => Ok((old, false)),
             None => Ok((None, true)),
         }

@@ -1,5 +1,6 @@
 //! The program as people and programs use it: typical work and typical mistakes, exit codes, JSON shapes.
 
+mod again;
 mod durability;
 mod forms;
 mod import;
@@ -11,6 +12,7 @@ mod processes;
 mod readings;
 mod search;
 mod values;
+mod words;
 
 use serde_json::Value as Json;
 use std::ffi::OsStr;

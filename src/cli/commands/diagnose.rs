@@ -153,6 +153,7 @@ fn diagnosis_json(found: &Diagnosis, seconds: f64) -> Json {
         .collect();
     json!({
         "collection": found.collection, "view": found.view, "dimension": found.dimension, "records": found.records,
+        "absent": found.absent,
         "sample": found.sampled, "queries": found.queries, "findings": findings, "notes": found.notes,
         "seconds": seconds,
     })

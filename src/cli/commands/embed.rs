@@ -4,8 +4,9 @@ use super::Run;
 use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::text::count;
+use crate::cli::render::text::{count, thousands};
 use crate::error::Result;
+use crate::store::Embedded;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -32,7 +33,8 @@ impl Run for Embed {
         if !batch.has_collection(&self.collection)? {
             return Err(missing_collection(&store, &self.collection));
         }
-        let embedded = batch.embed(&self.collection, self.view.as_deref())?;
+        let found = batch.embed_missing(&self.collection, self.view.as_deref())?;
+        let embedded = found.vectors();
         // Nothing to do is no reason for a commit.
         let commit = if embedded > 0 { Some(batch.commit()?) } else { None };
         if commit.is_some() {
@@ -42,12 +44,31 @@ impl Run for Embed {
         let seconds = start.elapsed().as_secs_f64();
         if console.json {
             let seconds = (seconds * 1000.0).round() / 1000.0;
-            console.document(
-                &json!({"embedded": embedded, "commit": commit.map(|commit| commit.0), "seconds": seconds}),
-            )?;
+            console.document(&json!({
+                "embedded": embedded, "without_words": found.without_words, "without_text": found.without_text,
+                "commit": commit.map(|commit| commit.0), "seconds": seconds,
+            }))?;
         } else {
             console.line(format!("{} embedded in {seconds:.1} s", count(embedded, "text")))?;
+            for line in without(&found) {
+                console.line(format!("  {line}"))?;
+            }
         }
         Ok(Outcome::Done)
     }
+}
+
+/// Why some records stay without a vector, a line for each reason.
+pub(super) fn without(found: &Embedded) -> Vec<String> {
+    let mut lines = Vec::new();
+    if found.without_words > 0 {
+        let verb = if found.without_words == 1 { "holds" } else { "hold" };
+        let empty = if found.empty > 0 { format!(" ({} empty)", thousands(found.empty)) } else { String::new() };
+        let texts = count(found.without_words, "text");
+        lines.push(format!("{texts} {verb} no word the embedder knows{empty}: without a vector, also next time"));
+    }
+    if found.without_text > 0 {
+        lines.push(format!("{} without a text for it", count(found.without_text, "record")));
+    }
+    lines
 }

@@ -81,6 +81,7 @@ fn view_json(view: &ViewInfo) -> Json {
         "rows": view.rows,
         "bytes": view.bytes,
         "absent": view.absent,
+        "zero_vectors": view.zero,
         "type": view.element.as_str(),
         "segments": view.segments,
     })
@@ -231,6 +232,16 @@ fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {
         })
         .collect();
     out.extend(lines(&columns, &rows, style, 2));
+    for view in collection.views.iter().filter(|view| view.absent > 0 && view.rows > 0) {
+        let (records, name) = (count(view.absent, "record"), one_line(&view.name));
+        out.push(style.dim(format!("  {records} without a vector in {name}")));
+    }
+    for view in &collection.views {
+        if let Some(zero) = view.zero.filter(|zero| *zero > 0) {
+            let (records, name) = (count(zero, "record"), one_line(&view.name));
+            out.push(style.dim(format!("  {records} with a zero vector in {name}: it has no direction")));
+        }
+    }
     if !collection.fields.is_empty() {
         let fields: Vec<String> =
             collection.fields.iter().map(|(name, kind)| format!("{} ({})", one_line(name), kind.as_str())).collect();

@@ -1,13 +1,14 @@
 //! `simile view`: a new view of a collection.
 
 use super::Run;
+use super::embed::without;
 use super::import::Element;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line};
 use crate::error::{Error, Result};
-use crate::store::ViewSpec;
-use crate::types::{ElementType, ViewKind};
+use crate::store::{Embedded, ViewSpec};
+use crate::types::{CollectionDef, ElementType, ViewKind};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::path::PathBuf;
@@ -58,13 +59,14 @@ impl Run for View {
         }
         batch.add_view(&self.collection, self.spec(&kind))?;
         let unknown = match &kind {
-            ViewKind::TextFrom(field) if !batch.collection(&self.collection)?.def().fields.contains_key(field) => {
+            ViewKind::TextFrom(field) if !has_field(batch.collection(&self.collection)?.def(), field) => {
                 Some(field.clone())
             }
             _ => None,
         };
         let embeds = !self.no_embed && kind != ViewKind::VectorsOnly;
-        let embedded = if embeds { batch.embed(&self.collection, Some(&self.name))? } else { 0 };
+        let found = if embeds { batch.embed_missing(&self.collection, Some(&self.name))? } else { Embedded::default() };
+        let embedded = found.vectors();
         let commit = batch.commit()?;
         reporter.commit(embedded);
         reporter.clear();
@@ -77,7 +79,7 @@ impl Run for View {
         if console.json {
             console.document(&json!({
                 "collection": self.collection, "view": self.name, "kind": kind.as_str(), "embedded": embedded,
-                "commit": commit.0,
+                "without_words": found.without_words, "without_text": found.without_text, "commit": commit.0,
             }))?;
         } else {
             let name = one_line(&self.name);
@@ -85,6 +87,9 @@ impl Run for View {
                 ViewKind::VectorsOnly => format!("view {name} waits for vectors: import --only-vectors --view {name}"),
                 _ => format!("view {name}: {} embedded", count(embedded, "text")),
             })?;
+            for line in without(&found) {
+                console.line(format!("  {line}"))?;
+            }
         }
         Ok(Outcome::Done)
     }
@@ -103,6 +108,12 @@ impl View {
             None => spec,
         }
     }
+}
+
+/// Whether some record may have a text under this name: in a field, within a nested one, or as its own.
+fn has_field(def: &CollectionDef, name: &str) -> bool {
+    let heads = name.match_indices('.').filter_map(|(at, _)| name.get(..at));
+    name == "text" || heads.chain([name]).any(|head| def.fields.contains_key(head))
 }
 
 /// The first `{word}` of a template that looks like a placeholder and is none.

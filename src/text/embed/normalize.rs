@@ -51,6 +51,27 @@ pub(super) fn for_each_word(normalized: &str, mut each: impl FnMut(&str)) {
     }
 }
 
+/// Calls `each` with the pieces of a word around its symbols: runs between them, and each symbol by itself.
+pub(super) fn for_each_piece(word: &str, mut each: impl FnMut(&str)) {
+    let mut start = 0;
+    for (at, symbol) in word.match_indices(is_symbol) {
+        if start < at {
+            each(&word[start..at]);
+        }
+        each(symbol);
+        start = at + symbol.len();
+    }
+    if start < word.len() {
+        each(&word[start..]);
+    }
+}
+
+/// Whether a character of a word is no part of writing it: emoji, arrows, signs. Unicode counts letters in circles and
+/// squares among letters; here they are signs.
+pub(super) fn is_symbol(c: char) -> bool {
+    c.is_symbol() || !c.is_alphanumeric() || matches!(u32::from(c), 0x24B6..=0x24E9 | 0x1F130..=0x1F189)
+}
+
 /// Characters that cleaning deletes: NUL, the replacement character, and all controls but the three blanks.
 fn is_removed(c: char) -> bool {
     match c {
@@ -138,6 +159,27 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(words(text), *expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn symbols_are_told_from_letters() {
+        let pieces = |word: &str| {
+            let mut pieces = Vec::new();
+            for_each_piece(word, |piece| pieces.push(piece.to_string()));
+            pieces
+        };
+        assert_eq!(pieces("keys\u{1f600}"), ["keys", "\u{1f600}"]);
+        // Newer than the tables of characters, a skin tone, a flag, a letter in a square, an enclosing key.
+        assert_eq!(pieces("\u{1fae0}a\u{1f44d}\u{1f3fd}b"), ["\u{1fae0}", "a", "\u{1f44d}", "\u{1f3fd}", "b"]);
+        assert_eq!(pieces("\u{1f1e9}\u{1f1ea}x\u{1f170}"), ["\u{1f1e9}", "\u{1f1ea}", "x", "\u{1f170}"]);
+        assert_eq!(pieces("1\u{20e3}"), ["1", "\u{20e3}"]);
+        assert_eq!(pieces("20°c→5€"), ["20", "°", "c", "→", "5", "€"]);
+        for word in ["straße", "ключи", "ngôn", "ⅷ", "½", "हिन्दी"] {
+            let mut clean = String::new();
+            normalize(word, &mut clean);
+            assert_eq!(pieces(&clean), [clean.clone()], "{word}");
+        }
+        assert!(pieces("").is_empty());
     }
 
     #[test]

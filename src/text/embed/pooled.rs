@@ -43,7 +43,7 @@ impl<'a> StaticEmbedder<'a> {
 
     /// Writes the vector of `text` over `row`, which holds `dimension` zeros.
     fn embed_one(&self, text: &str, scratch: &mut Scratch, row: &mut [f32]) {
-        self.table.vocabulary.encode_into(text, &mut scratch.cleaned, &mut scratch.tokens);
+        self.table.vocabulary.encode_apart(text, &mut scratch.cleaned, &mut scratch.tokens);
         let mut known = 0u32;
         for (scale, numbers) in scratch.tokens.iter().filter_map(|&token| self.table.row(token)) {
             known += 1;
@@ -59,6 +59,12 @@ impl<'a> StaticEmbedder<'a> {
 }
 
 impl Embedder for StaticEmbedder<'_> {
+    fn knows(&self, text: &str) -> bool {
+        let mut scratch = Scratch::default();
+        self.table.vocabulary.encode_apart(text, &mut scratch.cleaned, &mut scratch.tokens);
+        scratch.tokens.iter().any(|&token| self.table.row(token).is_some())
+    }
+
     fn name(&self) -> &str {
         self.table.name
     }

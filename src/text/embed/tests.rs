@@ -279,8 +279,7 @@ fn vectors_have_length_one_or_no_direction_at_all() {
         let mut row = Vec::new();
         model.embed(&[text], &mut row).unwrap();
         assert_eq!(row.len(), model.dimension());
-        let known = model.table().vocabulary.encode(text).iter().any(|&token| model.table().row(token).is_some());
-        let expected = if known { 1.0 } else { 0.0 };
+        let expected = if model.knows(text) { 1.0 } else { 0.0 };
         assert!((dot(&row, &row).sqrt() - expected).abs() < 1e-6, "{text:?}: {}", dot(&row, &row));
     }
 }
@@ -292,4 +291,51 @@ fn nothing_to_embed_gives_nothing() {
     assert!(out.is_empty());
     model.embed(&["", " \u{200b} "], &mut out).unwrap();
     assert_eq!(out, vec![0.0; 2 * model.dimension()]);
+}
+
+/// The tokens of a text as it is embedded.
+fn apart(vocabulary: &Vocabulary<'_>, text: &str) -> Vec<u32> {
+    let (mut buffer, mut ids) = (String::new(), Vec::new());
+    vocabulary.encode_apart(text, &mut buffer, &mut ids);
+    ids
+}
+
+#[test]
+fn a_symbol_beside_a_word_does_not_hide_it() {
+    let model = model();
+    let embed = |text: &str| rows(&[text.to_string()]).remove(0);
+    let plain = embed("I lost my keys");
+    for glued in [
+        "I lost my keys\u{1f600}",
+        "I lost my\u{1f600}keys",
+        "\u{1fae0}I lost my keys\u{1f44d}\u{1f3fd}\u{200d}\u{2642}\u{fe0f}",
+        "I lost my keys☆彡",
+        "I→lost→my→keys",
+    ] {
+        assert_eq!(embed(glued), plain, "{glued:?}");
+        assert!(model.knows(glued));
+    }
+    for unknown in ["", " \n", "\u{1f600}\u{1f600}", "☆", "Где мои ключи", "鍵をなくした", "\u{200b}"]
+    {
+        assert!(!model.knows(unknown), "{unknown:?}");
+        assert!(embed(unknown).iter().all(|value| *value == 0.0), "{unknown:?}");
+    }
+    // What stands in the vocabulary is never cut.
+    for (text, tokens) in [("20°c", "20 ##°c"), ("5€", "5 ##€"), ("¹⁄₂", "¹⁄₂")] {
+        let ids = apart(&model.table().vocabulary, text);
+        let found: Vec<&str> = ids.iter().filter_map(|id| model.table().vocabulary.token(*id)).collect();
+        assert_eq!(found.join(" "), tokens);
+    }
+}
+
+#[test]
+fn what_bert_can_cover_is_embedded_as_bert_cuts_it() {
+    let model = model();
+    let vocabulary = &model.table().vocabulary;
+    for text in NASTY.iter().copied().chain(["5€ and 20°C", "a ½ b™ c", "x\u{1f600}y z"]) {
+        for word in text.split_whitespace() {
+            let (as_bert, found) = (vocabulary.encode(word), apart(vocabulary, word));
+            assert!(as_bert == found || as_bert.contains(&vocabulary.unknown()), "{word:?}");
+        }
+    }
 }

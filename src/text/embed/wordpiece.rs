@@ -1,12 +1,13 @@
 //! WordPiece: words to tokens of a vocabulary, the longest match first.
 //!
 //! A word's first piece is looked up as it stands, the others as `##piece`; a word that cannot be covered, or is
-//! longer than 100 characters, is one `[UNK]`. Invariant: the ids equal those of the `tokenizers` crate for the same
-//! vocabulary, except that names of special tokens inside a text (`[SEP]`) are ordinary text here.
+//! longer than 100 characters, is one `[UNK]`. Invariant: the ids of [`Vocabulary::encode`] equal those of the `tokenizers`
+//! crate for the same vocabulary, except that names of special tokens inside a text (`[SEP]`) are ordinary text here.
+//! What is embedded ([`Vocabulary::encode_apart`]) differs from them only where a word with a symbol in it is unknown.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::normalize::{for_each_word, normalize};
+use super::normalize::{for_each_piece, for_each_word, is_symbol, normalize};
 use crate::error::{Error, Result};
 
 /// Words of more characters than this are unknown as a whole.
@@ -75,17 +76,27 @@ impl<'a> Vocabulary<'a> {
         self.unknown
     }
 
-    /// Writes the token ids of `text` over `ids`, using `buffer` for the cleaned text.
-    pub fn encode_into(&self, text: &str, buffer: &mut String, ids: &mut Vec<u32>) {
+    /// Writes the token ids of `text` over `ids`, using `buffer` for the cleaned text. A word that the vocabulary cannot
+    /// cover is cut at its symbols and tried again piece by piece, so that an emoji behind a word does not hide the word.
+    pub fn encode_apart(&self, text: &str, buffer: &mut String, ids: &mut Vec<u32>) {
         ids.clear();
         normalize(text, buffer);
-        for_each_word(buffer, |word| self.encode_word(word, ids));
+        for_each_word(buffer, |word| {
+            let before = ids.len();
+            self.encode_word(word, ids);
+            let is_unknown = ids.get(before..).is_some_and(|ids| ids.contains(&self.unknown));
+            if is_unknown && word.contains(is_symbol) {
+                ids.truncate(before);
+                for_each_piece(word, |piece| self.encode_word(piece, ids));
+            }
+        });
     }
 
-    /// The token ids of `text`.
+    /// The token ids of `text` as BERT has them.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let (mut buffer, mut ids) = (String::new(), Vec::new());
-        self.encode_into(text, &mut buffer, &mut ids);
+        normalize(text, &mut buffer);
+        for_each_word(&buffer, |word| self.encode_word(word, &mut ids));
         ids
     }
 
