@@ -24,11 +24,12 @@ mod turns;
 pub use store::{decode_catalog_value, open_store, ops_with_crash, segment_header};
 
 use crate::error::QueryError;
-use crate::interchange::jsonl::{ImportSpec, json_of, parse_line};
+use crate::interchange::jsonl::{ImportSpec, json_text, parse_line};
 use crate::query::{parse, parse_expr, print, print_expr};
 use crate::types::limits::{DIMENSION, ID_BYTES, TEXT_BYTES};
 use crate::types::{Record, Value};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 
 /// Lets a fuzzer's hook, which ends the process, hear of no panic that comes from the catalog's engine: on damaged files
 /// these are expected, caught where the engine is called, and become errors.
@@ -111,14 +112,16 @@ pub fn import_line(data: &[u8]) {
 
 /// The record as a line that `spec` reads.
 fn line_of(record: &Record, spec: &ImportSpec) -> String {
-    let mut line: Map<String, Json> =
-        record.fields.iter().map(|(name, value)| (name.clone(), json_of(value))).collect();
-    line.insert(spec.id.clone().unwrap_or_else(|| "id".to_string()), Json::from(record.id.as_str()));
+    let mut line: BTreeMap<String, String> =
+        record.fields.iter().map(|(name, value)| (name.clone(), json_text(value))).collect();
+    let mut insert = |key: &str, value: Json| line.insert(key.to_string(), value.to_string());
+    insert(spec.id.as_deref().unwrap_or("id"), Json::from(record.id.as_str()));
     if !spec.only_vectors {
-        line.insert(spec.text.clone(), Json::from(record.text.as_str()));
+        insert(&spec.text, Json::from(record.text.as_str()));
     }
     if let (Some(field), Some(vector)) = (&spec.vector_field, record.vectors.get(&spec.vector_view)) {
-        line.insert(field.clone(), Json::from(vector.iter().map(|&n| f64::from(n)).collect::<Vec<_>>()));
+        insert(field, Json::from(vector.iter().map(|&n| f64::from(n)).collect::<Vec<_>>()));
     }
-    Json::Object(line).to_string()
+    let pairs: Vec<String> = line.iter().map(|(key, value)| format!("{}:{value}", Json::from(key.as_str()))).collect();
+    format!("{{{}}}", pairs.join(","))
 }

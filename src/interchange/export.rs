@@ -2,16 +2,19 @@
 //!
 //! Owns the choice of keys: metadata stands beside id and text, and the text of a rewrite view under the field the view
 //! takes it from. Row i of a matrix belongs to line i of the JSONL; where records have no vector in a view, the
-//! matrix has rows for the others only, and a list of their ids is written beside it. It streams row by row.
+//! matrix has rows for the others only, and a list of their ids is written beside it. With a folder of vectors the whole
+//! collection can be made again by one import (see `folder`). It streams row by row.
 
-use super::jsonl::json_of;
+use super::folder::Folder;
+use super::jsonl::json_text;
 use super::npy::NpyWriter;
 use super::output::TextFile;
 use crate::error::{Error, Result};
-use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
+use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot, text_from};
 use crate::types::control::Control;
-use crate::types::{ElementType, RowId, ViewKind};
-use serde_json::{Map, Value as Json};
+use crate::types::{ElementType, RowId, ViewDef, ViewKind};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What an export wrote.
@@ -25,6 +28,8 @@ pub struct ExportReport {
     pub text_key: String,
     /// Matrices that were written.
     pub matrices: Vec<ExportedMatrix>,
+    /// Views that only a folder of vectors would keep: all but a `raw` that is embedded.
+    pub other_views: Vec<String>,
 }
 
 /// A `.npy` file that was written.
@@ -56,14 +61,31 @@ pub fn export(
     control: &Control,
 ) -> Result<ExportReport> {
     let collection = snapshot.collection(collection)?;
-    let mut report = write_records(&collection, out, control)?;
+    let mut report = write_records(&collection, out, vectors.is_some(), control)?;
     if let Some(folder) = vectors {
         super::output::create_folder(folder)?;
-        for view in collection.views() {
-            report.matrices.extend(write_matrix(&collection, view, folder, control)?);
+        let mut described = Folder::of(collection.def(), report.records, &report.id_key, &report.text_key);
+        for (view, described) in collection.views().iter().zip(&mut described.views) {
+            let matrix = write_matrix(&collection, view, folder, control)?;
+            described.texts = write_texts(&collection, view, folder, control)?.as_deref().and_then(name_of);
+            described.vectors = matrix.as_ref().and_then(|matrix| name_of(&matrix.file));
+            described.ids = matrix.as_ref().and_then(|matrix| matrix.ids.as_deref()).and_then(name_of);
+            report.matrices.extend(matrix);
         }
+        let (path, text) = described.written(folder)?;
+        let mut file = TextFile::create(&path)?;
+        file.line(&text)?;
+        file.finish()?;
+    } else {
+        let is_made_anew = |view: &ViewDef| view.name == "raw" && (view.embedder.is_some() || view.rows == 0);
+        let lost = collection.def().views.iter().filter(|view| !is_made_anew(view));
+        report.other_views = lost.map(|view| view.name.clone()).collect();
     }
     Ok(report)
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
 }
 
 /// The first of `wanted`, `_wanted`, `__wanted`, ... that no field of the collection has.
@@ -78,6 +100,7 @@ fn free_key(collection: &CollectionSnapshot, wanted: &str) -> String {
 fn write_records(
     collection: &CollectionSnapshot,
     out: &mut dyn FnMut(&str) -> Result<()>,
+    has_folder: bool,
     control: &Control,
 ) -> Result<ExportReport> {
     let (id_key, text_key) = (free_key(collection, "id"), free_key(collection, "text"));
@@ -95,39 +118,70 @@ fn write_records(
         control.checkpoint()?;
         let record = collection.record(RowId(row))?;
         // Id and text come first for whoever looks at the file; a map would sort them in between.
-        let mut rest = Map::new();
+        let mut rest = BTreeMap::new();
         for (name, value) in &record.fields {
-            rest.insert(name.clone(), json_of(value));
+            rest.insert(name.clone(), json_text(value));
         }
-        for (field, view) in &rewrites {
+        // Beside a folder, texts that no field says are a list of their own: here they would become fields.
+        for (field, view) in rewrites.iter().filter(|_| !has_folder) {
             if !rest.contains_key(*field)
                 && let Some(text) = collection.view_text(view, RowId(row))?
+                && text_from(&record.fields, &record.text, field).as_ref() != Some(&text)
             {
-                rest.insert((*field).clone(), Json::from(text));
+                rest.insert((*field).clone(), Json::from(text).to_string());
             }
         }
         out(&line(&[(&id_key, Json::from(record.id)), (&text_key, Json::from(record.text))], &rest))?;
         records += 1;
         control.report("records", records, Some(total));
     }
-    Ok(ExportReport { records, id_key, text_key, matrices: Vec::new() })
+    Ok(ExportReport { records, id_key, text_key, ..ExportReport::default() })
 }
 
-/// One JSON object on one line: `first` in order, then `rest`.
-fn line(first: &[(&str, Json)], rest: &Map<String, Json>) -> String {
+/// One JSON object on one line: `first` in order, then `rest`, whose values are JSON text.
+fn line(first: &[(&str, Json)], rest: &BTreeMap<String, String>) -> String {
     let mut line = String::from("{");
-    let pairs =
-        first.iter().map(|(key, value)| (*key, value)).chain(rest.iter().map(|(key, value)| (key.as_str(), value)));
+    let first = first.iter().map(|(key, value)| (*key, value.to_string()));
+    let pairs = first.chain(rest.iter().map(|(key, value)| (key.as_str(), value.clone())));
     for (position, (key, value)) in pairs.enumerate() {
         if position > 0 {
             line.push(',');
         }
         line.push_str(&Json::from(key).to_string());
         line.push(':');
-        line.push_str(&value.to_string());
+        line.push_str(&value);
     }
     line.push('}');
     line
+}
+
+/// Where a view's texts are listed that its field does not say; `None` where there are none.
+fn write_texts(
+    collection: &CollectionSnapshot,
+    view: &ViewSnapshot,
+    folder: &Path,
+    control: &Control,
+) -> Result<Option<PathBuf>> {
+    let def = view.def();
+    let ViewKind::TextFrom(field) = &def.kind else { return Ok(None) };
+    let path = folder.join(format!("{}.texts.jsonl", def.name));
+    let mut file = None;
+    for row in collection.live().iter() {
+        control.checkpoint()?;
+        let Some(kept) = collection.view_text(def, RowId(row))? else { continue };
+        let record = collection.record(RowId(row))?;
+        if text_from(&record.fields, &record.text, field).as_ref() == Some(&kept) {
+            continue;
+        }
+        let file = match &mut file {
+            Some(file) => file,
+            None => file.insert(TextFile::create(&path)?),
+        };
+        file.line(&line(&[("id", Json::from(record.id)), ("text", Json::from(kept))], &BTreeMap::new()))?;
+    }
+    let is_made = file.is_some();
+    file.map_or(Ok(()), TextFile::finish)?;
+    Ok(is_made.then_some(path))
 }
 
 fn write_matrix(
@@ -152,7 +206,7 @@ fn write_matrix(
         let Some(vector) = view.vector(row)? else { continue };
         matrix.row(&vector)?;
         if let Some(id_file) = &mut id_file {
-            id_file.line(&line(&[("id", Json::from(collection.record(RowId(row))?.id))], &Map::new()))?;
+            id_file.line(&line(&[("id", Json::from(collection.record(RowId(row))?.id))], &BTreeMap::new()))?;
         }
         control.report("vectors", done as u64 + 1, Some(rows));
     }
@@ -169,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_line_keeps_its_order_and_escapes_its_keys() {
-        let rest: Map<String, Json> = [("a\"b".to_string(), Json::from(1))].into_iter().collect();
+        let rest = BTreeMap::from([("a\"b".to_string(), "1".to_string())]);
         let text = line(&[("id", Json::from("x\n")), ("text", Json::from(""))], &rest);
         assert_eq!(text, r#"{"id":"x\n","text":"","a\"b":1}"#);
     }

@@ -4,16 +4,22 @@
 //! that exist refused, replaced or skipped, and the pairing of line i with row i. At most one batch is held. What it
 //! says is data; rendering it is the caller's business.
 
+use super::folder::{Folder, FolderReader};
 use super::input::{LineReader, Position, Source, open, open_with_position};
 use super::jsonl::{ImportSpec, LineError, parse_line};
 use super::npy::NpyReader;
 use super::npy_header::Element;
 use super::placed::Placed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{Batch, CollectionSpec, CollectionWriter, Outcome, Store, ViewSpec};
+use crate::storage::input::is_folder;
+use crate::store::{Batch, CollectionSpec, CollectionWriter, Embedded, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
 use crate::types::{ElementType, Record, Value, ViewKind};
 use std::path::{Path, PathBuf};
+
+mod parts;
+
+use parts::{open_folder, prepare_alike, without_words};
 
 /// What to import, and how.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +28,8 @@ pub struct ImportOptions {
     pub input: PathBuf,
     /// Which keys of a line mean what; rewrite views are added from the collection.
     pub spec: ImportSpec,
-    /// A matrix whose row i belongs to line i.
+    /// A matrix whose row i belongs to line i; or the folder that an export left beside its lines, from which the
+    /// collection is made with all its views.
     pub vectors: Option<PathBuf>,
     /// Element type of a view that is made; `None`: f16 for a matrix of f2, f32 otherwise.
     pub element: Option<ElementType>,
@@ -56,6 +63,10 @@ pub struct ImportReport {
     pub skipped: Vec<LineError>,
     /// Durable commits.
     pub commits: u64,
+    /// Texts that an embedder knew no word of, empty ones included: their records have no vector in that view.
+    pub without_words: u64,
+    /// Supplied vectors of nothing but zeros: they have no direction.
+    pub zero_vectors: u64,
     /// Remarks: numbers that were rounded, texts that are all empty.
     pub notes: Vec<String>,
 }
@@ -96,21 +107,31 @@ pub fn import(
     control: &Control,
     listener: &mut dyn ImportListener,
 ) -> Result<ImportReport> {
-    let vectors = options.vectors.as_deref().map(NpyReader::open).transpose()?;
-    if let Some(vectors) = &vectors {
-        check_counts(vectors, options)?;
+    let (mut vectors, mut folder) = (None, None);
+    match options.vectors.as_deref() {
+        Some(path) if is_folder(path) => {
+            let described = open_folder(path, options)?;
+            check_counts(described.0.records, options)?;
+            folder = Some(described);
+        }
+        Some(path) => {
+            let matrix = NpyReader::open(path)?;
+            check_counts(matrix.rows(), options)?;
+            vectors = Some(matrix);
+        }
+        None => {}
     }
     let (source, position) = open_with_position(&options.input)?;
-    let mut run = Run::new(options, source, position, vectors);
+    let mut run = Run::new(options, source, position, vectors, folder);
     match run.all(store, collection, control, listener) {
         Ok(()) => Ok(run.finish()),
         Err(error) => Err(run.explain(error)),
     }
 }
 
-/// Refuses a file with another number of lines than the matrix has rows, before anything is written. Lines of a pipe
+/// Refuses a file with another number of lines than there are rows for, before anything is written. Lines of a pipe
 /// cannot be counted beforehand; they are when it ends.
-fn check_counts(vectors: &NpyReader, options: &ImportOptions) -> Result<()> {
+fn check_counts(rows: u64, options: &ImportOptions) -> Result<()> {
     if options.input == Path::new("-") {
         return Ok(());
     }
@@ -119,7 +140,7 @@ fn check_counts(vectors: &NpyReader, options: &ImportOptions) -> Result<()> {
     while reader.next_line().map_err(|source| Error::io("read", &options.input, source))?.is_some() {
         lines += 1;
     }
-    if lines == vectors.rows() { Ok(()) } else { Err(other_count(options, lines, vectors.rows())) }
+    if lines == rows { Ok(()) } else { Err(other_count(options, lines, rows)) }
 }
 
 fn other_count(options: &ImportOptions, lines: u64, rows: u64) -> Error {
@@ -135,6 +156,7 @@ struct Run<'o> {
     lines: LineReader,
     position: Position,
     vectors: Option<NpyReader>,
+    folder: Option<(Folder, FolderReader)>,
     report: ImportReport,
     /// Records of the commits so far.
     committed: u64,
@@ -145,13 +167,24 @@ struct Run<'o> {
     any_text: bool,
     /// Records that came without a vector for a view whose vectors are supplied.
     without_vector: u64,
+    /// What came of the texts of each view that embeds: (view, its embedder, counts).
+    embedded: Vec<(String, String, Embedded)>,
+    /// Vectors that came along.
+    supplied: u64,
     /// The first whole number that no integer holds: its line and field.
     large: Option<(u64, String)>,
     at_end: bool,
 }
 
 impl<'o> Run<'o> {
-    fn new(options: &'o ImportOptions, source: Source, position: Position, vectors: Option<NpyReader>) -> Self {
+    fn new(
+        options: &'o ImportOptions,
+        source: Source,
+        position: Position,
+        vectors: Option<NpyReader>,
+        folder: Option<(Folder, FolderReader)>,
+    ) -> Self {
+        let spec = folder.as_ref().map_or_else(|| options.spec.clone(), |(folder, _)| folder.keys(&options.spec));
         let mut report = ImportReport::default();
         if vectors.as_ref().is_some_and(|vectors| vectors.element() == Element::F8) {
             let path = options.vectors.as_deref().unwrap_or(Path::new("")).display();
@@ -159,16 +192,19 @@ impl<'o> Run<'o> {
         }
         Run {
             options,
-            spec: options.spec.clone(),
+            spec,
             lines: LineReader::new(source),
             position,
             vectors,
+            folder,
             report,
             committed: 0,
             placed: Placed::default(),
             again: None,
             any_text: false,
             without_vector: 0,
+            embedded: Vec::new(),
+            supplied: 0,
             large: None,
             at_end: false,
         }
@@ -185,10 +221,12 @@ impl<'o> Run<'o> {
             let mut batch = store.begin_with(control.clone())?;
             self.prepare(&mut batch, collection)?;
             let before = self.report.kept();
-            let mut writer = batch.existing_collection(collection)?.no_embed(self.options.no_embed);
+            let mut writer =
+                batch.existing_collection(collection)?.no_embed(self.options.no_embed || self.folder.is_some());
             writer = writer.keep_vectors(self.options.keep_vectors);
             self.fill(&mut writer, control, listener)?;
             self.check_rows()?;
+            self.count_embedded(writer.embedded()?);
             // The last, empty batch of a batched import would be a commit of nothing.
             if self.report.commits > 0 && self.report.kept() == before {
                 break;
@@ -201,8 +239,24 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
+    /// Adds what came of a batch's texts to that of earlier ones.
+    fn count_embedded(&mut self, more: Vec<(String, String, Embedded)>) {
+        for (view, embedder, counts) in more {
+            match self.embedded.iter_mut().find(|(known, ..)| *known == view) {
+                Some((.., all)) => *all = all.and(counts),
+                None => self.embedded.push((view, embedder, counts)),
+            }
+        }
+    }
+
     /// Refuses rows that no line came for: a pipe's lines could not be counted beforehand.
     fn check_rows(&self) -> Result<()> {
+        if let Some((folder, reader)) = self.folder.as_ref().filter(|_| self.at_end) {
+            reader.check_end()?;
+            if folder.records != self.report.read {
+                return Err(other_count(self.options, self.report.read, folder.records));
+            }
+        }
         match &self.vectors {
             Some(vectors) if self.at_end && vectors.rows() != self.report.read => {
                 Err(other_count(self.options, self.report.read, vectors.rows()))
@@ -215,6 +269,9 @@ impl<'o> Run<'o> {
     fn prepare(&mut self, batch: &mut Batch, collection: &str) -> Result<()> {
         let view = self.spec.vector_view.clone();
         let supplies = self.vectors.is_some() || self.spec.vector_field.is_some();
+        if let Some((folder, _)) = &self.folder {
+            prepare_alike(batch, collection, folder, self.committed > 0 || self.options.resume)?;
+        }
         if !self.spec.only_vectors && !batch.has_collection(collection)? {
             let mut spec = CollectionSpec::new();
             if supplies && view == "raw" {
@@ -268,10 +325,15 @@ impl<'o> Run<'o> {
                 self.at_end = true;
                 return Ok(());
             };
-            let brings = parsed.as_ref().is_ok_and(|record| record.vectors.contains_key(&self.spec.vector_view));
+            let brings = parsed.as_ref().ok().and_then(|record| record.vectors.get(&self.spec.vector_view));
+            let (brings, is_zero) = (brings.is_some(), brings.is_some_and(|row| row.iter().all(|value| *value == 0.0)));
             let done = parsed.and_then(|record| self.apply(writer, record, number));
-            if matches!(done, Ok(Outcome::Inserted)) && !brings && self.takes_vectors(writer) {
+            if matches!(done, Ok(Outcome::Inserted)) && !brings && self.folder.is_none() && self.takes_vectors(writer) {
                 self.without_vector += 1;
+            }
+            if done.is_ok() {
+                self.supplied += u64::from(brings);
+                self.report.zero_vectors += u64::from(is_zero);
             }
             self.keep_place(writer, &done, number);
             match done {
@@ -333,6 +395,10 @@ impl<'o> Run<'o> {
             return Err(
                 other_count(self.options, self.report.read, vectors.rows()).context("the vectors end too early")
             );
+        }
+        let mut parsed = parsed;
+        if let (Some((_, reader)), Ok(record)) = (&mut self.folder, &mut parsed) {
+            reader.fill(record)?;
         }
         let beyond = self.vectors.as_ref().and_then(NpyReader::beyond_f4);
         let fits = parsed.and_then(|record| match beyond {
@@ -429,7 +495,7 @@ impl<'o> Run<'o> {
                 "{lines} the id of an earlier line of this input, and the later one counts: line {line} replaced line {earlier}"
             ));
         }
-        let embeds = self.vectors.is_none() && self.spec.vector_field.is_none();
+        let embeds = self.vectors.is_none() && self.spec.vector_field.is_none() && self.folder.is_none();
         if self.report.read == 0 {
             let input = &self.options.input;
             let name = if input == Path::new("-") { "standard input".into() } else { input.to_string_lossy() };
@@ -445,6 +511,19 @@ impl<'o> Run<'o> {
             self.report.notes.push(format!(
                 "{records} no vector in view {view}, which takes supplied vectors: searches of it leave them out \
                  (--vectors X.npy or --vector-field FIELD, with --only-vectors for records that are there)"
+            ));
+        }
+        self.report.without_words = self.embedded.iter().map(|(.., counts)| counts.without_words).sum();
+        let unknown = self.embedded.iter().filter(|(.., counts)| counts.without_words > 0);
+        let notes: Vec<String> =
+            unknown.map(|(view, embedder, counts)| without_words(view, embedder, counts)).collect();
+        self.report.notes.extend(notes);
+        if self.report.zero_vectors > 0 {
+            let (zero, all) = (self.report.zero_vectors, self.supplied);
+            let verb = if zero == 1 { "is" } else { "are" };
+            self.report.notes.push(format!(
+                "{zero} of {all} supplied vectors {verb} zero: they have no direction, and a lens that needs one leaves \
+                 their records out"
             ));
         }
         if let Some((line, field)) = &self.large {

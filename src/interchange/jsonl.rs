@@ -4,6 +4,7 @@
 //! [`parse_line`] is a pure function: no store, no file, no line number of its own. It never panics, whatever the
 //! bytes; the fuzz target `import_line` holds it to that.
 
+use super::nested::{compact, nested_values};
 use crate::types::limits::{DIMENSION, ID_BYTES, TEXT_BYTES};
 use crate::types::{Record, Value};
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -105,7 +106,23 @@ pub fn parse_line(bytes: &[u8], spec: &ImportSpec) -> Result<Record, LineError> 
     if let Err(error) = parsed {
         return Err(LineError::new(draft.key.as_deref(), reword(&error)));
     }
-    draft.finish()
+    let mut record = draft.finish()?;
+    if record.fields.values().any(|value| matches!(value, Value::Json(_))) {
+        keep_as_written(&mut record, text)?;
+    }
+    Ok(record)
+}
+
+/// Puts nested values into a record as the line has them: the parser rounds their numbers, sorts their keys, and keeps the
+/// last of equal keys.
+fn keep_as_written(record: &mut Record, line: &str) -> Result<(), LineError> {
+    let twice = |path: String| LineError::new(Some(&path), "is given twice in one line");
+    for (key, written) in nested_values(line).map_err(twice)? {
+        if let Some(Value::Json(json)) = record.fields.get_mut(&key) {
+            *json = written;
+        }
+    }
+    Ok(())
 }
 
 /// The words of a JSON error with its place as a column: a line of JSONL is always "line 1" to the parser.
@@ -374,7 +391,22 @@ pub(crate) fn value_of(json: serde_json::Value) -> Value {
     }
 }
 
-/// JSON from metadata, for output.
+/// The JSON text of metadata on one line, for output: nested values as they are kept.
+pub(crate) fn json_text(value: &Value) -> String {
+    match value {
+        Value::Json(json) if is_on_one_line(json) => json.clone(),
+        // What was put in through the library may be set in lines, or be no JSON at all: that is shown as text.
+        Value::Json(json) => compact(json).unwrap_or_else(|| serde_json::Value::from(json.as_str()).to_string()),
+        other => json_of(other).to_string(),
+    }
+}
+
+/// Whether it is JSON that may stand in a line as it is.
+fn is_on_one_line(json: &str) -> bool {
+    !json.contains(['\n', '\r']) && serde_json::from_str::<IgnoredAny>(json).is_ok()
+}
+
+/// JSON from metadata that is no nested value; of a nested one, what is left of it by the parser.
 pub(crate) fn json_of(value: &Value) -> serde_json::Value {
     use serde_json::Value as Json;
     match value {

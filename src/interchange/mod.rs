@@ -6,11 +6,13 @@
 
 pub(crate) mod beir;
 pub(crate) mod export;
+pub(crate) mod folder;
 pub(crate) mod import;
 pub(crate) mod input;
 pub(crate) mod jsonl;
 pub(crate) mod judged;
 pub(crate) mod labels;
+pub(crate) mod nested;
 pub(crate) mod npy;
 pub(crate) mod npy_header;
 pub(crate) mod output;

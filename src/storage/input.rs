@@ -25,6 +25,11 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Whether there is a folder at `path`.
+pub fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
 /// Makes (or empties) a file of the user's for writing.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Export {
     /// JSONL file to write, packed if it ends in .gz; `-` is standard output (with --json the report goes to standard error)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Folder for one .npy file for each view
+    /// Folder for one .npy file for each view, and what else it takes to make the collection again by one import
     #[arg(long, value_name = "DIR")]
     vectors: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ impl Run for Export {
         if console.json {
             console.document(&document(&self, &report))?;
         } else {
-            print(console, &self.output, &report)?;
+            print(console, &self, &report)?;
         }
         Ok(Outcome::Done)
     }
@@ -77,18 +77,44 @@ fn document(arguments: &Export, report: &ExportReport) -> Json {
         .collect();
     json!({
         "file": arguments.output.display().to_string(), "records": report.records, "id": report.id_key,
-        "text": report.text_key, "vectors": matrices,
+        "text": report.text_key, "vectors": matrices, "again": again(arguments), "other_views": report.other_views,
     })
 }
 
-fn print(console: &mut Console, output: &Path, report: &ExportReport) -> Result<()> {
+/// The command that makes the collection again in another store.
+fn again(arguments: &Export) -> Option<String> {
+    let vectors = arguments.vectors.as_ref()?;
+    let [collection, output, vectors] =
+        [arguments.collection.clone(), arguments.output.display().to_string(), vectors.display().to_string()]
+            .map(|word| quoted(&word));
+    Some(format!("simile import STORE {collection} {output} --vectors {vectors}"))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./@:+,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+fn print(console: &mut Console, arguments: &Export, report: &ExportReport) -> Result<()> {
+    let output = &arguments.output;
     console.line(format!("{} in {}", count(report.records, "record"), safe(&output.display().to_string())))?;
-    if report.id_key != "id" || report.text_key != "text" {
+    if arguments.vectors.is_none() && (report.id_key != "id" || report.text_key != "text") {
         console.line(format!(
             "  ids are in `{0}`, texts in `{1}` (import --id {0} --text {1})",
             safe(&report.id_key),
             safe(&report.text_key)
         ))?;
+    }
+    if let Some(again) = again(arguments) {
+        console.line(format!("  makes it again: {}", safe(&again)))?;
+    }
+    if !report.other_views.is_empty() {
+        let views = report.other_views.join(", ");
+        console.line(format!("  without vectors and definition of view {}: --vectors DIR keeps them", safe(&views)))?;
     }
     for matrix in &report.matrices {
         let (file, rows) = (matrix.file.display().to_string(), thousands(matrix.rows));

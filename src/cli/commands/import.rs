@@ -32,8 +32,8 @@ pub(in crate::cli) struct Import {
     /// Field that holds the text
     #[arg(long, value_name = "FIELD", default_value = "text")]
     text: String,
-    /// Matrix whose row i is the vector of line i (.npy)
-    #[arg(long, value_name = "X.npy", conflicts_with = "vector_field")]
+    /// Matrix whose row i is the vector of line i (.npy), or the folder of an export, which makes the collection as it was
+    #[arg(long, value_name = "X.npy|DIR", conflicts_with = "vector_field")]
     vectors: Option<PathBuf>,
     /// Field that holds a vector as a list of numbers; it is not kept as a field
     #[arg(long, value_name = "FIELD")]
@@ -93,6 +93,8 @@ struct Document<'a> {
     unchanged: u64,
     skipped: Vec<SkippedLine<'a>>,
     commits: u64,
+    without_words: u64,
+    zero_vectors: u64,
     seconds: f64,
     notes: &'a [String],
 }
@@ -190,6 +192,8 @@ fn document(report: &ImportReport, seconds: f64) -> Document<'_> {
             })
             .collect(),
         commits: report.commits,
+        without_words: report.without_words,
+        zero_vectors: report.zero_vectors,
         seconds: (seconds * 1000.0).round() / 1000.0,
         notes: &report.notes,
     }

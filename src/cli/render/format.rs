@@ -5,7 +5,7 @@
 use super::json::HitDocument;
 use super::text::{one_line, shown_id};
 use crate::exec::Answer;
-use crate::interchange::jsonl::json_of;
+use crate::interchange::jsonl::{json_of, json_text};
 use crate::types::Value;
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ fn cell(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Text(text) => Some(text.clone()),
-        other => Some(json_of(other).to_string()),
+        other => Some(json_text(other)),
     }
 }
 

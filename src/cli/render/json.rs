@@ -8,11 +8,12 @@ use super::pairs::PairsDocument;
 use super::why::WhyDocument;
 use crate::error::Damage;
 use crate::exec::{Answer, Explanation, Hit, LensHeader, Listing, PlanInfo, Reply, Saved};
-use crate::interchange::jsonl::json_of;
+use crate::interchange::jsonl::{json_of, json_text};
 use crate::types::Value;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde::{Serializer, ser};
+use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,7 +25,14 @@ impl Serialize for Fields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, value) in self.0 {
-            map.serialize_entry(name, &json_of(value))?;
+            match value {
+                // Nested values are shown as they are kept: a tree of numbers would round them.
+                Value::Json(_) => {
+                    let raw = RawValue::from_string(json_text(value)).map_err(ser::Error::custom)?;
+                    map.serialize_entry(name, &raw)?;
+                }
+                value => map.serialize_entry(name, &json_of(value))?,
+            }
         }
         map.end()
     }

@@ -129,3 +129,101 @@ fn a_list_of_nothing_is_there_and_has_no_text() {
         }
     }
 }
+
+/// What `get --json` prints of a field, to the letter.
+fn raw_field(place: &Place, store: &str, id: &str, field: &str) -> String {
+    let shown = place.run(["--json", "get", store, "c", id]).exits(0).stdout;
+    raw_value(&shown, field).to_string()
+}
+
+/// The text of the value behind `"field":`, by its brackets.
+fn raw_value<'t>(text: &'t str, field: &str) -> &'t str {
+    let start = text.find(&format!("\"{field}\":")).unwrap() + field.len() + 3;
+    let mut depth = 0;
+    let end = text[start..].find(|c| {
+        depth += i32::from(matches!(c, '{' | '[')) - i32::from(matches!(c, '}' | ']'));
+        depth == 0 && matches!(c, '}' | ']') || depth < 0
+    });
+    text[start..start + end.unwrap() + 1].trim()
+}
+
+#[test]
+fn nested_values_stay_as_they_were_written() {
+    let place = Place::with_store();
+    let nested =
+        r#"{"z":123456789012345678901,"a":{"n":[1.10,-0,0.1000000000000000055511151231257827,1E5],"k.l":"é\u0000"}}"#;
+    let spaced = nested.replace(':', " : ").replace(',', " ,\t");
+    import(
+        &place,
+        &[&format!(r#"{{"id": "a", "f": {spaced}, "list": [ {{"b":1,"a":2}}, 18446744073709551616 ]}}"#)],
+        0,
+    );
+    let list = r#"[{"b":1,"a":2},18446744073709551616]"#;
+    assert_eq!(raw_field(&place, "s", "a", "f"), nested);
+    assert_eq!(raw_field(&place, "s", "a", "list"), list);
+    with_vectors(&place);
+    for format in ["json", "jsonl"] {
+        let shown = place.run(["query", "s", "find [1, 0] in c | view v", "--format", format]).exits(0).stdout;
+        assert_eq!((raw_value(&shown, "f"), raw_value(&shown, "list")), (nested, list), "{format}");
+    }
+    let shown = place.run(["query", "s", "find [1, 0] in c | view v", "--format", "csv"]).exits(0).stdout;
+    assert!(shown.contains(&list.replace('"', "\"\"")), "{shown}");
+    // The whole way round, twice, and identical to what is there.
+    let out = place.run(["export", "s", "c", "-o", "-"]).exits(0).stdout;
+    place.write("out.jsonl", &out);
+    place.run(["new", "t"]).exits(0);
+    place.run(["import", "t", "c", "out.jsonl", "--no-embed"]).exits(0);
+    assert_eq!(raw_field(&place, "t", "a", "f"), nested);
+    assert_eq!(place.run(["export", "t", "c", "-o", "-"]).exits(0).stdout, out);
+    let again = place.run(["--json", "import", "t", "c", "out.jsonl", "--resume", "--no-embed"]).exits(0).json();
+    assert_eq!(again["unchanged"], 1);
+}
+
+#[test]
+fn what_a_nested_value_cannot_keep_is_refused_as_at_the_top() {
+    for (value, wanted) in [
+        (r#"{"k": 1, "k": 2}"#, "line 1 `f.k`: is given twice"),
+        (r#"[{"a": {"k": 1, "\u006b": 2}}]"#, "line 1 `f[0].a.k`: is given twice"),
+        ("{\"k\": 1e400}", "number out of range"),
+    ] {
+        let place = Place::with_store();
+        let error = import(&place, &[&format!(r#"{{"id": "a", "f": {value}}}"#)], 2).json_error();
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(wanted) && message.contains("nothing was imported"), "{value}: {message}");
+    }
+}
+
+#[test]
+fn times_are_found_as_instants() {
+    let place = Place::with_store();
+    let times = [
+        ("half", "2024-01-01T12:00:00.500Z"),
+        ("tokyo", "2024-01-01T20:00:00+09:00"),
+        ("midnight", "2024-01-01"),
+        ("noon", "2024-01-01t12:00:00-00:00"),
+        ("words", "later"),
+        ("leap", "2016-12-31T23:59:60Z"),
+    ];
+    let lines: Vec<String> = times.iter().map(|(id, t)| json!({"id": id, "t": t}).to_string()).collect();
+    import(&place, &lines.iter().map(String::as_str).collect::<Vec<_>>(), 0);
+    import(&place, &[r#"{"id": "none"}"#], 0);
+    with_vectors(&place);
+    let cases: [(&str, &[&str]); 8] = [
+        (r#"t > "2024-01-01T12:00:00Z""#, &["half", "words"]),
+        (r#"t < "2024-01-01T12:00:00Z""#, &["tokyo", "midnight", "leap"]),
+        (r#"t = "2024-01-01T21:00:00.000+09:00""#, &["noon"]),
+        (r#"t != "2024-01-01T12:00:00Z""#, &["half", "tokyo", "midnight", "words", "leap"]),
+        (r#"not (t >= "2024-01-01T11:00:00Z")"#, &["midnight", "leap"]),
+        (r#"t in ("2024-01-01T00:00:00Z", "later", "2017-01-01")"#, &["midnight", "words"]),
+        (r#"t > "2016-12-31T23:59:59.999Z" and t < "2017-01-01""#, &["leap"]),
+        // One side is no time: both are text.
+        (r#"t >= "2024-01-01T12:00:00""#, &["half", "tokyo", "noon", "words"]),
+    ];
+    for (condition, expected) in cases {
+        assert_eq!(kept(&place, condition), expected, "{condition}");
+    }
+    let statement = "find [1, 0] in c | view v | where t > $t";
+    let asked = ["--json", "query", "s", statement, "--param", "t=2024-01-01T21:00:00.25+09:00"];
+    let answer = place.run(asked).exits(0).json();
+    assert_eq!(answer["results"].as_array().unwrap().len(), 2);
+}
