@@ -3,7 +3,6 @@
 use super::ImportOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::interchange::folder::{Folder, FolderReader};
-use crate::interchange::jsonl::ImportSpec;
 use crate::store::{Batch, Embedded};
 use crate::text::embed::in_words;
 use std::path::Path;
