@@ -12,6 +12,8 @@
 
 use super::beside::Beside;
 use super::guard::Health;
+use super::header::HeaderLock;
+use super::holder::Holder;
 use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};
@@ -45,12 +47,29 @@ pub(super) enum OnDamage {
     Record,
 }
 
+/// What a backend shares with its handle.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    pub(super) health: Arc<Health>,
+    pub(super) header: Arc<HeaderLock>,
+    pub(super) holder: Arc<Holder>,
+}
+
+impl Parts {
+    pub(super) fn new(storage: &Arc<dyn Storage>, busy_timeout: Duration) -> Parts {
+        let (header, holder) = (Arc::new(HeaderLock::new(busy_timeout)), Arc::new(Holder::new(storage)));
+        Parts { health: Arc::new(Health::new(storage, &header, &holder)), header, holder }
+    }
+}
+
 /// The catalog's two files, as redb sees them.
 #[derive(Debug)]
 pub(super) struct PageBackend {
     data: Arc<dyn StorageFile>,
     sums: Arc<dyn StorageFile>,
     locks: Locks,
+    header: Arc<HeaderLock>,
+    holder: Arc<Holder>,
     health: Arc<Health>,
     /// Synced with the next sync.
     beside: Arc<Beside>,
@@ -65,12 +84,12 @@ pub(super) struct PageBackend {
 
 impl PageBackend {
     /// Makes both files, which must not exist.
-    pub(super) fn create(storage: &dyn Storage, health: Arc<Health>) -> Result<PageBackend> {
+    pub(super) fn create(storage: &dyn Storage, parts: Parts) -> Result<PageBackend> {
         let sums = storage.open(SUMS_FILE, OpenMode::CreateNew)?;
         let failed = |source| Error::io("write", &storage.root().join(SUMS_FILE), source);
         sums.write_all_at(SUMS_MAGIC, 0).map_err(failed)?;
         let data = storage.open(CATALOG_FILE, OpenMode::CreateNew)?;
-        let mut backend = PageBackend::new(storage, data, sums, health, OnDamage::Fail)?;
+        let mut backend = PageBackend::new(storage, data, sums, parts, OnDamage::Fail)?;
         backend.creating = true;
         backend.sums_dirty.store(true, Ordering::Release);
         Ok(backend)
@@ -79,7 +98,7 @@ impl PageBackend {
     /// Opens both files for reading or writing.
     pub(super) fn open(
         storage: &dyn Storage,
-        health: Arc<Health>,
+        parts: Parts,
         mode: OpenMode,
         on_damage: OnDamage,
     ) -> Result<PageBackend> {
@@ -90,9 +109,9 @@ impl PageBackend {
             Err(error) if missing(&error) => {
                 let (what, expected) = ("the file of page checksums is missing".to_string(), "a file".to_string());
                 let found = "nothing".to_string();
-                health.note(Damage { file: SUMS_FILE.into(), offset: 0, what, expected, found });
+                parts.health.note(Damage { file: SUMS_FILE.into(), offset: 0, what, expected, found });
                 let sums = MemoryStorage::new().open(SUMS_FILE, OpenMode::CreateNew)?;
-                let backend = PageBackend::new(storage, data, sums, health, on_damage)?;
+                let backend = PageBackend::new(storage, data, sums, parts, on_damage)?;
                 return Ok(PageBackend { sums_known: false, ..backend });
             }
             opened => opened?,
@@ -108,20 +127,20 @@ impl PageBackend {
             let (expected, found) = (hex(SUMS_MAGIC), hex(&magic));
             let what = "not a file of page checksums".to_string();
             let damage = Damage { file: SUMS_FILE.into(), offset: 0, what, expected, found };
-            health.note(damage.clone());
+            parts.health.note(damage.clone());
             if on_damage == OnDamage::Fail {
                 return Err(Error::corrupt(damage).with_path(&storage.root().join(SUMS_FILE)));
             }
         }
         let sums_known = magic == *SUMS_MAGIC;
-        Ok(PageBackend { sums_known, ..PageBackend::new(storage, data, sums, health, on_damage)? })
+        Ok(PageBackend { sums_known, ..PageBackend::new(storage, data, sums, parts, on_damage)? })
     }
 
     fn new(
         storage: &dyn Storage,
         data: Arc<dyn StorageFile>,
         sums: Arc<dyn StorageFile>,
-        health: Arc<Health>,
+        Parts { health, header, holder }: Parts,
         on_damage: OnDamage,
     ) -> Result<PageBackend> {
         let path = storage.root().join(CATALOG_FILE);
@@ -130,6 +149,8 @@ impl PageBackend {
             data,
             sums,
             locks,
+            header,
+            holder,
             health,
             beside: Arc::default(),
             on_damage,
@@ -209,7 +230,7 @@ impl PageBackend {
         let pairs = pages.chunks_exact(PAGE_BYTES as usize).zip(sums.chunks_exact(SUM_BYTES as usize));
         for (page_number, (page, sum)) in (first_page..).zip(pairs) {
             let expected = u64::from_le_bytes(sum.try_into().unwrap_or_default());
-            let found = checksum(page_number, page);
+            let found = page_sum(page_number, page);
             if expected != found {
                 mismatches.push(Mismatch { page_number, expected, found });
             }
@@ -236,6 +257,9 @@ impl PageBackend {
     }
 
     fn write_checked(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset == 0 {
+            self.holder.hold().map_err(|error| io::Error::new(io::ErrorKind::ResourceBusy, error))?;
+        }
         self.data.write_all_at(data, offset)?;
         if offset < PAGE_BYTES {
             return if offset + data.len() as u64 <= PAGE_BYTES { Ok(()) } else { Err(unaligned()) };
@@ -245,7 +269,7 @@ impl PageBackend {
         }
         let first_page = offset / PAGE_BYTES;
         let pages = (first_page..).zip(data.chunks_exact(PAGE_BYTES as usize));
-        let sums: Vec<u8> = pages.flat_map(|(page_number, page)| checksum(page_number, page).to_le_bytes()).collect();
+        let sums: Vec<u8> = pages.flat_map(|(page_number, page)| page_sum(page_number, page).to_le_bytes()).collect();
         self.sums.write_all_at(&sums, first_page * SUM_BYTES)?;
         self.sums_dirty.store(true, Ordering::Release);
         Ok(())
@@ -260,7 +284,7 @@ impl PageBackend {
 
     fn sync_both(&self) -> io::Result<()> {
         let sums = self.sums_dirty.swap(false, Ordering::AcqRel).then_some(&*self.sums);
-        self.beside.sync_with(&*self.data, sums)
+        self.header.without(&self.locks, || self.beside.sync_with(&*self.data, sums))
     }
 
     /// A failed write or sync is remembered: the writer is poisoned by it.
@@ -276,6 +300,11 @@ struct Mismatch {
     page_number: u64,
     expected: u64,
     found: u64,
+}
+
+/// The checksum of a page.
+pub(super) fn page_sum(page_number: u64, page: &[u8]) -> u64 {
+    checksum(page_number, page)
 }
 
 fn unaligned() -> io::Error {
@@ -298,6 +327,7 @@ impl StorageBackend for PageBackend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.header.let_in(&self.locks)?;
         let end = offset.saturating_add(out.len() as u64);
         if offset == 0 && end <= PAGE_BYTES {
             self.read_data(0, out)?;
@@ -318,10 +348,13 @@ impl StorageBackend for PageBackend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.header.let_in(&self.locks)?;
         self.note_failure(self.write_checked(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
+        // While the lock is held: the next writer must not find the name of one that has gone.
+        self.holder.withdraw();
         self.locks.unlock_all()
     }
 
@@ -334,18 +367,20 @@ impl StorageBackend for PageBackend {
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.locks.lock(start, end, true)
+        self.header.lock(&self.locks, start, end, true)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.locks.lock(start, end, false)
+        self.header.lock(&self.locks, start, end, false)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.locks.unlock(start, end)
+        self.header.unlock(&self.locks, start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.locks.is_locked_elsewhere(start, end)
+        let there_are = self.locks.is_locked_elsewhere(start, end)?;
+        self.header.hear_of_readers(there_are)?;
+        Ok(there_are)
     }
 }

@@ -65,7 +65,9 @@ impl Catalog {
                 Ok(handle) => Arc::new(handle),
                 // Somebody writes, or this process may not.
                 Err(OpenFailure::Busy | OpenFailure::NeedsRepair) => return Ok(()),
-                Err(OpenFailure::Failed(error)) if error.kind() == ErrorKind::Io => return Ok(()),
+                Err(OpenFailure::Failed(error)) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Locked) => {
+                    return Ok(());
+                }
                 Err(OpenFailure::Failed(error)) => return add_damage_of(error, found),
             },
             // After a failed write only the files are read.

@@ -30,7 +30,7 @@ pub fn copy_to(
     transaction.create_tables()?;
     let mut copied = 0;
     for table in NAMES.into_iter().chain(LATER_NAMES).filter(|table| ![GARBAGE.name(), TOTALS.name()].contains(table)) {
-        let mut last: Option<Vec<u8>> = None;
+        let (mut last, mut entries): (Option<Vec<u8>>, u64) = (None, 0);
         loop {
             control.checkpoint()?;
             let start = last.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -39,12 +39,19 @@ pub fn copy_to(
                 codec::verify(table, key, stored)?;
                 transaction.raw_put(table, key, stored)?;
             }
+            entries += batch.len() as u64;
             copied += batch.len() as u64;
             control.report("entries", copied, None);
             match batch.pop() {
                 Some((key, _)) => last = Some(key),
                 None => break,
             }
+        }
+        // An entry that the walk did not reach would be missing in a copy that checks as sound.
+        let expected = source.raw_len(table)?;
+        if entries != expected {
+            let what = "entries are missing or too many";
+            return Err(codec::damaged(table, &[], what, &format!("{expected} entries"), &entries.to_string()));
         }
     }
     transaction.commit_without_head()?;

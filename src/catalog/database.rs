@@ -8,6 +8,7 @@ use super::handle::{Handle, moved, open_reader, open_writer, stale_or_damaged};
 use super::head::{self, HeadState};
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
+use super::whole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Storage;
 use crate::types::{CommitNumber, StoreMeta};
@@ -76,6 +77,7 @@ impl Catalog {
     /// writer has it for longer than the busy timeout, `Corrupt` for damage, `Io` otherwise.
     pub fn open_write(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Catalog> {
         let handle = Arc::new(open_writer(&storage, options)?);
+        whole::check(&*storage)?;
         let catalog = Catalog::of(handle, storage, options, true);
         drop(catalog.begin_read()?);
         Ok(catalog)
@@ -88,6 +90,7 @@ impl Catalog {
     /// damage, `Io` otherwise.
     pub fn open_read(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Catalog> {
         let handle = Arc::new(open_reader(&storage, options)?);
+        whole::check(&*storage)?;
         let catalog = Catalog::of(handle, storage, options, false);
         drop(catalog.begin_read()?);
         Ok(catalog)
@@ -134,11 +137,11 @@ impl Catalog {
         Ok(handle.clone())
     }
 
-    /// The handle to read with. One whose write has failed reads no more: the files are read beside it, as another process
-    /// would, and what they show is the commit before or the one that failed.
+    /// The handle to read with. One whose write has failed reads no more, and one whose file shrinks does not meanwhile: the
+    /// files are read beside it, as another process would, and what they show is the commit before or the one that failed.
     fn reading_handle(&self) -> Result<Arc<Handle>> {
         let failed = self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !failed.health.has_write_failed() {
+        if !failed.health.has_write_failed() && !failed.is_shrinking() {
             return self.handle();
         }
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,12 +170,14 @@ impl Catalog {
     /// # Errors
     /// `Corrupt` for damage, or a snapshot older than HEAD; `Io` otherwise.
     pub fn begin_read(&self) -> Result<ReadTransaction> {
-        let handle = self.reading_handle()?;
-        handle.check_in_place()?;
-        let head = head::read(&*self.storage)?;
-        let transaction = handle.begin_read()?;
-        check_not_stale(&*self.storage, head, transaction.meta().commit)?;
-        Ok(transaction)
+        loop {
+            let handle = self.reading_handle()?;
+            handle.check_in_place()?;
+            let head = head::read(&*self.storage)?;
+            let Some(transaction) = handle.begin_read()? else { continue };
+            check_not_stale(&*self.storage, head, transaction.meta().commit)?;
+            return Ok(transaction);
+        }
     }
 
     /// Gives back what the catalog's file holds in unused pages, where no other process or snapshot is in the way; true
@@ -199,6 +204,7 @@ impl Catalog {
         }
         let handle = self.handle()?;
         handle.check_in_place()?;
+        handle.check_held()?;
         let head = head::read(&*self.storage)?;
         let transaction = handle.begin_write()?;
         check_not_stale(&*self.storage, head, transaction.meta()?.commit)?;

@@ -5,11 +5,14 @@
 //! recorded here, so that an error names file, offset, expected and found instead of redb's general words.
 
 use super::CATALOG_FILE;
+use super::header::HeaderLock;
+use super::holder::{self, Holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
+use crate::storage::Storage;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Damage beyond this many findings is not listed one by one.
 const MOST_FINDINGS: usize = 10_000;
@@ -18,15 +21,21 @@ const MOST_FINDINGS: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Health {
     catalog: PathBuf,
+    storage: Arc<dyn Storage>,
+    header: Arc<HeaderLock>,
+    holder: Arc<Holder>,
     broken: AtomicBool,
     write_failed: AtomicBool,
     findings: Mutex<Vec<Damage>>,
 }
 
 impl Health {
-    pub(super) fn new(root: &std::path::Path) -> Health {
+    pub(super) fn new(storage: &Arc<dyn Storage>, header: &Arc<HeaderLock>, holder: &Arc<Holder>) -> Health {
         Health {
-            catalog: root.join(CATALOG_FILE),
+            catalog: storage.root().join(CATALOG_FILE),
+            storage: Arc::clone(storage),
+            header: Arc::clone(header),
+            holder: Arc::clone(holder),
             broken: AtomicBool::new(false),
             write_failed: AtomicBool::new(false),
             findings: Mutex::new(Vec::new()),
@@ -41,6 +50,11 @@ impl Health {
     /// Whether a write or sync has failed: what is on disk is then unknown until the store is opened anew.
     pub(super) fn has_write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Acquire)
+    }
+
+    /// The handle is of no more use, though nothing has failed.
+    pub(super) fn note_broken(&self) {
+        self.broken.store(true, Ordering::Release);
     }
 
     pub(super) fn note_write_failed(&self) {
@@ -77,6 +91,12 @@ impl Health {
 
     fn translate(&self, action: &str, error: redb::Error) -> Error {
         self.broken.store(true, Ordering::Release);
+        if self.header.gave_up() {
+            return holder::in_the_way(&*self.storage).with_source(error);
+        }
+        if let Some(refusal) = self.holder.refusal() {
+            return refusal;
+        }
         if let Some(found) = self.first_finding() {
             return found.with_source(error);
         }

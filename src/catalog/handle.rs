@@ -2,16 +2,21 @@
 //!
 //! After an error or a panic a redb handle is of no more use: [`Health`] knows, and the catalog opens another one.
 
-use super::backend::{OnDamage, PageBackend};
+use super::backend::{OnDamage, PageBackend, Parts};
 use super::beside::Beside;
 use super::database::CatalogOptions;
 use super::guard::Health;
+use super::header::HeaderLock;
+use super::holder::{self, Holder};
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
-use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE, holder};
+use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{FileIdentity, OpenMode, Storage};
-use redb::{Builder, CompactionError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase};
+use redb::{
+    Builder, CompactionError, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase,
+    StorageError,
+};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,10 +40,11 @@ pub(super) struct Handle {
     identity: Option<FileIdentity>,
     /// What the next sync takes along.
     pub(super) beside: Arc<Beside>,
-    /// Whether LOCK names this process: one that only repairs leaves there what the writer before has left.
-    announced: AtomicBool,
-    /// Whether the writer before has not closed the store.
-    was_left_open: AtomicBool,
+    header: Arc<HeaderLock>,
+    /// This opening in LOCK, if it writes.
+    holder: Arc<Holder>,
+    /// Set while the file shrinks: who reads meanwhile opens it as another process would.
+    shrinking: AtomicBool,
 }
 
 enum RedbDatabase {
@@ -79,35 +85,23 @@ fn builder(options: CatalogOptions) -> Builder {
 impl Handle {
     /// Makes both files of a new catalog.
     pub(super) fn create(storage: Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-        let health = Arc::new(Health::new(storage.root()));
-        let backend = PageBackend::create(&*storage, health.clone())?;
+        let parts = Parts::new(&storage, options.busy_timeout);
+        let backend = PageBackend::create(&*storage, parts.clone())?;
+        let Parts { health, header, holder } = parts;
         let (identity, beside) = (backend.identity(), backend.beside());
         let database = health.run("create", || Ok(builder(options).create_with_backend(backend)?))?;
         let database = Mutex::new(Some(Arc::new(RedbDatabase::Write(database))));
-        Ok(Handle::of(database, health, storage, identity, beside))
-    }
-
-    fn of(
-        database: Mutex<Option<Arc<RedbDatabase>>>,
-        health: Arc<Health>,
-        storage: Arc<dyn Storage>,
-        identity: Option<FileIdentity>,
-        beside: Arc<Beside>,
-    ) -> Handle {
-        let (announced, was_left_open) = (AtomicBool::new(false), AtomicBool::new(false));
-        Handle { database, health, storage, identity, beside, announced, was_left_open }
+        Ok(Handle { database, health, storage, identity, beside, header, holder, shrinking: AtomicBool::new(false) })
     }
 
     /// Writes into LOCK that this process writes.
     pub(super) fn announce(&self) {
-        self.was_left_open.store(holder::is_announced(&*self.storage), Ordering::Relaxed);
-        holder::announce(&*self.storage);
-        self.announced.store(true, Ordering::Relaxed);
+        self.holder.announce();
     }
 
-    /// Whether LOCK still named the writer before when this one announced itself.
+    /// Whether LOCK still named the writer before when this one came.
     pub(super) fn was_left_open(&self) -> bool {
-        self.was_left_open.load(Ordering::Relaxed)
+        self.holder.was_left_open()
     }
 
     /// Opens the catalog once, without waiting or repairing (but that opening as a writer repairs).
@@ -117,8 +111,9 @@ impl Handle {
         mode: OpenMode,
         on_damage: OnDamage,
     ) -> Result<Handle, OpenFailure> {
-        let health = Arc::new(Health::new(storage.root()));
-        let backend = PageBackend::open(&**storage, health.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
+        let parts = Parts::new(storage, options.busy_timeout);
+        let backend = PageBackend::open(&**storage, parts.clone(), mode, on_damage).map_err(OpenFailure::Failed)?;
+        let Parts { health, header, holder } = parts;
         let (identity, beside) = (backend.identity(), backend.beside());
         let opened = health.run("open", || {
             let opened = match mode {
@@ -134,7 +129,8 @@ impl Handle {
         });
         let database = opened.map_err(OpenFailure::Failed)??;
         let database = Mutex::new(Some(Arc::new(database)));
-        Ok(Handle::of(database, health, storage.clone(), identity, beside))
+        let storage = storage.clone();
+        Ok(Handle { database, health, storage, identity, beside, header, holder, shrinking: AtomicBool::new(false) })
     }
 
     /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD are
@@ -146,6 +142,11 @@ impl Handle {
         if is_gone || is_another { Err(moved(&*self.storage)) } else { Ok(()) }
     }
 
+    /// Refuses to write on where another writer has taken the store over, which locks should have kept away.
+    pub(super) fn check_held(&self) -> Result<()> {
+        self.holder.hold().inspect_err(|_| self.health.note_write_failed())
+    }
+
     /// Whether both have the same file open.
     pub(super) fn is_same_store(&self, other: &Handle) -> bool {
         self.identity == other.identity
@@ -154,14 +155,15 @@ impl Handle {
     /// Closes the database and releases its locks; snapshots still on it can read no more.
     pub(super) fn close(&self) {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if database.is_some() && self.announced.swap(false, Ordering::Relaxed) {
-            holder::withdraw(&*self.storage);
-        }
+        let is_writer = matches!(database.as_deref(), Some(RedbDatabase::Write(_)));
         // Closing writes; after damage it may also panic. The store is sound without it: the next writer repairs.
         let _ = self.health.run("close", || {
             drop(database);
             Ok(())
         });
+        if is_writer {
+            self.holder.withdraw();
+        }
     }
 
     fn database(&self) -> Result<Arc<RedbDatabase>, redb::Error> {
@@ -169,21 +171,26 @@ impl Handle {
         database.clone().ok_or(redb::Error::DatabaseClosed)
     }
 
-    fn begin_redb_read(&self) -> Result<redb::ReadTransaction> {
-        self.health.run("read", || match &*self.database()? {
+    fn begin_redb_read(&self, database: Option<Arc<RedbDatabase>>) -> Result<redb::ReadTransaction> {
+        self.health.run("read", || match &*database.ok_or(redb::Error::DatabaseClosed)? {
             RedbDatabase::Read(database) => Ok(database.begin_read()?),
             RedbDatabase::Write(database) => Ok(database.begin_read()?),
         })
     }
 
-    /// A snapshot of the last commit.
-    pub(super) fn begin_read(self: &Arc<Self>) -> Result<ReadTransaction> {
-        ReadTransaction::new(self.begin_redb_read()?, self.clone())
+    /// A snapshot of the last commit; `None` while the file shrinks.
+    pub(super) fn begin_read(self: &Arc<Self>) -> Result<Option<ReadTransaction>> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if database.is_none() && self.is_shrinking() {
+            return Ok(None);
+        }
+        ReadTransaction::new(self.begin_redb_read(database)?, self.clone()).map(Some)
     }
 
     /// A snapshot that is not asked for the store's own record, which may be damaged.
     pub(super) fn begin_read_raw(self: &Arc<Self>) -> Result<ReadTransaction> {
-        Ok(ReadTransaction::without_meta(self.begin_redb_read()?, self.clone()))
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(ReadTransaction::without_meta(self.begin_redb_read(database)?, self.clone()))
     }
 
     /// redb's own check of every page it reaches; `None` while it cannot run because somebody reads or writes.
@@ -199,17 +206,44 @@ impl Handle {
         })
     }
 
-    /// Lets redb shrink its file; false while it cannot because somebody reads or writes.
+    /// Whether the file shrinks just now: the handle is of no use to anybody else meanwhile.
+    pub(super) fn is_shrinking(&self) -> bool {
+        self.shrinking.load(Ordering::Acquire)
+    }
+
+    /// Lets redb shrink its file; false where it cannot, because somebody reads or writes, or was let in on the way and
+    /// stays. What it has given back by then stays given back.
     pub(super) fn shrink(&self) -> Result<bool> {
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let shrunk = self.health.run("shrink", || match database.as_mut().and_then(Arc::get_mut) {
+        let taken = {
+            let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_mine = database.as_mut().is_some_and(|database| Arc::get_mut(database).is_some());
+            self.shrinking.store(is_mine, Ordering::Release);
+            if is_mine { database.take() } else { None }
+        };
+        let Some(mut taken) = taken else { return Ok(false) };
+        self.header.begin_shrinking();
+        let mut gave_way = false;
+        let shrunk = self.health.run("shrink", || match Arc::get_mut(&mut taken) {
             Some(RedbDatabase::Write(database)) => match database.compact() {
                 Ok(_) => Ok(true),
+                Err(CompactionError::Storage(StorageError::Io(error)))
+                    if error.kind() == io::ErrorKind::Interrupted =>
+                {
+                    gave_way = true;
+                    Ok(false)
+                }
                 Err(CompactionError::Storage(error)) => Err(error.into()),
                 Err(_) => Ok(false),
             },
             _ => Ok(false),
         });
+        self.header.end_shrinking();
+        *self.database.lock().unwrap_or_else(PoisonError::into_inner) = Some(taken);
+        self.shrinking.store(false, Ordering::Release);
+        if gave_way {
+            // redb has stopped between two commits and knows no more which pages are free: opening it anew finds out.
+            self.health.note_broken();
+        }
         if shrunk.is_err() {
             self.health.note_write_failed();
         }
@@ -240,6 +274,10 @@ pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -
                 handle.announce();
                 return Ok(handle);
             }
+            // A process that was killed has let go of its locks a moment before it is gone.
+            Err(OpenFailure::Failed(error)) if error.kind() == ErrorKind::Locked && Instant::now() < deadline => {
+                std::thread::sleep(RETRY_INTERVAL);
+            }
             Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
             Err(OpenFailure::NeedsRepair) => {
                 let words = "redb gave up repairing";
@@ -261,6 +299,12 @@ pub(super) fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -
             Err(OpenFailure::NeedsRepair) => match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
                 // Opening it as a writer has repaired it; closing it leaves it clean.
                 Ok(repaired) => drop(repaired),
+                Err(OpenFailure::Failed(error)) if error.kind() == ErrorKind::Locked => {
+                    if Instant::now() >= deadline {
+                        return Err(error);
+                    }
+                    std::thread::sleep(RETRY_INTERVAL);
+                }
                 Err(OpenFailure::Failed(error)) => return Err(needs_repair(&**storage, error)),
                 // Somebody else repairs it or writes to it by now.
                 Err(OpenFailure::Busy | OpenFailure::NeedsRepair) => std::thread::sleep(RETRY_INTERVAL),

@@ -5,7 +5,7 @@
 //! ```text
 //! 0   8  magic "SIMHEAD1"
 //! 8   8  commit number, little-endian
-//! 16  8  zero
+//! 16  8  which file the catalog was when this was written, or zero where nobody can tell
 //! 24  8  checksum of bytes 0..24, little-endian
 //! ```
 //!
@@ -52,6 +52,37 @@ pub fn read(storage: &dyn Storage) -> Result<HeadState> {
     Ok(state)
 }
 
+/// Which file the catalog was for whoever wrote HEAD; 0 where that is not known, `None` where HEAD says nothing.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_stamp(storage: &dyn Storage) -> Result<Option<u64>> {
+    Ok(record_of(storage)?.filter(|record| decode(record) != HeadState::Torn).map(|record| number_in(&record, 16)))
+}
+
+/// Which file the catalog is now: a copy is another one. `None` where nobody can tell.
+pub fn stamp_of(storage: &dyn Storage) -> Option<u64> {
+    let birth = storage.birth(super::CATALOG_FILE).ok().flatten()?;
+    // 0 stands for what is not known.
+    Some(checksum(SEED, &birth.to_le_bytes()).max(1))
+}
+
+fn record_of(storage: &dyn Storage) -> Result<Option<[u8; RECORD_BYTES]>> {
+    let file = match storage.open(HEAD_FILE, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut record = [0; RECORD_BYTES];
+    Ok(file.read_exact_at(&mut record, 0).ok().map(|()| record))
+}
+
+fn number_in(record: &[u8; RECORD_BYTES], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&record[at..at + 8]);
+    u64::from_le_bytes(bytes)
+}
+
 fn read_once(storage: &dyn Storage) -> Result<HeadState> {
     let file = match storage.open(HEAD_FILE, OpenMode::Read) {
         Ok(file) => file,
@@ -71,11 +102,7 @@ fn read_once(storage: &dyn Storage) -> Result<HeadState> {
 }
 
 fn decode(record: &[u8; RECORD_BYTES]) -> HeadState {
-    let number = |at: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&record[at..at + 8]);
-        u64::from_le_bytes(bytes)
-    };
+    let number = |at| number_in(record, at);
     if record[..8] == *MAGIC && number(SUMMED_BYTES) == checksum(SEED, &record[..SUMMED_BYTES]) {
         HeadState::Valid(CommitNumber(number(8)))
     } else {
@@ -83,10 +110,11 @@ fn decode(record: &[u8; RECORD_BYTES]) -> HeadState {
     }
 }
 
-fn encode(commit: CommitNumber) -> [u8; RECORD_BYTES] {
+fn encode(commit: CommitNumber, stamp: u64) -> [u8; RECORD_BYTES] {
     let mut record = [0; RECORD_BYTES];
     record[..8].copy_from_slice(MAGIC);
     record[8..16].copy_from_slice(&commit.0.to_le_bytes());
+    record[16..24].copy_from_slice(&stamp.to_le_bytes());
     let sum = checksum(SEED, &record[..SUMMED_BYTES]);
     record[SUMMED_BYTES..].copy_from_slice(&sum.to_le_bytes());
     record
@@ -100,7 +128,7 @@ pub fn create(storage: &dyn Storage, commit: CommitNumber) -> Result<()> {
     let failed = |action, source| Error::io(action, &storage.root().join(HEAD_FILE), source);
     let file = storage.open(HEAD_FILE, OpenMode::CreateOrOpen)?;
     file.set_len(RECORD_BYTES as u64).map_err(|source| failed("write", source))?;
-    file.write_all_at(&encode(commit), 0).map_err(|source| failed("write", source))?;
+    file.write_all_at(&encode(commit, stamp_of(storage).unwrap_or(0)), 0).map_err(|source| failed("write", source))?;
     file.sync().map_err(|source| failed("sync", source))?;
     storage.sync_dir("")
 }
@@ -115,7 +143,7 @@ pub fn write(storage: &dyn Storage, commit: CommitNumber) -> Result<()> {
     if file.len().map_err(failed)? != RECORD_BYTES as u64 {
         file.set_len(RECORD_BYTES as u64).map_err(failed)?;
     }
-    file.write_all_at(&encode(commit), 0).map_err(failed)
+    file.write_all_at(&encode(commit, stamp_of(storage).unwrap_or(0)), 0).map_err(failed)
 }
 
 #[cfg(test)]
@@ -125,7 +153,7 @@ mod tests {
 
     #[test]
     fn golden_head() {
-        let hex: String = encode(CommitNumber(300)).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = encode(CommitNumber(300), 0).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "53494d48454144312c0100000000000000000000000000002463b3bee822bfba");
     }
 
@@ -137,7 +165,7 @@ mod tests {
         write(&storage, CommitNumber(8)).unwrap();
         assert_eq!(read(&storage).unwrap(), HeadState::Valid(CommitNumber(8)));
         let file = storage.open(HEAD_FILE, OpenMode::Write).unwrap();
-        let good = encode(CommitNumber(8));
+        let good = encode(CommitNumber(8), 0);
         for bit_idx in 0..RECORD_BYTES * 8 {
             let mut bad = good;
             bad[bit_idx / 8] ^= 1 << (bit_idx % 8);

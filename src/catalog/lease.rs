@@ -8,6 +8,14 @@ use super::LEASES_FOLDER;
 use crate::error::Result;
 use crate::storage::{LockGuard, LockKind, Storage};
 
+/// Beside the leases, where readers may write: which state of a copied catalog was found to hold together.
+pub(super) const VERIFIED_FILE: &str = "leases/verified";
+
+/// Makes the folder of leases, if it is not there.
+pub(super) fn make_folder(storage: &dyn Storage) -> Result<()> {
+    storage.create_dir(LEASES_FOLDER)
+}
+
 /// A generation that is being read: its files stay until this is dropped.
 #[derive(Debug)]
 pub struct Lease {

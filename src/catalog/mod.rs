@@ -18,6 +18,7 @@ pub(crate) mod golden_tests;
 mod guard;
 mod handle;
 pub mod head;
+mod header;
 mod holder;
 pub mod key;
 pub mod lease;
@@ -33,6 +34,10 @@ pub mod tables;
 mod tests;
 mod totals;
 mod transaction;
+#[cfg(test)]
+mod waiting_tests;
+mod walk;
+mod whole;
 
 pub use copy::copy_to;
 pub use database::{Catalog, CatalogOptions};
@@ -44,6 +49,7 @@ pub use totals::Total;
 pub use transaction::WriteTransaction;
 #[cfg(test)]
 pub use transaction::forget_entry;
+pub use walk::{entries_read, limit_entries};
 
 /// The catalog's file.
 pub const CATALOG_FILE: &str = "catalog.redb";

@@ -179,6 +179,45 @@ fn a_killed_writer_loses_no_acknowledged_commit() {
     commit(&writer, acknowledged + 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn readers_of_a_stopped_writer_do_not_hang() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("a.simile");
+    let created: Arc<dyn Storage> = Arc::new(FsStorage::create(&store).unwrap());
+    drop(Catalog::create(created, CatalogOptions::default(), &meta(1)).unwrap());
+    let mut writer = spawn("write", &store);
+    let mut output = BufReader::new(writer.stdout.take().unwrap());
+    while !{
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        line.contains("committed 3")
+    } {}
+    std::thread::spawn(move || output.lines().count());
+    let signal = |signal: &str| {
+        assert!(Command::new("kill").args([signal, &writer.id().to_string()]).status().unwrap().success());
+    };
+    let mut opened = 0;
+    for round in 0..30 {
+        std::thread::sleep(Duration::from_micros(15_000 + 731 * round));
+        signal("-STOP");
+        let (tell, told) = std::sync::mpsc::channel();
+        let read = storage(&store);
+        std::thread::spawn(move || {
+            let options = CatalogOptions { busy_timeout: Duration::from_millis(100), ..CatalogOptions::default() };
+            let _ = tell.send(Catalog::open_read(read, options).map(|catalog| catalog.begin_read().map(drop)));
+        });
+        match told.recv_timeout(Duration::from_secs(8)).expect("a reader hangs") {
+            Ok(Ok(())) => opened += 1,
+            Ok(Err(error)) | Err(error) => assert_eq!(error.kind(), ErrorKind::Locked, "{error}"),
+        }
+        signal("-CONT");
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    assert!(opened > 0);
+}
+
 #[test]
 fn an_unclean_catalog_that_may_not_be_written_says_so() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use super::tables::{META, META_KEY, TOTALS, TOTALS_KEY, Table};
 use super::totals::Total;
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{FORMAT, StoreMeta};
-use redb::{ReadableTable, TableDefinition};
+use redb::TableDefinition;
 use serde::de::DeserializeOwned;
 use std::ops::{Bound, RangeBounds};
 
@@ -17,11 +17,6 @@ use std::ops::{Bound, RangeBounds};
 pub(super) type Bytes = &'static [u8];
 /// A key and a value as stored.
 pub type RawEntry = (Vec<u8>, Vec<u8>);
-
-/// Entries fetched at once when a range is read.
-const BATCH_ENTRIES: usize = 512;
-/// Bytes fetched at once when a range is read, the last value excepted.
-const BATCH_BYTES: usize = 1 << 20;
 
 pub(super) fn definition(table: &'static str) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(table)
@@ -35,10 +30,11 @@ pub trait RawRead {
     /// `Corrupt` for damage, `Io` otherwise.
     fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// The first entries between two keys: at most [`BATCH_ENTRIES`] or [`BATCH_BYTES`], but at least one if any.
+    /// The first entries between two keys, as many as are read at once, but at least one if any. Keys rise strictly, from
+    /// batch to batch as well: who goes on behind the last one comes to an end.
     ///
     /// # Errors
-    /// `Corrupt` for damage, `Io` otherwise.
+    /// `Corrupt` for damage (keys out of order are), `Io` otherwise.
     fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>>;
 
     /// Number of entries of a table.
@@ -138,25 +134,6 @@ pub(super) fn is_empty_range(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
         (Bound::Included(start), Bound::Included(end)) => start > end,
         (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
     }
-}
-
-pub(super) fn collect_batch(
-    table: &impl ReadableTable<Bytes, Bytes>,
-    start: Bound<&[u8]>,
-    end: Bound<&[u8]>,
-) -> Result<Vec<RawEntry>, redb::Error> {
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    for entry in table.range::<&[u8]>((start, end))? {
-        let (key, value) = entry?;
-        let (key, value) = (key.value().to_vec(), value.value().to_vec());
-        bytes += key.len() + value.len();
-        batch.push((key, value));
-        if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
-            break;
-        }
-    }
-    Ok(batch)
 }
 
 /// The store's own record.

@@ -12,14 +12,18 @@ use super::key::KeyBytes;
 use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
 use super::tables::Table;
+use super::walk::out_of_order;
 use crate::error::{Damage, Error, Result};
+use crate::storage::checksum::checksum;
 use crate::storage::{OpenMode, Storage};
 use serde::de::DeserializeOwned;
-use std::ops::Bound;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Findings listed one by one.
 const MOST_FINDINGS: usize = 10_000;
+/// What an entry takes of the file at least: two ends, and the checksum of its value.
+const LEAST_ENTRY_BYTES: u64 = 16;
 
 /// A damaged catalog, read as far as it goes.
 #[derive(Debug)]
@@ -153,21 +157,25 @@ impl Salvager {
         found
     }
 
-    /// Visits the entries of a table, as far as they can be reached.
+    /// Visits the entries of a table, as far as they can be reached, in whatever order they lie: each key once, if its
+    /// value is sound.
     fn walk(&mut self, table: &'static str, mut visit: impl FnMut(&mut Salvager, &[u8], &[u8])) {
-        let mut start = Bound::Unbounded;
-        while let Some(mut batch) =
-            self.attempt(|read| read.raw_batch(table, start.as_ref().map(Vec::as_slice), Bound::Unbounded))
+        // Pages that several others name would show their entries again and again.
+        let most = self.storage.len(super::CATALOG_FILE).unwrap_or(0) / LEAST_ENTRY_BYTES;
+        let Some(mut walk) = self.attempt(|read| read.in_any_order(table, most)) else { return };
+        let (mut last, mut seen, mut is_ordered) = (Vec::new(), HashSet::new(), true);
+        while let Some(batch) = self.attempt(|read| read.next_in_any_order(&mut walk)).filter(|batch| !batch.is_empty())
         {
-            for (key, stored) in &batch {
-                visit(self, key, stored);
-            }
-            match batch.pop() {
-                // Damaged pages may lead round in circles.
-                Some((last, _)) if !matches!(&start, Bound::Excluded(before) if *before >= last) => {
-                    start = Bound::Excluded(last);
+            for (key, stored) in batch {
+                if is_ordered && !seen.is_empty() && key <= last {
+                    is_ordered = false;
+                    self.note_error(&out_of_order(table, &key));
                 }
-                _ => break,
+                let name = u128::from(checksum(1, &key)) << 64 | u128::from(checksum(2, &key));
+                if codec::verify(table, &key, &stored).is_err() || seen.insert(name) {
+                    visit(self, &key, &stored);
+                }
+                last = key;
             }
         }
     }

@@ -3,8 +3,9 @@
 //! A snapshot keeps its redb handle open for as long as it lives, even when the catalog it came from is dropped.
 
 use super::handle::Handle;
-use super::read::{Bytes, RawEntry, RawRead, collect_batch, definition, is_empty_range, meta_of};
+use super::read::{Bytes, RawEntry, RawRead, definition, is_empty_range, meta_of};
 use super::tables::LATER_NAMES;
+use super::walk::{self, InAnyOrder};
 use crate::error::Result;
 use crate::types::StoreMeta;
 use redb::ReadOnlyTable;
@@ -54,6 +55,17 @@ impl ReadTransaction {
     /// A snapshot whose [`ReadTransaction::meta`] says nothing.
     pub(super) fn without_meta(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> ReadTransaction {
         ReadTransaction { inner: Arc::new(Snapshot::new(transaction, handle)) }
+    }
+
+    /// All entries of a table as they lie in the file, at most `most` of them: for salvage, which trusts no order.
+    pub(super) fn in_any_order(&self, table: &'static str, most: u64) -> Result<InAnyOrder> {
+        let inner = &self.inner;
+        inner.handle.health.run("read", || InAnyOrder::new(inner.table(table)?.as_deref(), most))
+    }
+
+    /// The next entries of such a walk; none at its end.
+    pub(super) fn next_in_any_order(&self, walk: &mut InAnyOrder) -> Result<Vec<RawEntry>> {
+        self.inner.handle.health.run("read", || walk.next_batch())
     }
 
     /// The store's own record, as of this snapshot.
@@ -106,10 +118,11 @@ impl RawRead for Snapshot {
         if is_empty_range(start, end) {
             return Ok(Vec::new());
         }
-        self.handle.health.run("read", || match self.table(table)? {
-            Some(table) => collect_batch(&*table, start, end),
-            None => Ok(Vec::new()),
-        })
+        let walked = self.handle.health.run("read", || match self.table(table)? {
+            Some(table) => walk::batch(&*table, start, end, true),
+            None => Ok(walk::Walked::Risen(Vec::new())),
+        })?;
+        walked.into_result(table)
     }
 
     fn raw_len(&self, table: &'static str) -> Result<u64> {

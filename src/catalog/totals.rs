@@ -20,7 +20,7 @@ pub struct Total {
 
 impl Total {
     /// One entry more.
-    pub(super) fn add(&mut self, stored: &[u8]) {
+    pub fn add(&mut self, stored: &[u8]) {
         self.entries = self.entries.wrapping_add(1);
         self.sum = self.sum.wrapping_add(codec::stored_sum(stored));
     }

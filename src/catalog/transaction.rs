@@ -8,11 +8,10 @@ use super::codec;
 use super::handle::Handle;
 use super::head;
 use super::key::KeyBytes;
-use super::read::{
-    Bytes, CatalogRead, RawEntry, RawRead, as_slice, collect_batch, definition, encoded, is_empty_range, meta_of,
-};
+use super::read::{Bytes, CatalogRead, RawEntry, RawRead, as_slice, definition, encoded, is_empty_range, meta_of};
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};
 use super::totals::{Total, Totals};
+use super::walk;
 use crate::error::Result;
 use crate::storage::Unsynced;
 use crate::types::StoreMeta;
@@ -64,12 +63,14 @@ impl WriteTransaction {
         }
     }
 
-    /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's.
+    /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's; and where
+    /// another writer has taken it over.
     ///
     /// # Errors
-    /// `NotFound`, saying so.
+    /// `NotFound` or `Locked`, saying so.
     pub fn check_in_place(&self) -> Result<()> {
-        self.handle.check_in_place()
+        self.handle.check_in_place()?;
+        self.handle.check_held()
     }
 
     /// Has the commit sync a file, together with the catalog's own: it is safe before this transaction counts.
@@ -150,12 +151,11 @@ impl WriteTransaction {
         if is_empty_range(start, end) {
             return Ok(());
         }
-        self.with_table("write", table.name(), |opened| {
-            for entry in opened.extract_from_if::<&[u8], _>((start, end), |_, _| true)? {
-                self.totals.replaced(table.name(), Some(entry?.1.value()), None);
-            }
-            Ok(())
-        })
+        let name = table.name();
+        let removed = self.with_table("write", name, |opened| {
+            walk::remove(opened, start, end, |stored| self.totals.replaced(name, Some(stored), None))
+        });
+        removed?.into_result(name)
     }
 
     /// Removes `key`; true if it was there.
@@ -216,7 +216,7 @@ impl WriteTransaction {
     pub fn commit(self) -> Result<()> {
         let commit = self.meta()?.commit;
         let handle = self.handle.clone();
-        handle.check_in_place()?;
+        self.check_in_place()?;
         self.commit_without_head()?;
         if head::write(&*handle.storage, commit).is_err() {
             // The commit stands: an older HEAD is what a crash leaves, too. But this disk does not take writes.
@@ -270,7 +270,7 @@ impl RawRead for WriteTransaction {
         if is_empty_range(start, end) {
             return Ok(Vec::new());
         }
-        self.with_table("read", table, |table| collect_batch(table, start, end))
+        self.with_table("read", table, |opened| walk::batch(opened, start, end, false))?.into_result(table)
     }
 
     fn raw_len(&self, table: &'static str) -> Result<u64> {

@@ -9,10 +9,15 @@ mod accounts;
 mod crash;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod damage;
+#[cfg(test)]
+mod declared;
+mod forged;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod learned;
 #[cfg(test)]
 mod lists;
+#[cfg(test)]
+mod mixtures;
 #[cfg_attr(not(test), allow(dead_code, reason = "only tests carry out all of it"))]
 mod ops;
 mod store;
@@ -21,6 +26,7 @@ mod tests;
 #[cfg(test)]
 mod turns;
 
+pub use forged::forged_store;
 pub use store::{decode_catalog_value, open_store, ops_with_crash, segment_header};
 
 use crate::error::QueryError;

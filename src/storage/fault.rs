@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How an operation fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub enum Plan {
     LocksUnder(&'static str),
     /// None, but syncs of files and folders whose path begins like this do nothing: to see a crash test fail.
     FalseSyncs(&'static str),
+    /// None, but each sync, and each other operation, takes so long.
+    Slow {
+        /// A sync.
+        sync: Duration,
+        /// A write, a cut, a new or removed name.
+        other: Duration,
+    },
 }
 
 /// Counts the operations that change something (writes, cuts, syncs, new and removed names) and fails as planned.
@@ -85,6 +93,10 @@ impl FaultClock {
 
     /// Counts an operation and says how it fails, if it does.
     fn tick(&self, synced: Option<&str>) -> Option<Fault> {
+        let plan = self.state().plan;
+        if let Plan::Slow { sync, other } = plan {
+            std::thread::sleep(if synced.is_some() { sync } else { other });
+        }
         let mut state = self.state();
         let number = state.done;
         state.done += 1;
@@ -188,6 +200,10 @@ impl Storage for FaultStorage {
 
     fn exists(&self, path: &str) -> Result<bool> {
         self.inner.exists(path)
+    }
+
+    fn birth(&self, path: &str) -> Result<Option<u64>> {
+        self.inner.birth(path)
     }
 
     fn len(&self, path: &str) -> Result<u64> {

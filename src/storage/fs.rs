@@ -5,6 +5,7 @@
 //! `mmap` and `input` are the only places where the operating system's file calls may stand.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
+use super::checksum::checksum;
 use super::mmap::Mapping;
 use super::{FileIdentity, LockGuard, LockKind, OpenMode, RangeLocks, Storage, StorageFile};
 use crate::error::{Damage, Error, ErrorKind, Result};
@@ -53,6 +54,11 @@ impl FsStorage {
     /// Whether there is anything at `path`, a link to nowhere included.
     pub fn is_taken(path: &Path) -> bool {
         std::fs::symlink_metadata(path).is_ok()
+    }
+
+    /// Whether a link stands at `path`.
+    pub fn is_link(path: &Path) -> bool {
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
     }
 
     /// Removes a folder of a store that was never finished, as far as the operating system lets it.
@@ -137,6 +143,34 @@ impl FsStorage {
     }
 }
 
+/// Whether the file system below `path` is one that other machines may have mounted, too.
+#[cfg(target_os = "linux")]
+fn is_remote(path: &Path) -> bool {
+    let Ok(path) = std::fs::canonicalize(path) else { return false };
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    is_remote_among(&mounts, &path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_remote(_path: &Path) -> bool {
+    false
+}
+
+/// The same, by the system's list of what is mounted where: the fifth field is the place, the kind comes after a dash.
+#[cfg(any(target_os = "linux", test))]
+fn is_remote_among(mounts: &str, path: &Path) -> bool {
+    const KINDS: [&str; 13] =
+        ["nfs", "cifs", "smb", "fuse", "9p", "ceph", "glusterfs", "afs", "lustre", "gfs", "ocfs", "virtiofs", "coda"];
+    let kinds = mounts.lines().filter_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let place = before.split(' ').nth(4)?.replace("\\040", " ");
+        path.starts_with(&place).then_some((place.len(), after.split(' ').next()?))
+    });
+    // Of several at one place the last one is seen.
+    let kind = kinds.max_by_key(|(length, _)| *length).map(|(_, kind)| kind);
+    kind.is_some_and(|kind| KINDS.iter().any(|remote| kind.starts_with(remote)))
+}
+
 /// What stands at `path`, links not followed.
 fn look_at(path: &Path) -> Result<Metadata> {
     std::fs::symlink_metadata(path).map_err(|source| match source.kind() {
@@ -150,6 +184,19 @@ fn look_at(path: &Path) -> Result<Metadata> {
 fn identity_of(found: &Metadata) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
     Some(FileIdentity(found.dev(), found.ino()))
+}
+
+/// The file's number and when it was made, which no copy has; `None` where the file system does not say when.
+#[cfg(unix)]
+fn birth_of(found: &Metadata) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let made = found.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos();
+    Some(checksum(found.ino(), &made.to_le_bytes()))
+}
+
+#[cfg(not(unix))]
+fn birth_of(_found: &Metadata) -> Option<u64> {
+    None
 }
 
 #[cfg(not(unix))]
@@ -225,6 +272,14 @@ impl Storage for FsStorage {
     fn identity(&self, path: &str) -> Result<Option<FileIdentity>> {
         let path = self.path(path)?;
         Ok(identity_of(&look_at(&path)?))
+    }
+
+    fn is_remote(&self) -> bool {
+        is_remote(&self.root)
+    }
+
+    fn birth(&self, path: &str) -> Result<Option<u64>> {
+        Ok(birth_of(&look_at(&self.file_path(path)?)?))
     }
 
     fn len(&self, path: &str) -> Result<u64> {
@@ -374,5 +429,21 @@ impl StorageFile for FsFile {
 
     fn range_locks(&self) -> io::Result<RangeLocks> {
         Ok(RangeLocks::System(self.file.try_clone()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_what_other_machines_may_reach() {
+        let mounts = "22 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n\
+                      30 22 0:40 / /mnt/my\\040share rw - nfs4 server:/x rw\n\
+                      31 22 0:41 / /mnt/here rw shared:1 - fuse.sshfs a@b: rw\n\
+                      32 31 0:42 / /mnt/here/local rw - tmpfs tmpfs rw\n";
+        let remote = |path: &str| is_remote_among(mounts, Path::new(path));
+        assert!(remote("/mnt/my share/s.simile") && remote("/mnt/here/s"));
+        assert!(!remote("/mnt/here/local/s") && !remote("/home/s") && !remote("/mnt/hereabouts"));
     }
 }

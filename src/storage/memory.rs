@@ -19,6 +19,10 @@ const WHOLE_FILE: std::ops::Range<u64> = 0..u64::MAX;
 #[derive(Debug, Clone)]
 pub struct MemoryStorage {
     root: PathBuf,
+    /// What files are born with, if anything.
+    birth: Option<u64>,
+    /// Whether locks reach others.
+    is_reached: bool,
     folder: Arc<Mutex<Folder>>,
 }
 
@@ -37,7 +41,7 @@ struct MemoryData {
 
 impl Default for MemoryStorage {
     fn default() -> Self {
-        MemoryStorage { root: PathBuf::from("memory.simile"), folder: Arc::default() }
+        MemoryStorage { root: PathBuf::from("memory.simile"), birth: None, is_reached: true, folder: Arc::default() }
     }
 }
 
@@ -52,6 +56,20 @@ impl MemoryStorage {
     pub fn copy(&self) -> MemoryStorage {
         let (files, folders) = self.parts();
         MemoryStorage { root: self.root.clone(), ..MemoryStorage::of_parts(files, folders) }
+    }
+
+    /// The same folder by another way, on which none of the locks are seen that others take, nor its own by them.
+    #[cfg(test)]
+    #[must_use]
+    pub fn out_of_reach(self) -> MemoryStorage {
+        MemoryStorage { is_reached: false, ..self }
+    }
+
+    /// The same folder, whose files can be told from those of copies that bear another number.
+    #[cfg(test)]
+    #[must_use]
+    pub fn born(self, birth: u64) -> MemoryStorage {
+        MemoryStorage { birth: Some(birth), ..self }
     }
 
     /// A folder of these files and folders.
@@ -89,7 +107,7 @@ impl MemoryStorage {
     ) -> Result<Option<Box<dyn LockGuard>>> {
         let data = self.folder().open(path).ok_or_else(|| self.missing(path))?;
         between()?;
-        let locks = MemoryLocks::new(data.whole.clone());
+        let locks = MemoryLocks::new(if self.is_reached { data.whole.clone() } else { Arc::default() });
         if locks.try_lock(WHOLE_FILE, kind == LockKind::Exclusive) {
             Ok(Some(Box::new(MemoryLock { _locks: locks })))
         } else {
@@ -133,7 +151,7 @@ impl Storage for MemoryStorage {
             }
             (OpenMode::Read | OpenMode::Write, None) => return Err(self.missing(path)),
         };
-        Ok(Arc::new(MemoryFile { data, writable: mode != OpenMode::Read }))
+        Ok(Arc::new(MemoryFile { data, writable: mode != OpenMode::Read, is_reached: self.is_reached }))
     }
 
     fn exists(&self, path: &str) -> Result<bool> {
@@ -141,6 +159,14 @@ impl Storage for MemoryStorage {
         super::counted::looked();
         let folder = self.folder();
         Ok(folder.files.contains_key(path) || folder.folders.contains(path))
+    }
+
+    fn is_remote(&self) -> bool {
+        !self.is_reached
+    }
+
+    fn birth(&self, path: &str) -> Result<Option<u64>> {
+        self.file(path).map(|_| self.birth)
     }
 
     fn len(&self, path: &str) -> Result<u64> {
@@ -213,6 +239,7 @@ impl LockGuard for MemoryLock {}
 struct MemoryFile {
     data: Arc<MemoryData>,
     writable: bool,
+    is_reached: bool,
 }
 
 impl MemoryFile {
@@ -262,6 +289,7 @@ impl StorageFile for MemoryFile {
     }
 
     fn range_locks(&self) -> io::Result<RangeLocks> {
-        Ok(RangeLocks::Memory(MemoryLocks::new(self.data.ranges.clone())))
+        let table = if self.is_reached { self.data.ranges.clone() } else { Arc::default() };
+        Ok(RangeLocks::Memory(MemoryLocks::new(table)))
     }
 }

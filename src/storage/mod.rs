@@ -17,6 +17,7 @@ pub mod input;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod memory;
 pub mod mmap;
+pub mod process;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod range_lock;
 pub mod resident;
@@ -81,6 +82,20 @@ pub trait Storage: Send + Sync + Debug {
     /// # Errors
     /// `NotFound` when there is none of that name.
     fn identity(&self, _path: &str) -> Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+
+    /// Whether processes of other machines may have the folder, too, as far as the platform says.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
+    /// A number that tells the file of this name from every copy of it, for as long as it exists and wherever it is moved;
+    /// `None` where nobody can tell.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    fn birth(&self, _path: &str) -> Result<Option<u64>> {
         Ok(None)
     }
 

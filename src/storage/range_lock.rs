@@ -1,16 +1,15 @@
 //! Byte-range locks in memory, with the meaning of the operating system's open-file-description locks.
 //!
 //! A lock belongs to one opening of a file: openings conflict with each other, also within one thread, and never with
-//! themselves. Waiting is done on one condition variable for each file, which is plenty for tests.
+//! themselves. Nobody waits in here: who finds a lock taken tries again.
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The locks of one file, shared by all its openings.
 #[derive(Debug, Default)]
 pub struct LockTable {
     state: Mutex<TableState>,
-    released: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +30,7 @@ struct HeldLock {
 pub struct MemoryLocks {
     table: Arc<LockTable>,
     owner: u64,
-    /// Asked before each operation, and while a lock is waited for; without it a thread sleeps.
+    /// Asked before each operation.
     turn: Option<Arc<dyn Turn>>,
 }
 
@@ -76,17 +75,9 @@ impl MemoryLocks {
         true
     }
 
-    /// Takes a lock on the bytes of `range`, waiting until no other owner's stands against it.
-    pub fn lock(&self, range: Range<u64>, exclusive: bool) {
-        if self.turn.is_some() {
-            while !self.try_lock(range.clone(), exclusive) {}
-            return;
-        }
-        let mut state = self.table.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.conflict(self.owner, &range, exclusive) {
-            state = self.table.released.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.held.push(HeldLock { owner: self.owner, range, exclusive });
+    /// Whether each operation waits for its turn.
+    pub fn are_by_turns(&self) -> bool {
+        self.turn.is_some()
     }
 
     /// Releases the lock that was taken on exactly `range`; true if there was one.
@@ -97,7 +88,6 @@ impl MemoryLocks {
         if let Some(lock_idx) = found {
             state.held.swap_remove(lock_idx);
         }
-        self.table.released.notify_all();
         found.is_some()
     }
 
@@ -111,7 +101,6 @@ impl MemoryLocks {
     pub fn unlock_all(&self) {
         let mut state = self.table.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.held.retain(|lock| lock.owner != self.owner);
-        self.table.released.notify_all();
     }
 }
 

@@ -132,7 +132,8 @@ impl Store {
     /// Opens a store for reading only; its snapshots follow the commits of whoever writes.
     ///
     /// # Errors
-    /// As [`Store::open`]; `Locked` only where a killed writer's catalog needs a repair that is under way elsewhere.
+    /// As [`Store::open`]; `Locked` only where a killed writer's catalog needs a repair that is under way elsewhere, or
+    /// a writer was stopped in the midst of publishing a commit (see [`Options::busy_timeout`]).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Store> {
         Store::open_with(path.as_ref(), Options::new().read_only(true))
     }

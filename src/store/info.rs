@@ -4,6 +4,7 @@
 
 use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
+use super::place::{Leftover, leftovers};
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use super::view::ViewSnapshot;
@@ -43,6 +44,8 @@ pub struct StoreInfo {
     pub samples: Vec<SampleInfo>,
     /// Segment files that are missing or too short; they are not read to find out: `check` reads everything.
     pub damaged: Vec<Damage>,
+    /// What killed commands have left beside the store, and what becomes of it, in words.
+    pub leftovers: Vec<String>,
 }
 
 /// A collection in numbers.
@@ -203,6 +206,7 @@ impl StoreInfo {
             lenses: lens_infos(snapshot)?,
             samples: samples(snapshot)?,
             damaged: damaged_files(snapshot)?,
+            leftovers: leftovers(&core.shared.path).iter().map(Leftover::note).collect(),
         })
     }
 }

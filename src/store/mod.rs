@@ -79,6 +79,8 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_writers_tests;
 mod validate;
 mod view;
 mod view_text;

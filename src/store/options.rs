@@ -68,7 +68,8 @@ impl Options {
         self
     }
 
-    /// How long to wait for another writer's lock before saying that there is one.
+    /// How long to wait for another writer's lock before saying that there is one. Readers wait as long for a moment in
+    /// which the store can be looked at, which a writer that was stopped may not leave them; 5 s where this is zero.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;

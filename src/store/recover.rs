@@ -79,7 +79,9 @@ pub(super) fn tidy(shared: &Shared) -> Result<()> {
     for path in files.iter().filter(|path| !named.contains(*path)) {
         storage.remove(path)?;
     }
-    if head::read(&*shared.storage)? != HeadState::Valid(meta.commit) {
+    // A copy that was found to hold together is this writer's from now on.
+    let is_stamped = head::read_stamp(&*shared.storage)? == Some(head::stamp_of(&*shared.storage).unwrap_or(0));
+    if head::read(&*shared.storage)? != HeadState::Valid(meta.commit) || !is_stamped {
         head::write(&*shared.storage, meta.commit)?;
     }
     Ok(())

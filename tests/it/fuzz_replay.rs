@@ -33,6 +33,11 @@ fn open_store() {
 }
 
 #[test]
+fn forged_store() {
+    replay("forged_store", simile::fuzzing::forged_store);
+}
+
+#[test]
 fn decode_catalog_value() {
     replay("decode_catalog_value", simile::fuzzing::decode_catalog_value);
 }

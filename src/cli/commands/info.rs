@@ -52,6 +52,7 @@ fn store_json(info: &StoreInfo) -> Json {
         "lenses": info.lenses.iter().map(lens_json).collect::<Vec<_>>(),
         "samples": info.samples.iter().map(sample_json).collect::<Vec<_>>(),
         "damaged": info.damaged.iter().map(damage_json).collect::<Vec<_>>(),
+        "leftovers": info.leftovers,
     })
 }
 
@@ -136,6 +137,7 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         let path = info.path.display().to_string();
         out.push(format!("simile check {} lists what is lost, and saves the rest with --salvage", safe(&path)));
     }
+    out.extend(info.leftovers.iter().map(|left| safe(left).into_owned()));
     if info.dead_share > WORTH_COMPACTING {
         out.push(format!("simile compact {} gives their space back", safe(&info.path.display().to_string())));
     }

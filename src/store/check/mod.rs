@@ -14,6 +14,7 @@ mod views;
 use super::core::Core;
 use super::handle::Shared;
 use super::heads;
+use super::place::{Leftover, leftovers};
 use super::recover::segment_files;
 use crate::catalog::head::{self, HeadState};
 use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, Table, tables};
@@ -221,6 +222,7 @@ impl Checker<'_> {
             );
             self.report.notes.push(note);
         }
+        self.report.notes.extend(leftovers(&self.shared.path).iter().map(Leftover::note));
         Ok(())
     }
 
