@@ -383,7 +383,7 @@ fn most_rows(view: &ViewDef) -> u32 {
 
 fn create_segment(appending: &mut Appending<'_>, view: &ViewDef, first_row: u32) -> Result<SegmentWriter> {
     let id = SegmentId(appending.meta.next_segment);
-    appending.meta.next_segment += 1;
+    appending.meta.next_segment = super::batch::counted_up(appending.meta.next_segment)?;
     appending.created.push(segment::path(view.id, id));
     let dimension = view.dimension.unwrap_or(1);
     SegmentWriter::create(Arc::clone(&appending.shared.storage), view.id, id, first_row, dimension, view.element)

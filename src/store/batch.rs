@@ -156,7 +156,7 @@ impl Batch {
             next_key: 0,
             views: vec![raw],
         };
-        self.meta.next_collection += 1;
+        self.meta.next_collection = counted_up(self.meta.next_collection)?;
         self.changed = true;
         let mut state = CollectionState::new(def);
         state.is_embedder_default = spec.embedder == EmbedderChoice::StoreDefault;
@@ -289,10 +289,10 @@ impl Batch {
             super::flush::finish_views(self, idx, own, &mut lenses)?;
         }
         self.settle_heads()?;
-        self.meta.commit.0 += 1;
+        self.meta.commit.0 = counted_up(self.meta.commit.0)?;
         if !self.garbage.is_empty() {
             let generation = self.meta.generation;
-            self.meta.generation += 1;
+            self.meta.generation = counted_up(generation)?;
             for path in std::mem::take(&mut self.garbage) {
                 self.tx()?.put(&tables::GARBAGE, &(generation, path), &())?;
             }
@@ -374,7 +374,7 @@ impl Batch {
 
     pub(super) fn next_view(&mut self) -> ViewId {
         let id = ViewId(self.meta.next_view);
-        self.meta.next_view += 1;
+        self.meta.next_view = self.meta.next_view.saturating_add(1);
         id
     }
 
@@ -435,6 +435,15 @@ impl Batch {
         }
         result
     }
+}
+
+/// The number behind `number`. Nobody comes to the end of them, but what a store says may stand there.
+///
+/// # Errors
+/// [`ErrorKind::Limit`] at the end of all numbers.
+pub(super) fn counted_up<N: Copy + PartialEq + TryFrom<u64> + Into<u64>>(number: N) -> Result<N> {
+    let next = number.into().checked_add(1).and_then(|next| N::try_from(next).ok());
+    next.ok_or_else(|| Error::new(ErrorKind::Limit, "the store has used up the numbers that it counts with"))
 }
 
 impl Drop for Batch {

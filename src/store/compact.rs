@@ -117,7 +117,7 @@ fn move_everything(batch: &mut Batch) -> Result<u64> {
     }
     if removed > 0 && batch.garbage.is_empty() {
         // Rows have moved: whoever keeps something by row has to notice, files or no files.
-        batch.meta.generation += 1;
+        batch.meta.generation = super::batch::counted_up(batch.meta.generation)?;
     }
     Ok(removed)
 }

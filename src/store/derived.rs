@@ -432,6 +432,10 @@ fn extend(
     let (Some((source, source_state)), Some(lens)) = (found, lens.filter(|lens| is_current(def, lens))) else {
         return remove(appending, def);
     };
+    if def.rows > source.rows {
+        // More rows than there are to compute them from: whatever they are, they are not these.
+        return remove(appending, def);
+    }
     let rewritten = rewritten.map(|rows| rows.and(&RowSet::from_range(0..def.rows))).unwrap_or_default();
     let waits = def.kind == DerivedKind::Scalars && source.rows - def.rows < SCALAR_ROWS.max(def.rows / SCALAR_SHARE);
     let end = if waits { def.rows } else { source.rows };

@@ -183,7 +183,7 @@ pub(super) fn finish_views(
     for (view, view_state) in state.def.views.iter_mut().zip(&mut state.views) {
         view_state.finish(&mut appending, view)?;
         if std::mem::take(&mut view_state.has_new_vectors) || state.removed {
-            view.revision += 1;
+            view.revision = view.revision.saturating_add(1);
         }
     }
     state.removed = false;

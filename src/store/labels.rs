@@ -234,7 +234,7 @@ impl Batch {
 
     /// Stores a respect that has changed.
     fn put_respect(&mut self, mut respect: RespectDef) -> Result<()> {
-        respect.revision += 1;
+        respect.revision = respect.revision.saturating_add(1);
         self.changed = true;
         self.tx()?.put(&tables::RESPECTS, &(respect.collection, respect.name.clone()), &respect)
     }

@@ -211,7 +211,7 @@ impl Batch {
 
     /// The number that the commit of this batch will have.
     pub(super) fn next_commit(&self) -> CommitNumber {
-        CommitNumber(self.meta.commit.0 + 1)
+        CommitNumber(self.meta.commit.0.saturating_add(1))
     }
 }
 

@@ -106,8 +106,8 @@ impl Work<'_> {
         }
         let (mut next_collection, mut next_view) = (1, 1);
         for def in collections.into_iter().map(|(_, def)| def).chain(made_up) {
-            next_collection = next_collection.max(def.id.0 + 1);
-            next_view = def.views.iter().map(|view| view.id.0 + 1).max().unwrap_or(1).max(next_view);
+            next_collection = next_collection.max(def.id.0.saturating_add(1));
+            next_view = def.views.iter().map(|view| view.id.0.saturating_add(1)).max().unwrap_or(1).max(next_view);
             self.collection(&def)?;
         }
         self.batch.meta.next_collection = meta.as_ref().map_or(0, |meta| meta.next_collection).max(next_collection);

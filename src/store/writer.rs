@@ -453,7 +453,7 @@ fn append_row(
     }
     let row = state.def.rows;
     let key = replaced.map_or(RecordKey(state.def.next_key), |replaced| replaced.key);
-    state.def.next_key = state.def.next_key.max(key.0 + 1);
+    state.def.next_key = state.def.next_key.max(key.0.saturating_add(1));
     state.def.fields.extend(changes.0);
     tx.put(&RECORDS, &(state.def.id, row), &StoredRecord::new(key, &record))?;
     tx.put(&tables::IDS, &(state.def.id, std::mem::take(&mut record.id)), &row)?;
