@@ -5,7 +5,7 @@
 
 use super::totals::Total;
 use crate::types::{
-    BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, LabelQuery, LearnedDef, LensRecord,
+    BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, FitFigures, LabelQuery, LearnedDef, LensRecord,
     PairLabels, ProjectionDef, ProjectionHead, RecordKey, RespectDef, SampleDef, SampleHead, SegmentEntry, SegmentId,
     Statistic, StoreMeta, ViewId,
 };
@@ -73,6 +73,8 @@ pub const LABELS: Table<(u32, u32, RecordKey), PairLabels> = Table::new("labels"
 pub const LEARNED: Table<(String, u32), LearnedDef> = Table::new("learned");
 /// Scores of random pairs, by collection and lens.
 pub const BACKGROUNDS: Table<(CollectionId, String), BackgroundDef> = Table::new("backgrounds");
+/// What the lifts of fits were measured as, by name and number of the fit.
+pub const FIT_FIGURES: Table<(String, u32), FitFigures> = Table::new("fit_figures");
 /// [`TOTALS_KEY`] -> number of entries and order-free sum of each table but this one, by name.
 pub const TOTALS: Table<String, BTreeMap<String, Total>> = Table::new("totals");
 /// The one key of [`TOTALS`].
@@ -97,7 +99,7 @@ pub const RECORDS_NAME: &str = "records";
 pub const COLUMNS_NAME: &str = "columns";
 
 /// Tables that were added to the format later: where one is missing, it is empty. Earlier similes pass over them.
-pub const LATER_NAMES: [&str; 2] = [PROJECTION_HEADS.name(), SAMPLE_HEADS.name()];
+pub const LATER_NAMES: [&str; 3] = [PROJECTION_HEADS.name(), SAMPLE_HEADS.name(), FIT_FIGURES.name()];
 
 /// All other tables; they are made with the catalog, so that a missing one is damage.
 pub const NAMES: [&str; 24] = [

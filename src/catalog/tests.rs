@@ -1,10 +1,10 @@
 //! Tests of the catalog as a whole: commits, snapshots, the writer's lock, repair.
 
-use super::tables::{COLLECTIONS, IDS, NAMES};
+use super::tables::{COLLECTIONS, FIT_FIGURES, IDS, LATER_NAMES, NAMES};
 use super::*;
 use crate::error::ErrorKind;
 use crate::storage::{FsStorage, MemoryStorage, Storage};
-use crate::types::{CollectionId, CommitNumber, StoreMeta};
+use crate::types::{CollectionId, CommitNumber, FitFigures, StoreMeta};
 use std::sync::Arc;
 
 /// The record of a store at `commit`.
@@ -106,8 +106,39 @@ fn no_store_is_said_to_be_no_store() {
 
 #[test]
 fn names_are_distinct() {
-    let distinct: std::collections::BTreeSet<_> = NAMES.iter().collect();
-    assert_eq!(distinct.len(), NAMES.len());
+    let distinct: std::collections::BTreeSet<_> = NAMES.iter().chain(&LATER_NAMES).collect();
+    assert_eq!(distinct.len(), NAMES.len() + LATER_NAMES.len());
+}
+
+#[test]
+fn a_table_that_came_later_is_empty_until_something_is_put_into_it() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let catalog = Catalog::create(storage.clone(), CatalogOptions::default(), &meta(1)).unwrap();
+    let key = ("l".to_string(), 1);
+    let read = catalog.begin_read().unwrap();
+    assert_eq!(read.get(&FIT_FIGURES, &key).unwrap(), None);
+    assert_eq!((read.range(&FIT_FIGURES, ..).unwrap(), read.count(&FIT_FIGURES).unwrap()), (Vec::new(), 0));
+    assert_eq!(catalog.integrity().unwrap(), []);
+    let figures = FitFigures {
+        metric: "MAP".to_string(),
+        known_pool: 1,
+        new_pool: 2,
+        new_classes: None,
+        classes_pool: 3,
+        has_classes: true,
+        nearest: Some(0.25),
+        ten: None,
+    };
+    let write = catalog.begin_write().unwrap();
+    write.put(&FIT_FIGURES, &key, &figures).unwrap();
+    write.commit().unwrap();
+    let read = catalog.begin_read().unwrap();
+    assert_eq!(read.get(&FIT_FIGURES, &key).unwrap(), Some(figures.clone()));
+    assert_eq!(catalog.integrity().unwrap(), []);
+    let copy: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    super::copy::copy_to(&read, &copy, CatalogOptions::default(), &crate::types::Control::default()).unwrap();
+    let copied = Catalog::open_read(copy, CatalogOptions::default()).unwrap();
+    assert_eq!(copied.begin_read().unwrap().get(&FIT_FIGURES, &key).unwrap(), Some(figures));
 }
 
 #[test]

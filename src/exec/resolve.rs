@@ -14,7 +14,7 @@ use crate::error::{QueryError, Result};
 use crate::lens::ResolvedStep;
 use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Source, Spanned, Statement};
 use crate::query::{doubts, print, print_step};
-use crate::store::{CANDIDATE, CollectionSnapshot, Snapshot};
+use crate::store::{CANDIDATE, CollectionSnapshot, Snapshot, loses_on_new_classes};
 use crate::types::limits::TOP;
 use crate::types::{Calibration, CollectionDef, LensDef, LensRecord, Metric, ViewKind};
 use std::ops::Range;
@@ -87,7 +87,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
     };
     let mut plan = Plan {
         snapshot: snapshot.clone(),
-        notes: lens_notes(&lens, &collection),
+        notes: lens_notes(&lens, &collection, snapshot)?,
         collection,
         blend: Vec::new(),
         lens,
@@ -100,7 +100,7 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
 }
 
 /// Remarks on a lens over a collection: doubtful chains, samples from elsewhere or too small.
-pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) -> Vec<String> {
+fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot, snapshot: &Snapshot) -> Result<Vec<String>> {
     let mut notes = doubts(&lens.def.steps, lens.def.metric);
     let own = &collection.def().name;
     for sample in &lens.steps.samples {
@@ -124,7 +124,13 @@ pub(crate) fn lens_notes(lens: &PlannedLens, collection: &CollectionSnapshot) ->
             "lens `{own}{CANDIDATE}` is a candidate: no held-out test has confirmed it, or it was demoted (`simile history STORE {own}`)"
         ));
     }
-    notes
+    if let Some(name) = &lens.saved_name
+        && lens.steps.steps.iter().any(|step| matches!(step, ResolvedStep::Project(_)))
+        && let Some((_, Some(figures))) = snapshot.fit_of(name)?
+    {
+        notes.extend(loses_on_new_classes(&figures).map(|warning| format!("lens `{name}`: {warning}")));
+    }
+    Ok(notes)
 }
 
 /// Queries for each neighbour with which `csls` was measured: 1,000 for 10.

@@ -17,7 +17,7 @@ use super::why::{Why, why};
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
 use crate::query::{parse, print, print_lens};
-use crate::store::{CANDIDATE, DerivedInfo, Snapshot, Store};
+use crate::store::{CANDIDATE, DerivedInfo, Snapshot, Store, fit_summary, loses_on_new_classes};
 use crate::types::control::Control;
 use crate::types::{CollectionId, CommitNumber, DerivedKind, LensDef, RowId, RowSet, Step, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -364,6 +364,11 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
             let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
             let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
             let materialized = materialized(derived.remove(&lens.name).unwrap_or_default());
+            let held_out = snapshot.fit_of(&lens.name)?.map_or(Value::Null, |(fit, figures)| {
+                let warning = figures.as_ref().and_then(loses_on_new_classes);
+                let warning = warning.map_or(String::new(), |warning| format!("; {warning}"));
+                format!("{}{warning}", fit_summary(&fit, figures.as_ref())).into()
+            });
             Ok(vec![
                 lens.name.into(),
                 print_lens(&lens.lens).into(),
@@ -372,11 +377,20 @@ fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
                 behind,
                 calibration,
                 materialized,
+                held_out,
             ])
         })
         .collect::<Result<_>>()?;
-    let columns =
-        vec!["lens", "stages", "version", "statistics of commit", "commits behind", "calibration", "materialized"];
+    let columns = vec![
+        "lens",
+        "stages",
+        "version",
+        "statistics of commit",
+        "commits behind",
+        "calibration",
+        "materialized",
+        "held out",
+    ];
     Ok(Listing { what: "lenses", columns, rows })
 }
 

@@ -21,7 +21,7 @@ use crate::linalg::rows::RowRef;
 use crate::linalg::{scalar, stats};
 use crate::query::ast::{Find, LensBase, LensExpr, Name, Output, Spanned, Statement};
 use crate::query::{print, print_id, print_step};
-use crate::store::Snapshot;
+use crate::store::{Snapshot, fit_summary};
 use crate::types::control::Control;
 use crate::types::{Metric, RowSet};
 use std::time::{Duration, Instant};
@@ -213,6 +213,11 @@ pub(crate) fn why(
     let mut why = snapshot.install(|| explain(&plan, row.0, params, control))?;
     why.id.clone_from(&id.node);
     why.text = plan.collection.record(row)?.text;
+    if let Some(name) = &plan.lens.saved_name
+        && let Some((fit, figures)) = snapshot.fit_of(name)?
+    {
+        why.notes.push(format!("lens `{name}` is {}", fit_summary(&fit, figures.as_ref())));
+    }
     why.statement = print(&Statement::Why { id: id.clone(), find: plan.find.clone() });
     why.elapsed = begun.elapsed();
     Ok(why)

@@ -45,6 +45,8 @@ pub(crate) struct Gathered {
     pub(crate) groups: Vec<u32>,
     /// Near-duplicates of questions: by question.
     pub(crate) alike: Vec<u32>,
+    /// The class of each question, the rarest of several; of listed answers, what labels connect.
+    pub(crate) classes: Vec<u32>,
     /// Questions that the view has no vector for, and pairs whose record has none.
     pub(crate) left_out: u64,
     /// Remarks for the report.
@@ -149,8 +151,33 @@ fn described(examples: Examples, questions: Vec<Question>, left_out: u64, labell
         ));
     }
     let (components, groups, alike) = connect(&examples, &mut notes);
+    let classes = match &examples.relevance {
+        Relevance::Listed(_) => components.clone(),
+        Relevance::Classes { queries, .. } => rarest(queries),
+    };
     let (ids, texts) = questions.into_iter().map(|question| (question.id, question.text)).unzip();
-    Gathered { examples, ids, texts, labels, records, label_hash: hash, components, groups, alike, left_out, notes }
+    Gathered {
+        examples,
+        ids,
+        texts,
+        labels,
+        records,
+        label_hash: hash,
+        components,
+        groups,
+        alike,
+        classes,
+        left_out,
+        notes,
+    }
+}
+
+/// The class of each question that the fewest have.
+fn rarest(of: &[Vec<u32>]) -> Vec<u32> {
+    let mut sizes: HashMap<u32, usize> = HashMap::new();
+    of.iter().flatten().for_each(|class| *sizes.entry(*class).or_default() += 1);
+    let size = |class: &&u32| (sizes.get(class).copied().unwrap_or(0), **class);
+    of.iter().map(|classes| classes.iter().min_by_key(size).copied().unwrap_or(u32::MAX)).collect()
 }
 
 /// Components by labels, by labels and near-duplicates, and by near-duplicates of questions alone.

@@ -4,7 +4,7 @@
 //! same questions at the same time (`gate`). What is stored is in `parts`, what is said about it in `report`.
 
 use super::fit::watch::Watch;
-use super::fit::{Fitted, LearnProgress, Order, figures, fit};
+use super::fit::{Fitted, Form, LearnProgress, Order, figures, fit};
 use super::gate::{Gate, Lifts, gate};
 use super::gather::{Gathered, gather};
 use super::labels::contradictions;
@@ -23,9 +23,12 @@ use std::time::{Duration, Instant};
 /// Fewer labels than this, yes and no together, are not held out: what is fitted is marked as untested. With fewer that say
 /// yes the closed form is fitted.
 pub(crate) const LEAST_LABELS: u64 = 50;
-/// Up to so many questions several splits validate instead of one, which is steadier and affordable.
+/// Up to so many questions several splits validate instead of one, and labels are held out in several rounds, which is
+/// steadier and affordable. Of classes a split ranks records among each other, so it holds back a third.
 const FEW_QUESTIONS: usize = 400;
 const FEW_SPLITS: usize = 5;
+const CLASS_SPLITS: usize = 3;
+const FEW_ROUNDS: usize = 2;
 /// Part of the time limit that fitting may take; the rest is the gate's.
 const FIT_SHARE: f64 = 0.4;
 
@@ -158,14 +161,13 @@ impl Learner {
         let labels = snapshot.labels(&self.collection, &self.respect)?;
         let mode = self.mode.unwrap_or_else(|| default_mode(&labels));
         self.fits_labels(mode, &labels)?;
-        let (gathered, fitted, lifts, plain) =
-            snapshot.install(|| self.learn(&collection, view, &labels, mode, begun))?;
+        let (gathered, fitted, lifts) = snapshot.install(|| self.learn(&collection, view, &labels, mode, begun))?;
         let made =
             Made { snapshot: &snapshot, collection: &collection, view, mode, gathered: &gathered, fitted: &fitted };
         let mut report = report(self, &made, lifts);
-        // Of classes the figure is a share, and nothing is found first.
-        if labels.respect.field.is_none() {
-            report.found_first = plain.iter().filter(|figure| **figure == 1.0).count() as u64;
+        // Of classes nothing is the one answer.
+        if labels.respect.field.is_none() && self.gated {
+            report.found_first = snapshot.install(|| found_first(&gathered));
         }
         report.said = said(&labels, made.gathered);
         report.contradictions = contradictions(&labels).len() as u64;
@@ -173,6 +175,7 @@ impl Learner {
         report.advice = advice(&report);
         let mut batch = self.store.begin()?;
         report.fit = batch.put_learned(parts(self, &made, report.fit.clone())?)?;
+        batch.put_fit_figures(&report.fit.lens, report.fit.fit, &report.figures)?;
         batch.commit()?;
         self.store_background(&report.name)?;
         report.seconds = begun.elapsed().as_secs_f64();
@@ -204,14 +207,9 @@ impl Learner {
 
     /// Refuses a mode or method that the labels do not go with.
     fn fits_labels(&self, mode: LearnMode, labels: &Labels) -> Result<()> {
-        let classes = labels.respect.field.is_some();
-        if classes && mode == LearnMode::Pair {
+        if labels.respect.field.is_some() && mode == LearnMode::Pair {
             let message = "classes of a field make records alike: they are learned with mode same, not pair";
             return Err(Error::invalid(message).with_field("mode"));
-        }
-        if classes && self.accept == Accept::KnownRecords {
-            let message = "among classes of a field every question is a record: only new-records can be asked for";
-            return Err(Error::invalid(message).with_field("accept"));
         }
         match self.method {
             Some(LearnMethod::Ridge) if mode == LearnMode::Same => {
@@ -233,7 +231,7 @@ impl Learner {
         labels: &Labels,
         mode: LearnMode,
         begun: Instant,
-    ) -> Result<(Gathered, Fitted, Lifts, Vec<f64>)> {
+    ) -> Result<(Gathered, Fitted, Lifts)> {
         let gathered = gather(collection, view, labels, mode == LearnMode::Same, self.seed)?;
         let all: Vec<u32> = (0..gathered.ids.len() as u32).collect();
         let untested = said(labels, &gathered) < LEAST_LABELS;
@@ -241,36 +239,47 @@ impl Learner {
             None if gathered.labels < LEAST_LABELS && mode == LearnMode::Pair => Some(LearnMethod::Ridge),
             method => method,
         };
-        let validated_by = if self.accept == Accept::KnownRecords { &gathered.alike } else { &gathered.groups };
+        let validated_by = match self.accept {
+            Accept::KnownRecords => &gathered.alike,
+            Accept::NewRecords => &gathered.groups,
+            Accept::NewClasses => &gathered.classes,
+        };
+        let few = all.len() < FEW_QUESTIONS;
+        let classes = labels.respect.field.is_some();
         let order = Order {
             trained: &all,
             groups: validated_by,
             components: &gathered.components,
             method,
-            averaged: self.accept == Accept::NewRecords,
+            averaged: self.accept != Accept::KnownRecords,
             seed: self.seed,
-            splits: if all.len() < FEW_QUESTIONS { FEW_SPLITS } else { 1 },
+            splits: if few { if classes { CLASS_SPLITS } else { FEW_SPLITS } } else { 1 },
         };
         let until = |share: f64| self.time.map(|time| begun + time.mul_f64(share));
         let watch = |share| Watch::new(self.control.clone(), until(share)).heard_by(self.listener.clone());
-        let fitted = fit(&gathered.examples, order, &watch(FIT_SHARE))?;
+        let mut fitted = fit(&gathered.examples, order, &watch(FIT_SHARE))?;
         let mut lifts = Lifts::default();
-        let plain = if self.gated { plain_figures(&gathered) } else { Vec::new() };
         if self.gated && !untested && self.control.checkpoint().is_ok() {
             let asked = Gate {
                 queries: &all,
                 groups: &gathered.groups,
                 alike: &gathered.alike,
                 components: &gathered.components,
+                classes: &gathered.classes,
                 validated_by,
                 method,
-                averaged: self.accept == Accept::NewRecords,
+                averaged: order.averaged,
+                accept: self.accept,
                 seed: self.seed,
-                plain: &plain,
+                rounds: if few { FEW_ROUNDS } else { 1 },
+                splits: if few && classes { CLASS_SPLITS } else { 1 },
             };
-            lifts = gate(&gathered.examples, asked, &watch(1.0))?;
+            let forms: Vec<Form> = fitted.iter().map(|fitted| fitted.form).collect();
+            lifts = gate(&gathered.examples, &forms, asked, &watch(1.0))?;
         }
-        Ok((gathered, fitted, lifts, plain))
+        let at = fitted.iter().position(|fitted| !lifts.refused.contains(&fitted.form)).unwrap_or(0);
+        let fitted = fitted.swap_remove(at);
+        Ok((gathered, fitted, lifts))
     }
 }
 
@@ -279,13 +288,13 @@ fn said(labels: &Labels, gathered: &Gathered) -> u64 {
     gathered.labels.max(labels.pairs.len() as u64)
 }
 
-/// The figure of plain cosine for every question, over the whole pool.
-fn plain_figures(gathered: &Gathered) -> Vec<f64> {
+/// Questions that plain cosine answers right in the first place, over the whole pool.
+fn found_first(gathered: &Gathered) -> u64 {
     let examples = &gathered.examples;
     let queries = super::fit::examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
     let all: Vec<u32> = (0..examples.query_count() as u32).collect();
     let pool: Vec<u32> = (0..examples.record_count() as u32).collect();
-    figures(examples, &queries, &all, &pool, None)
+    figures(examples, &queries, &all, &pool, None).iter().filter(|answered| answered.figure == 1.0).count() as u64
 }
 
 /// One matrix for both sides where the questions are records.

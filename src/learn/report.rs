@@ -2,18 +2,15 @@
 //!
 //! Owns [`LearnReport`] and the verdict: accepted where the lift that was asked for is clear. It measures nothing.
 
-use super::fit::Relevance;
-use super::gate::{ACCEPTED_Z, Lifts};
+use super::fit::{Form, Relevance};
+use super::gate::Lifts;
 use super::learn::Learner;
+use super::lift::{ACCEPTED_Z, Measured, Missing};
 use super::parts::Made;
 use super::words::method_name;
 use crate::store::candidate_of;
-use crate::types::{Accept, CommitNumber, FittedOn, LearnMethod, LearnedDef, ViewKind};
+use crate::types::{Accept, CommitNumber, FitFigures, FittedOn, LearnMethod, LearnedDef, ViewKind};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// What goes with a lens by discriminant analysis: it gives up directions that its classes do not need.
-const NEW_CLASSES: &str = "lda knows the classes it was fitted on, and what is held out is of the same: records of new classes \
-                           can come out worse than under plain cosine; where such come, learn with `--method infonce`";
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -23,14 +20,22 @@ pub struct LearnReport {
     pub name: String,
     /// The fit as it stands in the history.
     pub fit: LearnedDef,
+    /// What its lifts were measured as and among, and that on new classes.
+    pub figures: FitFigures,
+    /// Why the lift that was asked for could not be measured.
+    pub missing: Option<Missing>,
     /// Epochs of training, or the pull of ridge towards the identity.
     pub setting: f64,
     /// The pull of the ridge that training was averaged with.
     pub averaged: Option<f64>,
+    /// Whether training was averaged with the identity.
+    pub halved: bool,
     /// Every method that was tried, with its validation figure.
     pub tried: Vec<(LearnMethod, f64)>,
     /// Why the method was chosen, where there was a choice.
     pub why: Option<String>,
+    /// Whether another choice was left because it ranks new classes worse than plain cosine.
+    pub left_for_classes: bool,
     /// How often each method was chosen in the folds of the gate.
     pub chosen: Vec<(LearnMethod, usize)>,
     /// Labelled questions that took part.
@@ -61,22 +66,19 @@ pub struct LearnReport {
 
 /// The report on a fit; what it was stored as, advice and time are filled in later.
 pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnReport {
-    let Made { collection, view, mode, gathered, fitted, .. } = *made;
+    let Made { collection, mode, gathered, fitted, .. } = *made;
+    let classes = matches!(gathered.examples.relevance, Relevance::Classes { .. });
     let asked = match learner.accept {
         Accept::NewRecords => lifts.new_records,
         Accept::KnownRecords => lifts.known_records,
+        Accept::NewClasses => lifts.new_classes,
     };
-    let accepted = asked.is_some_and(|lift| lift.z > ACCEPTED_Z);
-    let template = if let ViewKind::Template(template) = &view.def().kind { Some(template.clone()) } else { None };
-    let (method, labels) = (method_name(fitted.method), gathered.labels);
-    let averaged = if fitted.averaged.is_some() { " averaged with ridge" } else { "" };
-    let fitted_on = FittedOn {
-        collection: learner.collection.clone(),
-        view: learner.view.clone(),
-        embedder: view.def().embedder.clone(),
-        template,
-        how: format!("{method}{averaged} on {labels} labels of {:?}, seed {}", learner.respect, learner.seed),
-    };
+    let missing = asked.and_then(Result::err);
+    let accepted = measured(asked).is_some_and(|found| found.lift.z > ACCEPTED_Z && found.nearest >= 0.0);
+    let figures = figures(&lifts, asked, classes);
+    let (known, new) = (measured(lifts.known_records), measured(lifts.new_records));
+    let labels = gathered.labels;
+    let fitted_on = fitted_on(learner, made);
     let mut groups = gathered.groups.clone();
     groups.sort_unstable();
     groups.dedup();
@@ -95,27 +97,30 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
         groups: groups.len() as u64,
         label_hash: gathered.label_hash,
         accept: learner.accept,
-        known_records: lifts.known_records,
-        new_records: lifts.new_records,
+        known_records: known.map(|found| found.lift),
+        new_records: new.map(|found| found.lift),
         validation: fitted.validation,
         accepted,
         events: Vec::new(),
         time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs()),
         commit: CommitNumber(0),
     };
-    let mut notes = gathered.notes.clone();
-    notes.extend((fitted.method == LearnMethod::Lda).then(|| NEW_CLASSES.to_string()));
+    let notes = gathered.notes.clone();
     LearnReport {
         name: if accepted { learner.lens.clone() } else { candidate_of(&learner.lens) },
         fit,
+        figures,
+        missing,
         setting: fitted.setting,
         averaged: fitted.averaged,
+        halved: fitted.form == Form::Halved && fitted.setting > 0.0,
         tried: fitted.tried.clone(),
         why: None,
+        left_for_classes: lifts.refused.iter().any(|form| form.method() != fitted.method),
         chosen: lifts.chosen,
         questions: gathered.ids.len() as u64,
         found_first: 0,
-        classes: matches!(gathered.examples.relevance, Relevance::Classes { .. }),
+        classes,
         said: 0,
         contradictions: 0,
         judged_wrong: gathered.examples.wrong.iter().map(|wrong| wrong.len() as u64).sum(),
@@ -125,5 +130,46 @@ pub(super) fn report(learner: &Learner, made: &Made<'_>, lifts: Lifts) -> LearnR
         advice: Vec::new(),
         notes,
         seconds: 0.0,
+    }
+}
+
+/// What was measured, if it was.
+fn measured(found: Option<Result<Measured, Missing>>) -> Option<Measured> {
+    found.and_then(Result::ok)
+}
+
+/// What goes into the history beside the lifts; `asked` is the lift that decides.
+fn figures(lifts: &Lifts, asked: Option<Result<Measured, Missing>>, classes: bool) -> FitFigures {
+    let (known, new) = (measured(lifts.known_records), measured(lifts.new_records));
+    let new_classes = measured(lifts.new_classes);
+    let pool = |found: Option<Measured>| found.map_or(0, |found| found.pool);
+    FitFigures {
+        metric: if classes { "MAP" } else { "MRR@10" }.to_string(),
+        known_pool: pool(known),
+        new_pool: pool(new),
+        new_classes: new_classes.map(|found| found.lift),
+        classes_pool: pool(new_classes),
+        has_classes: classes || lifts.new_classes.is_some(),
+        nearest: measured(asked).filter(|_| classes).map(|found| found.nearest),
+        ten: new.filter(|_| classes).map(|found| found.ten),
+    }
+}
+
+/// The vectors, and in words how they were used.
+fn fitted_on(learner: &Learner, made: &Made<'_>) -> FittedOn {
+    let (def, fitted) = (made.view.def(), made.fitted);
+    let template = if let ViewKind::Template(template) = &def.kind { Some(template.clone()) } else { None };
+    let averaged = match (fitted.averaged, fitted.form) {
+        (Some(_), _) => " averaged with ridge",
+        (None, Form::Halved) if fitted.setting > 0.0 => " averaged with the identity",
+        (None, _) => "",
+    };
+    let (method, labels) = (method_name(fitted.method), made.gathered.labels);
+    FittedOn {
+        collection: learner.collection.clone(),
+        view: learner.view.clone(),
+        embedder: def.embedder.clone(),
+        template,
+        how: format!("{method}{averaged} on {labels} labels of {:?}, seed {}", learner.respect, learner.seed),
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the names of methods, modes and lifts as they are typed and printed, and the advice that goes with a refusal. It
 //! computes nothing.
 
-use super::gate::LEAST_QUERIES;
+use super::lift::{ACCEPTED_Z, LEAST_CLASSES, LEAST_QUERIES, Missing};
 use super::report::LearnReport;
 use crate::types::{Accept, LearnMethod, LearnMode, Lift};
 
@@ -24,11 +24,12 @@ pub(crate) fn mode_name(mode: LearnMode) -> &'static str {
     }
 }
 
-/// `new-records`, `known-records`.
+/// `new-records`, `known-records`, `new-classes`.
 pub(crate) fn accept_name(accept: Accept) -> &'static str {
     match accept {
         Accept::NewRecords => "new-records",
         Accept::KnownRecords => "known-records",
+        Accept::NewClasses => "new-classes",
     }
 }
 
@@ -45,15 +46,17 @@ pub(crate) fn why(report: &LearnReport) -> Option<String> {
         (all + folds, if *method == chosen { same + folds } else { same })
     });
     let folds = if all > 0 { format!("; so did {same} of the {all} held-out fits") } else { String::new() };
-    let listed = listed.join(", ");
-    Some(if own >= best {
-        format!("auto chose {name}: {own:.3} on held-back labels, {listed}{folds}")
+    let (listed, metric) = (listed.join(", "), &report.figures.metric);
+    let reason = if own >= best {
+        ""
+    } else if report.left_for_classes {
+        ", which ranks new classes worse than plain cosine"
+    } else if chosen == LearnMethod::InfoNce {
+        ", which is no clear difference, and training did better on every set it was measured on"
     } else {
-        format!(
-            "auto chose {name}: {own:.3} on held-back labels, {listed}, which is no clear difference, and training did \
-             better on every set it was measured on{folds}"
-        )
-    })
+        ", which puts the nearest records less well"
+    };
+    Some(format!("auto chose {name}: {metric} {own:.3} on held-back labels, {listed}{reason}{folds}"))
 }
 
 /// What would help a lens that was not accepted, most useful first.
@@ -63,10 +66,6 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
     if def.accepted {
         return advice;
     }
-    let (asked, other) = match def.accept {
-        Accept::NewRecords => (def.new_records, def.known_records),
-        Accept::KnownRecords => (def.known_records, def.new_records),
-    };
     if report.interrupted {
         advice.push("it was stopped before the held-out test was done: learn again without a stop".to_string());
         return advice;
@@ -86,40 +85,84 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
             report.found_first, report.questions
         ));
     }
-    match asked {
-        None if (def.queries as usize) < LEAST_QUERIES => advice.push(format!(
-            "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other questions",
-            def.queries
-        )),
-        None if def.accept == Accept::NewRecords => advice.push(
-            "the labels hang together in too few groups to hold records out: label questions about other records".to_string(),
-        ),
-        None => advice.push(
-            "too few questions share their records with others: label several questions for each record".to_string(),
-        ),
-        Some(lift) if lift.mean > 0.0 => advice.push(format!(
-            "the gain of {:+.1} is within the noise of {} questions (95 %: {:+.1} to {:+.1}); about {} would show it if it is real",
-            100.0 * lift.mean,
-            lift.queries,
-            100.0 * lift.low,
-            100.0 * lift.high,
-            needed(&lift)
-        )),
-        Some(_) => advice.push(
-            "held-out questions did not gain: more labels of the kind that searches get wrong may help, more of those it gets right will not".to_string(),
-        ),
-    }
-    if def.accept == Accept::NewRecords && other.is_some_and(|lift| lift.z > super::gate::ACCEPTED_Z) {
-        advice.push(
+    let asked = match def.accept {
+        Accept::NewRecords => def.new_records,
+        Accept::KnownRecords => def.known_records,
+        Accept::NewClasses => report.figures.new_classes,
+    };
+    advice.push(match (asked, report.missing) {
+        (Some(lift), _) => short_of(report, &lift),
+        (None, Some(missing)) => not_measured(report, missing),
+        (None, None) => "no label is of a class: `--accept new-classes` goes with a field, or with answers that several questions share".to_string(),
+    });
+    if def.accept == Accept::NewRecords && def.known_records.is_some_and(|lift| lift.z > ACCEPTED_Z) {
+        let what = if report.classes {
+            "new records asked about labelled ones do gain: where that is what is asked, use `--accept known-records`"
+        } else {
             "new questions about known records do gain: where the records are fixed, use `--accept known-records`"
-                .to_string(),
-        );
+        };
+        advice.push(what.to_string());
     }
     advice
 }
 
+/// What would help where the lift was measured and is not clear.
+fn short_of(report: &LearnReport, lift: &Lift) -> String {
+    let metric = &report.figures.metric;
+    let nearest = report.figures.nearest.filter(|nearest| *nearest < 0.0);
+    match nearest {
+        Some(nearest) if lift.z > ACCEPTED_Z => format!(
+            "{metric} gains over the whole ranking, but the nearest record is of the class less often (1 / rank of the first {nearest:+.3}): \
+             in a larger collection that is what is seen; more labels of each class may help"
+        ),
+        _ if lift.mean > 0.0 => format!(
+            "the gain of {:+.3} {metric} is within the noise of {} questions (95 %: {:+.3} to {:+.3}); about {} would show it if it is real",
+            lift.mean,
+            lift.queries,
+            lift.low,
+            lift.high,
+            needed(lift)
+        ),
+        _ => "held-out questions did not gain: more labels of the kind that searches get wrong may help, more of those it gets right will not".to_string(),
+    }
+}
+
+/// What would help where the lift could not be measured.
+fn not_measured(report: &LearnReport, missing: Missing) -> String {
+    let def = &report.fit;
+    match (def.accept, missing) {
+        (Accept::NewClasses, Missing::FewGroups(classes)) => {
+            format!("{classes} classes could be held out, {LEAST_CLASSES} are needed: label records of other classes")
+        }
+        (_, Missing::FewGroups(groups)) => {
+            let share = if report.classes { "near-duplicates" } else { "shared records and near-duplicates" };
+            format!(
+                "the {} questions hang together by {share} in {groups} groups that can be held out, {} are needed: label questions \
+                 that are about something else",
+                def.queries,
+                LEAST_QUERIES / 2
+            )
+        }
+        (_, Missing::FewQuestions(_)) if (def.queries as usize) < LEAST_QUERIES => format!(
+            "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other questions",
+            def.queries
+        ),
+        (_, Missing::FewQuestions(asked)) if report.classes => format!(
+            "{asked} records that were held out have another of their class beside them, {LEAST_QUERIES} are needed: label more \
+             records of each class"
+        ),
+        (Accept::KnownRecords, Missing::FewQuestions(asked)) => format!(
+            "{asked} questions could be held out that share their record with another, {LEAST_QUERIES} are needed: label several \
+             questions for each record"
+        ),
+        (_, Missing::FewQuestions(asked)) => format!(
+            "{asked} questions could be held out with their records, {LEAST_QUERIES} are needed: label questions about other records"
+        ),
+    }
+}
+
 /// Questions at which a lift of this size would exceed the gate's z, rounded up to tens.
 fn needed(lift: &Lift) -> u64 {
-    let factor = (super::gate::ACCEPTED_Z / lift.z.max(0.2)).powi(2);
+    let factor = (ACCEPTED_Z / lift.z.max(0.2)).powi(2);
     ((lift.queries as f64 * factor / 10.0).ceil() as u64 * 10).max(lift.queries)
 }

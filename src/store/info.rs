@@ -5,6 +5,7 @@
 use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
 use super::place::{Leftover, leftovers};
+use super::learned::{fit_summary, loses_on_new_classes};
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use super::view::ViewSnapshot;
@@ -118,6 +119,10 @@ pub struct LensInfo {
     pub calibration: Option<String>,
     /// What is kept ready of it.
     pub derived: Vec<DerivedInfo>,
+    /// Of a learned lens: its fit and what held-out labels said of it, in one line.
+    pub held_out: Option<String>,
+    /// Of a learned lens: that it ranks new classes worse than plain cosine, where it was seen to.
+    pub warning: Option<String>,
 }
 
 /// What is kept ready of a saved lens for one collection, in numbers.
@@ -337,7 +342,10 @@ fn lens_infos(snapshot: &Snapshot) -> Result<Vec<LensInfo>> {
         let pinned_at = record.pinned.iter().map(|pinned| pinned.commit).min();
         let stale_commits = snapshot.commits_behind(&record);
         let derived = derived.remove(&record.name).unwrap_or_default();
-        Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived })
+        let fit = snapshot.fit_of(&record.name)?;
+        let held_out = fit.as_ref().map(|(fit, figures)| fit_summary(fit, figures.as_ref()));
+        let warning = fit.and_then(|(_, figures)| loses_on_new_classes(&figures?));
+        Ok(LensInfo { record, pinned_at, stale_commits, calibration, derived, held_out, warning })
     };
     snapshot.lenses()?.into_iter().map(info).collect()
 }

@@ -13,12 +13,15 @@ use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
 use crate::types::{
-    Calibration, LearnedDef, LensDef, LensRecord, Lift, PinnedStatistic, ProjectionDef, ProjectionRef, SampleDef,
-    Statistic, Step, limits,
+    Accept, Calibration, FitFigures, LearnedDef, LensDef, LensRecord, Lift, PinnedStatistic, ProjectionDef,
+    ProjectionRef, SampleDef, Statistic, Step, limits,
 };
 
 /// What stands behind the name of a lens that was not promoted.
 pub const CANDIDATE: &str = "@candidate";
+
+/// Standard errors that a loss must have to be called one.
+const CLEAR_Z: f64 = 1.64;
 
 /// What happens to a fit when it is stored.
 const ACCEPTED: &str = "accepted";
@@ -113,6 +116,20 @@ impl Batch {
         let (pinned, projection, sample) = (named.pinned, Some(named.projection), named.sample);
         self.give_learned(name, Taken { record, pinned, projection, sample, calibration: None })?;
         self.tx()?.put(&tables::LEARNED, &(def.lens.clone(), def.fit), def)
+    }
+
+    /// Stores what the lifts of a fit were measured as.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a fit that is not there, [`ErrorKind::Invalid`] for figures that are not numbers.
+    pub fn put_fit_figures(&mut self, lens: &str, fit: u32, figures: &FitFigures) -> Result<()> {
+        let key = (lens.to_string(), fit);
+        if self.tx()?.get(&tables::LEARNED, &key)?.is_none() {
+            return Err(Error::not_found(format!("there is no fit {fit} of lens {lens}")));
+        }
+        check_fit_figures(&key, figures)?;
+        let result = self.tx()?.put(&tables::FIT_FIGURES, &key, figures);
+        self.note(result)
     }
 
     /// Lets `LENS@candidate` take the name `LENS`; a lens that had it becomes the candidate. Answers with the fit.
@@ -249,6 +266,37 @@ impl Batch {
     }
 }
 
+/// What there is to say of a lens that ranks records of new classes worse than plain cosine does; `None` where it was not
+/// seen to (1.64 standard errors).
+pub fn loses_on_new_classes(figures: &FitFigures) -> Option<String> {
+    let lift = figures.new_classes.filter(|lift| lift.z < -CLEAR_Z)?;
+    Some(format!(
+        "on classes that were not labelled it ranks worse than plain cosine: {} {:+.3} [{:+.3}, {:+.3}] of {:.3}",
+        figures.metric, lift.mean, lift.low, lift.high, lift.plain
+    ))
+}
+
+/// A fit and its lifts in one line: `fit 2, accepted for new records: MAP +0.121 [+0.101, +0.141] of 0.510 among new records,
+/// -0.020 [-0.051, +0.011] of 0.622 on new classes`.
+pub fn fit_summary(def: &LearnedDef, figures: Option<&FitFigures>) -> String {
+    let what = match def.accept {
+        Accept::NewRecords => "new records",
+        Accept::KnownRecords => "known records",
+        Accept::NewClasses => "new classes",
+    };
+    let verdict = if def.accepted { "accepted" } else { "not accepted" };
+    let shown = |lift: Option<Lift>, on: &str| match lift {
+        Some(lift) => format!("{:+.3} [{:+.3}, {:+.3}] of {:.3} {on}", lift.mean, lift.low, lift.high, lift.plain),
+        None => format!("not measured {on}"),
+    };
+    let mut lifts = vec![shown(def.new_records, "among new records"), shown(def.known_records, "among known records")];
+    if let Some(figures) = figures.filter(|figures| figures.has_classes) {
+        lifts.push(shown(figures.new_classes, "on new classes"));
+    }
+    let metric = figures.map_or("lift", |figures| figures.metric.as_str());
+    format!("fit {}, {verdict} for {what}: {metric} {}", def.fit, lifts.join(", "))
+}
+
 /// Which fits bear a lens's name and that of its candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
@@ -325,6 +373,16 @@ pub(super) fn check_figures(def: &LearnedDef) -> Result<()> {
     Err(Error::invalid(format!("the figures of a fit of lens {} are not all numbers", def.lens)))
 }
 
+/// Refuses figures that no measurement gives.
+pub(super) fn check_fit_figures((lens, fit): &(String, u32), figures: &FitFigures) -> Result<()> {
+    let lift = figures.new_classes.is_none_or(|lift| lift.mean.is_finite() && lift.plain.is_finite());
+    let ten = figures.ten.is_none_or(|(plain, learned)| plain.is_finite() && learned.is_finite());
+    if lift && ten && figures.nearest.is_none_or(f64::is_finite) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the figures of fit {fit} of lens {lens} are not all numbers")))
+}
+
 /// Whether a history tells what became of a fit from the commit that stored it on.
 pub(super) fn has_beginning(def: &LearnedDef) -> bool {
     let began = def.events.first().is_some_and(|(what, _)| what == if def.accepted { ACCEPTED } else { KEPT });
@@ -353,6 +411,28 @@ impl Snapshot {
     /// Only where the catalog cannot be read.
     pub fn learned(&self, lens: &str) -> Result<Vec<LearnedDef>> {
         fits(&self.core().read, lens)
+    }
+
+    /// What the lifts of a fit were measured as; `None` for a fit of before that was stored.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn fit_figures(&self, lens: &str, fit: u32) -> Result<Option<FitFigures>> {
+        self.core().read.get(&tables::FIT_FIGURES, &(lens.to_string(), fit))
+    }
+
+    /// The fit that a saved lens is, with what its lifts were measured as; `None` for a lens that was not learned.
+    ///
+    /// # Errors
+    /// Only where the catalog cannot be read.
+    pub fn fit_of(&self, saved: &str) -> Result<Option<(LearnedDef, Option<FitFigures>)>> {
+        let lens = saved.strip_suffix(CANDIDATE).unwrap_or(saved);
+        let fits = self.learned(lens)?;
+        let now = standing(&fits);
+        let number = if lens == saved { now.own } else { now.candidate };
+        let Some(def) = fits.into_iter().find(|def| Some(def.fit) == number) else { return Ok(None) };
+        let figures = self.fit_figures(lens, def.fit)?;
+        Ok(Some((def, figures)))
     }
 
     /// The fits of all learned lenses, by name and number.

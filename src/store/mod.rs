@@ -99,7 +99,9 @@ pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo
 pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 pub use labels::LabelsStored;
 pub(crate) use learned::not_learned;
-pub use learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
+pub use learned::{
+    CANDIDATE, LearnedLens, Standing, candidate_of, fit_summary, loses_on_new_classes, sample_of, standing,
+};
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use question::{NewLabels, Question};
 pub(crate) use record::StoredRecord;

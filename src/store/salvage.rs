@@ -19,7 +19,7 @@ use super::rows::SET_CHUNK_ROWS;
 use super::samples::samples_of;
 use crate::catalog::salvage::Salvager;
 use crate::catalog::sums::SUMS_PER_CHUNK;
-use crate::catalog::{CATALOG_FILE, CatalogOptions, tables};
+use crate::catalog::{CATALOG_FILE, CatalogOptions, CatalogRead, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader, SegmentRows};
 use crate::storage::{FsStorage, Storage};
@@ -345,6 +345,12 @@ impl Work<'_> {
                 self.batch.tx()?.put(&tables::LEARNED, &key, &def)?;
             } else {
                 self.leave_behind(format!("fit {} of lens {}", key.1, key.0), "its collection");
+            }
+        }
+        for (key, figures) in self.source.entries(&tables::FIT_FIGURES, |_| true) {
+            // They speak of a fit.
+            if self.batch.tx()?.get(&tables::LEARNED, &key)?.is_some() {
+                self.batch.tx()?.put(&tables::FIT_FIGURES, &key, &figures)?;
             }
         }
         // Scores of random pairs can be drawn again: those of what is lost need no mention.

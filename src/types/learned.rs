@@ -48,10 +48,13 @@ pub enum Accept {
     NewRecords,
     /// On new queries over records that were labelled in training.
     KnownRecords,
+    /// On records of classes of which none was labelled in training.
+    NewClasses,
 }
 
-/// How much better than the plain lens it ranks what was held out: means of differences of reciprocal rank at 10 (where a
-/// field makes the labels, of the share of the first 10 that are of the question's class).
+/// How much better than the plain lens it ranks what was held out: means of differences of the figure that
+/// [`FitFigures::metric`] names (of fits without, of reciprocal rank at 10, and where a field makes the labels, of the share of
+/// the first 10 that are of the question's class).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lift {
     /// Mean difference, -1 to 1.
@@ -60,7 +63,8 @@ pub struct Lift {
     pub low: f64,
     /// Upper end of the 95 % interval.
     pub high: f64,
-    /// Mean over its standard error, over groups of questions; 0 where fewer than ten questions moved.
+    /// Mean over its standard error, over groups of questions, as a normal one would be; 0 where fewer than ten questions
+    /// moved.
     pub z: f64,
     /// Mean of the plain lens.
     pub plain: f64,
@@ -113,6 +117,29 @@ pub struct LearnedDef {
     pub time: u64,
     /// The commit that stored it.
     pub commit: CommitNumber,
+}
+
+/// What the lifts of a fit were measured as and among, and what more was measured. Stored beside [`LearnedDef`] in a table
+/// that came later: a store of before has fits without.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitFigures {
+    /// The figure of all lifts: `MRR@10`, or `MAP` where a field makes the labels.
+    pub metric: String,
+    /// Records that known ones were ranked among, on average; 0: not measured.
+    pub known_pool: u64,
+    /// Records that new ones were ranked among, on average; 0: not measured.
+    pub new_pool: u64,
+    /// Records of classes that were left out; `None`: not measured, or no label is of a class.
+    pub new_classes: Option<Lift>,
+    /// Records that they were ranked among, on average.
+    pub classes_pool: u64,
+    /// Whether labels are of classes.
+    pub has_classes: bool,
+    /// Of classes, where the lift that decides was measured: how much nearer the first of them came, as a mean difference of
+    /// 1 / rank.
+    pub nearest: Option<f64>,
+    /// Of new records of classes: the share of the first ten that are of the class, plain and learned.
+    pub ten: Option<(f64, f64)>,
 }
 
 /// How far a calibration can be believed, from judged hits of queries it was not fitted on (cross-validated).

@@ -22,7 +22,9 @@ pub use definitions::{
 };
 pub use ids::{CollectionId, CommitNumber, RecordKey, RowId, SegmentId, ViewId};
 pub use labels::{LabelQuery, LabelledRecord, PairLabels, QueryVector, RespectDef, Verdict};
-pub use learned::{Accept, BackgroundDef, FittedOn, JudgedOn, LearnMethod, LearnMode, LearnedDef, Lift, Reliability};
+pub use learned::{
+    Accept, BackgroundDef, FitFigures, FittedOn, JudgedOn, LearnMethod, LearnMode, LearnedDef, Lift, Reliability,
+};
 pub use lens::{LensDef, Metric, ProjectionRef, Step};
 pub use lens_records::{
     Calibration, CalibrationMap, DerivedDef, DerivedKind, LensRecord, PinnedStatistic, ProjectionHead, SampleDef,

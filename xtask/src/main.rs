@@ -1,4 +1,4 @@
-//! Makes and measures the table of simile's bundled embedder.
+//! Makes and measures the table of simile's bundled embedder, and measures the gate of learned lenses.
 //!
 //! The way from nothing to `assets/static.simtable`: `texts` takes training texts out of WordNet, `teach` embeds
 //! them (and every token of the vocabulary) with a transformer, `train` fits the table, `evaluate` measures it.
@@ -6,6 +6,7 @@
 
 mod corpus;
 mod evaluate;
+mod gate;
 mod matrix;
 mod npy;
 mod refine;
@@ -23,7 +24,7 @@ use clap::Parser;
 /// What every step of this tool returns; the message says which file and why.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Makes and measures the table of simile's bundled embedder.
+/// Makes and measures the table of simile's bundled embedder, and measures the gate of learned lenses.
 #[derive(Parser)]
 enum Command {
     /// Write WordNet's lemmas, definitions and examples, one text a line.
@@ -68,6 +69,8 @@ enum Command {
         #[arg(long)]
         faq: PathBuf,
     },
+    /// Hold what `learn` prints against records, questions and classes that no fit saw.
+    Gate(gate::Options),
 }
 
 fn run(command: Command) -> Result<()> {
@@ -77,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Teach { model, texts, out } => teacher::teach(&model, texts.as_deref(), &out),
         Command::Train(options) => train::train(&options),
         Command::Evaluate { table, sts, faq } => evaluate::print(&table, &sts, &faq),
+        Command::Gate(options) => gate::print(&options),
     }
 }
 

@@ -108,6 +108,8 @@ fn lens_json(lens: &LensInfo) -> Json {
         "stale_commits": lens.stale_commits,
         "calibration": lens.calibration,
         "derived": lens.derived.iter().map(derived_json).collect::<Vec<_>>(),
+        "held_out": lens.held_out,
+        "warning": lens.warning,
     })
 }
 
@@ -170,6 +172,8 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
                 lens.calibration.as_ref().map_or(String::new(), |from| format!(" (calibrated: {})", one_line(from)));
             let text = print_lens(&lens.record.lens);
             out.push(format!("  {}: {}{age}{}", one_line(&lens.record.name), one_line(&text), calibrated));
+            out.extend(lens.held_out.iter().map(|line| format!("    {}", one_line(line))));
+            out.extend(lens.warning.iter().map(|line| format!("    note: {}", one_line(line))));
             for info in lens.derived.iter().filter(|info| info.kind == DerivedKind::Rows) {
                 out.push(format!(
                     "    materialized in {}: {} x {} {}, {}",

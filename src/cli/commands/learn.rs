@@ -46,6 +46,8 @@ enum AcceptBy {
     NewRecords,
     /// It must help with new questions about labelled records
     KnownRecords,
+    /// It must help with records of classes that were not labelled
+    NewClasses,
 }
 
 /// Arguments of `learn`.
@@ -113,6 +115,7 @@ impl Run for Learn {
             .accept(match self.accept {
                 AcceptBy::NewRecords => Accept::NewRecords,
                 AcceptBy::KnownRecords => Accept::KnownRecords,
+                AcceptBy::NewClasses => Accept::NewClasses,
             });
         if let Some(mode) = self.mode {
             learner = learner.mode(match mode {

@@ -6,8 +6,8 @@ use crate::cli::console::Console;
 use crate::cli::render::learned::{held_out, history_json};
 use crate::cli::render::text::{date, one_line};
 use crate::error::Result;
-use crate::store::{candidate_of, not_learned};
-use crate::types::LearnedDef;
+use crate::store::{candidate_of, loses_on_new_classes, not_learned};
+use crate::types::{FitFigures, LearnedDef};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,11 +45,17 @@ impl Run for Promote {
         let mut batch = store.begin()?;
         let def = batch.promote(&self.lens)?;
         let commit = batch.commit()?;
+        let figures = store.snapshot()?.fit_figures(&def.lens, def.fit)?;
+        let warning = figures.as_ref().and_then(loses_on_new_classes);
         if console.json {
+            let notes: Vec<&String> = warning.iter().collect();
             console.document(
-                &json!({"lens": self.lens, "promoted": true, "accepted": def.accepted, "fit": def.fit, "commit": commit.0}),
+                &json!({"lens": self.lens, "promoted": true, "accepted": def.accepted, "fit": def.fit, "commit": commit.0, "notes": notes}),
             )?;
             return Ok(Outcome::Done);
+        }
+        if let Some(warning) = warning {
+            console.note(format!("note: {warning}"));
         }
         if !def.accepted {
             console.note("note: no held-out test has accepted this fit; searches by its name use it all the same");
@@ -89,12 +95,15 @@ impl Run for History {
             return Err(not_learned(&self.lens, names));
         }
         if console.json {
-            let fits: Vec<_> = fits.iter().map(history_json).collect();
-            console.document(&json!({"lens": self.lens, "fits": fits}))?;
+            let mut listed = Vec::with_capacity(fits.len());
+            for def in &fits {
+                listed.push(history_json(def, snapshot.fit_figures(&def.lens, def.fit)?.as_ref()));
+            }
+            console.document(&json!({"lens": self.lens, "fits": listed}))?;
             return Ok(Outcome::Done);
         }
         for def in &fits {
-            for line in lines(def) {
+            for line in lines(def, snapshot.fit_figures(&def.lens, def.fit)?.as_ref()) {
                 console.line(line)?;
             }
         }
@@ -102,7 +111,7 @@ impl Run for History {
     }
 }
 
-fn lines(def: &LearnedDef) -> Vec<String> {
+fn lines(def: &LearnedDef, figures: Option<&FitFigures>) -> Vec<String> {
     let mut lines = vec![format!(
         "fit {} · {} · commit {} · {} (labels {:016x}) · view {} ({})",
         def.fit,
@@ -113,7 +122,7 @@ fn lines(def: &LearnedDef) -> Vec<String> {
         one_line(&def.fitted_on.view),
         one_line(def.fitted_on.embedder.as_deref().unwrap_or("supplied vectors")),
     )];
-    lines.extend(held_out(def).into_iter().map(|line| format!("  {line}")));
+    lines.extend(held_out(def, figures).into_iter().map(|line| format!("  {line}")));
     for (what, commit) in &def.events {
         lines.push(format!("  {what} (commit {commit})"));
     }

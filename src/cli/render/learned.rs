@@ -1,11 +1,12 @@
 //! A learned lens as text and as JSON: what was fitted, what the held-out labels said, what would help.
 //!
-//! Owns the wording. Figures come as they are; on a terminal they are shown in points of a hundred.
+//! Owns the wording. Figures are fractions with the name of what they are, in text as in JSON.
 
 use super::text::{count, one_line, shell_word, thousands};
 use crate::cli::console::Style;
 use crate::learn::{LearnReport, accept_name, method_name, mode_name};
-use crate::types::{Accept, LearnMethod, LearnMode, LearnedDef, Lift};
+use crate::store::loses_on_new_classes;
+use crate::types::{Accept, FitFigures, LearnMethod, LearnMode, LearnedDef, Lift};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
@@ -34,13 +35,14 @@ pub(crate) fn fit_json(report: &LearnReport) -> Json {
         "contradictions": report.contradictions,
         "left_out": report.left_out,
         "found_first": report.found_first,
-        "lift": {"known_records": lift_json(def.known_records), "new_records": lift_json(def.new_records)},
+        "lift": lifts_json(def, Some(&report.figures)),
         "validation": validation_json(def.validation),
         "tried": tried(&report.tried),
         "why": report.why,
         "chosen_in_folds": chosen,
         "setting": report.setting,
         "averaged": report.averaged,
+        "averaged_with_identity": report.halved,
         "seed": def.seed,
         "fit": def.fit,
         "commit": def.commit.0,
@@ -55,17 +57,33 @@ fn validation_json(validation: Option<(f64, f64)>) -> Json {
     validation.map_or(Json::Null, |(plain, learned)| json!({"plain": plain, "learned": learned}))
 }
 
-fn lift_json(lift: Option<Lift>) -> Json {
-    lift.map_or(Json::Null, |lift| {
-        json!({
-            "mean": lift.mean, "low": lift.low, "high": lift.high, "z": lift.z, "plain": lift.plain,
-            "queries": lift.queries,
+/// Every lift with its metric and what it was ranked among.
+fn lifts_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Json {
+    let metric = figures.map(|figures| figures.metric.as_str());
+    let one = |lift: Option<Lift>, pool: Option<u64>| {
+        lift.map_or(Json::Null, |lift| {
+            json!({
+                "metric": metric, "plain": lift.plain, "mean": lift.mean, "low": lift.low, "high": lift.high, "z": lift.z,
+                "queries": lift.queries, "pool": pool,
+            })
         })
-    })
+    };
+    let mut new = one(def.new_records, figures.map(|figures| figures.new_pool));
+    if let (Some(fields), Some((plain, learned))) = (new.as_object_mut(), figures.and_then(|figures| figures.ten)) {
+        fields.insert("P@10".to_string(), json!({"plain": plain, "mean": learned - plain}));
+    }
+    let mut lifts = json!({
+        "known_records": one(def.known_records, figures.map(|figures| figures.known_pool)),
+        "new_records": new,
+    });
+    if let (Some(fields), Some(figures)) = (lifts.as_object_mut(), figures.filter(|figures| figures.has_classes)) {
+        fields.insert("new_classes".to_string(), one(figures.new_classes, Some(figures.classes_pool)));
+    }
+    lifts
 }
 
 /// One fit of a history as JSON.
-pub(crate) fn history_json(def: &LearnedDef) -> Json {
+pub(crate) fn history_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Json {
     json!({
         "fit": def.fit,
         "method": method_name(def.method),
@@ -82,7 +100,7 @@ pub(crate) fn history_json(def: &LearnedDef) -> Json {
         "label_hash": format!("{:016x}", def.label_hash),
         "accept": accept_name(def.accept),
         "accepted": def.accepted,
-        "lift": {"known_records": lift_json(def.known_records), "new_records": lift_json(def.new_records)},
+        "lift": lifts_json(def, figures),
         "validation": validation_json(def.validation),
         "events": def.events.iter().map(|(what, commit)| json!({"what": what, "commit": commit.0})).collect::<Vec<_>>(),
         "time": def.time,
@@ -119,10 +137,11 @@ pub(crate) fn lines(report: &LearnReport, store: &Path, style: &Style) -> Vec<St
     lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
     lines.push(fitted(report));
     lines.extend(report.why.iter().cloned());
-    lines.extend(held_out(def));
-    if def.known_records.is_none() && def.new_records.is_none() {
+    let held_out = held_out(def, Some(&report.figures));
+    if held_out.is_empty() {
         lines.push("not tested on held-out labels".to_string());
     }
+    lines.extend(held_out);
     let name = one_line(&report.name);
     if def.accepted {
         lines.push(format!("saved as lens `{}`  {:.1} s", style.bold(&name), report.seconds));
@@ -144,12 +163,16 @@ fn fitted(report: &LearnReport) -> String {
     let how = match def.method {
         LearnMethod::InfoNce if report.setting == 0.0 => "no epoch was better than centering alone".to_string(),
         LearnMethod::InfoNce => {
-            let with = report.averaged.map_or(String::new(), |pull| format!(", averaged with ridge {pull}"));
+            let with = match report.averaged {
+                Some(pull) => format!(", averaged with ridge {pull}"),
+                None if report.halved => ", averaged with the identity".to_string(),
+                None => String::new(),
+            };
             format!("infonce, {}{with}", count(report.setting as u64, "epoch"))
         }
         method => format!("{} {}", method_name(method), report.setting),
     };
-    let figure = if def.mode == LearnMode::Pair { "MRR@10" } else { "figure" };
+    let figure = &report.figures.metric;
     let validation = def
         .validation
         .map_or(String::new(), |(plain, learned)| format!(" · {figure} on validation {learned:.3} (plain {plain:.3})"));
@@ -157,35 +180,54 @@ fn fitted(report: &LearnReport) -> String {
     format!("fitted {matrices} · {how}{validation}{stopped}")
 }
 
-/// Both lifts, one to a line; the one that was asked for says what it decided.
-pub(crate) fn held_out(def: &LearnedDef) -> Vec<String> {
-    let mut lines = Vec::new();
-    let rows = [
-        ("new questions, known records", def.known_records, Accept::KnownRecords),
-        ("new records", def.new_records, Accept::NewRecords),
+/// The lifts, one to a line, and what each asks; the one that was asked for says what it decided.
+pub(crate) fn held_out(def: &LearnedDef, figures: Option<&FitFigures>) -> Vec<String> {
+    let of = |pool: fn(&FitFigures) -> u64| figures.map_or(0, pool);
+    let asks =
+        if def.mode == LearnMode::Pair { "known records (new questions)" } else { "known records (a new one asks)" };
+    let mut rows = vec![
+        (asks, def.known_records, of(|figures| figures.known_pool), Accept::KnownRecords),
+        ("new records (both sides new)", def.new_records, of(|figures| figures.new_pool), Accept::NewRecords),
     ];
-    if rows.iter().all(|(_, lift, _)| lift.is_none()) {
+    if let Some(figures) = figures.filter(|figures| figures.has_classes) {
+        rows.push(("new classes (none seen)", figures.new_classes, figures.classes_pool, Accept::NewClasses));
+    }
+    let mut lines = Vec::new();
+    if rows.iter().all(|(_, lift, _, _)| lift.is_none()) {
         return lines;
     }
-    lines.push("held out, five folds:".to_string());
-    for (name, lift, accept) in rows {
+    // Of fits of before only that is known.
+    let metric = figures.map_or("figure", |figures| figures.metric.as_str());
+    lines.push(format!("held out:{:24}{metric:>7}   plain    lift  [95 %]             ranked", ""));
+    for (name, lift, pool, accept) in rows {
         let decides = accept == def.accept;
         let verdict = |lift: &Lift| match (decides, def.accepted) {
-            (true, true) => format!("     accepted (z = {:.1})", lift.z),
-            (true, false) => format!("     not accepted (z = {:.1})", lift.z),
+            (true, true) => format!("  accepted (z = {:.1})", lift.z),
+            (true, false) => format!("  not accepted (z = {:.1})", lift.z),
             (false, _) => String::new(),
         };
+        let pool = if pool > 0 { thousands(pool) } else { "?".to_string() };
         lines.push(match lift {
             Some(lift) => format!(
-                "  {name:<30} {:+5.1}  [{:+.1}, {:+.1}] of {:.1}{}",
-                100.0 * lift.mean,
-                100.0 * lift.low,
-                100.0 * lift.high,
-                100.0 * lift.plain,
+                "  {name:<30} {:>7.3} {:>7.3}  {:+.3}  [{:+.3}, {:+.3}]  {pool:>6}{}",
+                lift.plain + lift.mean,
+                lift.plain,
+                lift.mean,
+                lift.low,
+                lift.high,
                 verdict(&lift)
             ),
-            None => format!("  {name:<30} not measured{}", if decides { "     not accepted" } else { "" }),
+            None => format!("  {name:<30} not measured{}", if decides { "   not accepted" } else { "" }),
         });
     }
+    let ten = figures.and_then(|figures| figures.ten).filter(|_| def.new_records.is_some());
+    lines.extend(ten.map(|(plain, learned)| {
+        format!(
+            "  {:<30} {learned:>7.3} {plain:>7.3}  {:+.3}  P@10, which grows with the collection",
+            "",
+            learned - plain
+        )
+    }));
+    lines.extend(figures.and_then(loses_on_new_classes).map(|warning| format!("note: {warning}")));
     lines
 }

@@ -1,8 +1,10 @@
 //! The closed form over classes: linear discriminant analysis (Fisher 1936; Rao 1948) as one matrix for both sides.
 //!
-//! Owns the whitening of what varies within classes, shrunk towards a sphere, alone or followed by what tells the classes
-//! apart (rank: classes less one). The second form may throw away what would tell classes apart that it has not seen; which
-//! form and how much shrinkage is decided by validation. Sums run in `f64`.
+//! Owns the whitening of what varies within classes, shrunk towards a sphere, and what is kept of the directions that do not
+//! tell the classes apart. Keeping nothing (the textbook's form, rank: classes less one) throws away what tells near records
+//! and new classes apart: on the facets of debtags it gained 8 to 15 points of average precision in a pool of some hundred and
+//! lost up to 10 points of the first hit in the whole collection, and 20 and more on new classes. Keeping some of it
+//! gains as much and loses neither. How much, and how much shrinkage, is decided by validation. Sums run in `f64`.
 
 use super::examples::{Examples, Relevance, row};
 use super::rank::Matrices;
@@ -11,7 +13,9 @@ use crate::linalg::eigen::{Principal, principal};
 use std::collections::BTreeMap;
 
 /// Shares of the sphere that are tried.
-pub(crate) const SHRINKAGES: [f64; 8] = [0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95];
+pub(crate) const SHRINKAGES: [f64; 5] = [0.2, 0.4, 0.6, 0.8, 0.95];
+/// What is kept of directions that do not tell the classes apart: of those that do, all is.
+pub(crate) const KEPT: [f64; 3] = [0.15, 0.3, 0.5];
 
 /// What the classes of some questions add up to.
 #[derive(Debug, Clone)]
@@ -56,9 +60,9 @@ impl Lda {
         Some(Lda { dimension, within, means })
     }
 
-    /// Whitening with this share of the sphere, within the classes' own directions only where `narrow`. `None` where it comes
-    /// to nothing.
-    pub(crate) fn solve(&self, shrinkage: f64, narrow: bool) -> Option<Matrices> {
+    /// Whitening with this share of the sphere, with `kept` of the directions that do not tell the classes apart (1: all).
+    /// `None` where it comes to nothing.
+    pub(crate) fn solve(&self, shrinkage: f64, kept: f64) -> Option<Matrices> {
         let d = self.dimension;
         let sphere = self.within.variances.iter().sum::<f64>() / d as f64;
         let lengths: Vec<f64> =
@@ -71,8 +75,9 @@ impl Lda {
         let mut root = vec![0.0; d * d];
         dense::transposed_times_f64(&self.within.directions, &scaled, &mut root, d, d);
         let classes = self.means.len() / d.max(1);
-        if narrow && classes > 1 && classes - 1 < d {
-            root = self.narrowed(&root, classes - 1)?;
+        if kept < 1.0 && classes > 1 && classes - 1 < d {
+            let narrow = self.narrowed(&root, classes - 1)?;
+            root.iter_mut().zip(&narrow).for_each(|(all, narrow)| *all = kept * *all + (1.0 - kept) * narrow);
         }
         let scale = root.iter().fold(0.0_f64, |max, x| max.max(x.abs()));
         let one: Vec<f32> = root.into_iter().map(|x| (x / scale) as f32).collect();
@@ -87,16 +92,32 @@ impl Lda {
         let mut whitened = vec![0.0; rows * d];
         // `root` is symmetric: (root m) for each row m is (m root).
         crate::linalg::matrix::product_f64(&self.means, root, &mut whitened, d);
-        let mut between = vec![0.0; d * d];
-        dense::transposed_times_f64(&whitened, &whitened, &mut between, d, d);
-        let found = principal(&between, d)?;
-        let kept = found.directions.get(..count * d)?;
+        let kept = leading(&whitened, rows, d, count)?;
         let mut coordinates = vec![0.0; count * d];
-        crate::linalg::matrix::product_f64(kept, root, &mut coordinates, d);
+        crate::linalg::matrix::product_f64(&kept, root, &mut coordinates, d);
         let mut out = vec![0.0; d * d];
-        dense::transposed_times_f64(kept, &coordinates, &mut out, d, d);
+        dense::transposed_times_f64(&kept, &coordinates, &mut out, d, d);
         Some(out)
     }
+}
+
+/// The first `count` principal directions (`count x d`) of a few `rows` (`n x d`) about zero, through their `n x n` products:
+/// with fewer rows than dimensions these are the smaller matrix.
+fn leading(rows: &[f64], n: usize, d: usize, count: usize) -> Option<Vec<f64>> {
+    let mut products = vec![0.0; n * n];
+    crate::linalg::matrix::product_f64(rows, rows, &mut products, d);
+    let found = principal(&products, n)?;
+    let mut out = vec![0.0; count * d];
+    for ((out, weights), variance) in out.chunks_mut(d).zip(found.directions.chunks(n)).zip(&found.variances) {
+        if *variance <= found.variances.first().copied().unwrap_or(0.0) * 1e-12 {
+            // Means that lie in fewer directions have none to give.
+            continue;
+        }
+        for (weight, row) in weights.iter().zip(rows.chunks(d)) {
+            out.iter_mut().zip(row).for_each(|(out, x)| *out += weight * x / variance.sqrt());
+        }
+    }
+    Some(out)
 }
 
 /// Rows of each class: records that share a value, or a question with what answers it.
@@ -155,7 +176,7 @@ mod tests {
         let examples = classes(n, d);
         let trained: Vec<u32> = (0..n as u32).collect();
         let lda = Lda::new(&examples, &examples.queries, &trained).unwrap();
-        let found = lda.solve(1e-9, false).unwrap();
+        let found = lda.solve(1e-9, 1.0).unwrap();
         assert_eq!(found.query, found.record);
         // The scatter within classes, as it is defined, after the map.
         let mapped: Vec<Vec<f64>> = examples
@@ -175,7 +196,7 @@ mod tests {
                 assert!((scatter(i, j) / size - expected).abs() < 1e-4, "{i} {j}: {}", scatter(i, j) / size);
             }
         }
-        let sphere = lda.solve(1.0, false).unwrap();
+        let sphere = lda.solve(1.0, 1.0).unwrap();
         let identity = Matrices::identity(d);
         assert!(sphere.query.iter().zip(&identity.query).all(|(a, b)| (a - b).abs() < 1e-5), "all sphere is no map");
     }
@@ -185,7 +206,7 @@ mod tests {
         let (n, d) = (300, 6);
         let examples = classes(n, d);
         let trained: Vec<u32> = (0..n as u32).filter(|row| row % 3 < 2).collect();
-        let found = Lda::new(&examples, &examples.queries, &trained).unwrap().solve(0.2, true).unwrap();
+        let found = Lda::new(&examples, &examples.queries, &trained).unwrap().solve(0.2, 0.0).unwrap();
         // Two classes leave one direction: all columns are multiples of each other.
         let cell = |i: usize, j: usize| f64::from(found.query[i * d + j]);
         for (i, j) in [(1, 1), (2, 4), (5, 3)] {
@@ -199,8 +220,6 @@ mod tests {
         let examples = classes(3, 4);
         assert!(Lda::new(&examples, &examples.queries, &[0, 1, 2]).is_none());
         let still = Examples { queries: vec![1.0; 24], records: vec![1.0; 24], ..classes(6, 4) };
-        assert!(
-            Lda::new(&still, &still.queries, &[0, 1, 2, 3, 4, 5]).is_none_or(|lda| lda.solve(0.5, false).is_none())
-        );
+        assert!(Lda::new(&still, &still.queries, &[0, 1, 2, 3, 4, 5]).is_none_or(|lda| lda.solve(0.5, 0.5).is_none()));
     }
 }

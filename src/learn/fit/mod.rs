@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use examples::{Examples, Relevance};
 #[cfg(test)]
 pub(crate) use rank::Matrices;
-pub(crate) use rank::figures;
-pub(crate) use select::{Fitted, Order, fit};
+pub(crate) use rank::{Answered, figures};
+pub(crate) use select::{Fitted, Form, Order, fit, own_rows, with_peers};
 pub use watch::LearnProgress;
 pub(crate) use watch::Watch;

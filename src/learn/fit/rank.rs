@@ -1,8 +1,11 @@
-//! How well questions are answered: the figure of each question when records are ranked by a fitted cosine.
+//! How well questions are answered: the figures of each question when records are ranked by a fitted cosine.
 //!
 //! Owns the ranking of many questions over a pool by blocked products. A question that has no direction, and one whose
 //! answers have none, count 0. Counts are whole numbers added up by blocks of the pool: the same figures for any number
-//! of threads. Records that score alike to within rounding are ranked by their row, as a search ranks them.
+//! of threads. Listed answers that score alike to within rounding are ranked by their row, as a search ranks them.
+//!
+//! Of classes the figure is average precision over the whole pool: its gain hardly depends on how many records of a class
+//! the pool holds, while the share of the first ten is small in a pool of few and near 1 in a collection of many.
 
 use super::examples::{Examples, Relevance, row};
 use super::loops::{dot, unit};
@@ -15,6 +18,8 @@ const POOL_ROWS: usize = 480;
 const QUERY_ROWS: usize = 512;
 /// Depth of all figures.
 const DEPTH: usize = 10;
+/// Questions of classes that one task ranks.
+const RANKED: usize = 32;
 /// Cosines this close to each other are equal.
 const TIE: f32 = 1e-6;
 
@@ -47,17 +52,35 @@ impl Matrices {
     }
 }
 
-/// The figures of `which` questions under `matrices` over `pool`: 1 / rank of the first relevant record among the first ten
-/// or 0; for classes the share of the first ten that are relevant. `pool` are the rows of the examples' pool that take part,
-/// ascending; `queries` are all questions, centred. Without matrices the rows are ranked by their plain cosine, and
-/// `queries` are unit rows as they are.
+/// How well one question is answered, each 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Answered {
+    /// What is asked for: 1 / rank of the first answer among the first ten, else 0; of classes the average precision.
+    pub(crate) figure: f64,
+    /// Where the nearest answer stands: the same; of classes 1 / rank of the first record of the class.
+    pub(crate) nearest: f64,
+    /// Of classes the share of the first ten that are of the class.
+    pub(crate) ten: f64,
+}
+
+impl Answered {
+    /// What a method and its setting are chosen by. Where the pool is sparser than the collection, a map can gain among
+    /// what is far and lose among what is near: so both count.
+    pub(crate) fn choice(&self) -> f64 {
+        (self.figure + self.nearest) / 2.0
+    }
+}
+
+/// The figures of `which` questions under `matrices` over `pool`, the rows of the examples' pool that take part, ascending;
+/// `queries` are all questions, centred. Without matrices the rows are ranked by their plain cosine, and `queries` are unit
+/// rows as they are.
 pub(crate) fn figures(
     examples: &Examples,
     queries: &[f32],
     which: &[u32],
     pool: &[u32],
     matrices: Option<&Matrices>,
-) -> Vec<f64> {
+) -> Vec<Answered> {
     let dimension = examples.dimension;
     let asked = gathered(queries, which, dimension);
     let asked = processed(&asked, matrices.map(|matrices| &matrices.query[..]), dimension);
@@ -67,9 +90,10 @@ pub(crate) fn figures(
     match &examples.relevance {
         Relevance::Listed(relevant) => {
             let best = best_answers(answers, &asked, which, relevant);
-            reciprocal_ranks(answers, &asked, which, pool, &best)
+            let found = reciprocal_ranks(answers, &asked, which, pool, &best);
+            found.into_iter().map(|rank| Answered { figure: rank, nearest: rank, ten: 0.0 }).collect()
         }
-        Relevance::Classes { .. } => precisions(answers, &asked, which, pool),
+        Relevance::Classes { .. } => of_classes(answers, &asked, which, pool),
     }
 }
 
@@ -211,50 +235,48 @@ fn reciprocal_ranks(
     ranks.into_iter().zip(best).map(figure).collect()
 }
 
-/// Score and row.
-type Hit = (f32, u32);
-
-fn precisions(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) -> Vec<f64> {
-    let examples = answers.examples;
-    let better = |a: &Hit, b: &Hit| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
-    let found = blocks(answers, asked, pool, |first, place, products| {
-        let rows = pool.get(place..).unwrap_or(&[]);
-        let queries = which.len().min(first + QUERY_ROWS) - first;
-        let width = products.len() / queries.max(1);
-        let best = products.chunks(width.max(1)).enumerate().map(|(at, scores)| {
-            let own = which.get(first + at).and_then(|&query| examples.own.get(query as usize).copied().flatten());
-            let mut hits: Vec<Hit> = Vec::with_capacity(2 * DEPTH);
-            let mut least = f32::NEG_INFINITY;
-            for (score, row) in scores.iter().zip(rows) {
-                if *score > least && Some(*row) != own {
-                    hits.push((*score, *row));
-                    if hits.len() == 2 * DEPTH {
-                        hits.sort_unstable_by(better);
-                        hits.truncate(DEPTH);
-                        least = hits.last().map_or(least, |last| last.0);
-                    }
-                }
-            }
-            hits
+/// The figures of questions of classes over a pool that is ranked whole.
+fn of_classes(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) -> Vec<Answered> {
+    let dimension = answers.examples.dimension;
+    let records = answers.processed(pool);
+    let tasks = which.par_chunks(RANKED).zip(asked.par_chunks(RANKED * dimension));
+    let found = tasks.map(|(which, asked)| {
+        let mut products = vec![0.0; which.len() * pool.len()];
+        if !pool.is_empty() {
+            dense::times_transposed(asked, &records, &mut products, dimension);
+        }
+        let questions = which.iter().zip(asked.chunks(dimension)).enumerate();
+        let figures = questions.map(|(at, (&query, asked))| {
+            let scores = products.get(at * pool.len()..(at + 1) * pool.len()).unwrap_or(&[]);
+            if has_direction(asked) { of_class(answers.examples, query, scores, pool) } else { Answered::default() }
         });
-        best.collect::<Vec<_>>()
+        figures.collect::<Vec<_>>()
     });
-    let mut hits: Vec<Vec<Hit>> = vec![Vec::new(); which.len()];
-    for parts in found {
-        for (all, part) in hits.iter_mut().zip(parts.into_iter().flatten()) {
-            all.extend(part);
-            all.sort_unstable_by(better);
-            all.truncate(DEPTH);
+    found.collect::<Vec<_>>().concat()
+}
+
+/// The figures of one question whose records score so.
+fn of_class(examples: &Examples, query: u32, scores: &[f32], pool: &[u32]) -> Answered {
+    let own = examples.own.get(query as usize).copied().flatten();
+    let mut hits: Vec<(f32, u32)> =
+        scores.iter().copied().zip(pool.iter().copied()).filter(|(_, row)| Some(*row) != own).collect();
+    hits.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let (mut found, mut sum, mut answered) = (0_usize, 0.0, Answered::default());
+    for (at, (_, row)) in hits.iter().enumerate() {
+        if !examples.relevance.holds(query, *row) {
+            continue;
+        }
+        found += 1;
+        sum += found as f64 / (at + 1) as f64;
+        if found == 1 {
+            answered.nearest = 1.0 / (at + 1) as f64;
+        }
+        if at < DEPTH {
+            answered.ten = found as f64 / DEPTH as f64;
         }
     }
-    let directed = asked.chunks(examples.dimension).map(has_direction);
-    let figure = |((hits, &query), directed): ((Vec<Hit>, &u32), bool)| {
-        if !directed {
-            return 0.0;
-        }
-        hits.iter().filter(|(_, row)| examples.relevance.holds(query, *row)).count() as f64 / DEPTH as f64
-    };
-    hits.into_iter().zip(which).zip(directed).map(figure).collect()
+    answered.figure = sum / (found as f64).max(1.0);
+    answered
 }
 
 #[cfg(test)]
@@ -333,13 +355,22 @@ mod tests {
                 let ranking = ranked(&examples, &queries, query, &matrices);
                 let first: Vec<bool> =
                     ranking.iter().take(10).map(|row| examples.relevance.holds(query, *row)).collect();
-                let expected = if classes {
-                    first.iter().filter(|hit| **hit).count() as f64 / 10.0
-                } else {
-                    // A question that is its own only answer has none.
-                    first.iter().position(|hit| *hit).map_or(0.0, |at| 1.0 / (at + 1) as f64)
-                };
-                assert!((found[query as usize] - expected).abs() < 1e-12, "{n} {query}: {found:?} {expected}");
+                let found = found[query as usize];
+                // A question that is its own only answer has none.
+                let mut expected = first.iter().position(|hit| *hit).map_or(0.0, |at| 1.0 / (at + 1) as f64);
+                if classes {
+                    let ranks: Vec<usize> = ranking
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, row)| examples.relevance.holds(query, **row))
+                        .map(|(at, _)| at + 1)
+                        .collect();
+                    let precisions = ranks.iter().enumerate().map(|(at, rank)| (at + 1) as f64 / *rank as f64);
+                    expected = precisions.sum::<f64>() / ranks.len() as f64;
+                    assert!((found.ten - first.iter().filter(|hit| **hit).count() as f64 / 10.0).abs() < 1e-12);
+                    assert!((found.nearest - 1.0 / ranks[0] as f64).abs() < 1e-12);
+                }
+                assert!((found.figure - expected).abs() < 1e-12, "{n} {query}: {found:?} {expected}");
             }
         }
     }
@@ -364,6 +395,6 @@ mod tests {
         let found = figures(&examples, &queries, &[0, 1, 2], &pool, Some(&Matrices::identity(2)));
         // One equal record stands before row 2 (the other is the question itself); row 3 has no direction; the last
         // question has none.
-        assert_eq!(found, [0.5, 0.0, 0.0]);
+        assert_eq!(found.iter().map(|found| found.figure).collect::<Vec<_>>(), [0.5, 0.0, 0.0]);
     }
 }

@@ -5,12 +5,14 @@
 //! run on all questions. It knows no gate: the questions it is given are all it sees.
 //!
 //! Where the method is left open and a closed form exists, what training finds is averaged with it, matrix by matrix: both
-//! stay near the identity and err differently.
+//! stay near the identity and err differently. What is trained on classes is averaged with the identity, unless it is
+//! clearly better alone: on three facets of debtags that cost a point of some fifteen on the classes it knows, and took what
+//! classes it does not know lose from 11 points to 3.
 
 use super::examples::{Examples, Relevance};
 use super::infonce::{EPOCHS, Trainer};
-use super::lda::{Lda, SHRINKAGES};
-use super::rank::{Matrices, figures};
+use super::lda::{KEPT, Lda, SHRINKAGES};
+use super::rank::{Answered, Matrices, figures};
 use super::ridge::{PULLS, Ridge};
 use super::watch::Watch;
 use crate::error::Result;
@@ -39,8 +41,11 @@ const EQUAL: f32 = 256.0;
 const MOST_AVERAGED: usize = 2_000;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 1_000;
-/// Questions held back for validation: a quarter, at most so many.
+/// Questions held back for validation: a quarter (of classes a third, because they are ranked among each other), at most so
+/// many.
 const MOST_VALIDATION: usize = 600;
+const PARTS: usize = 4;
+const CLASS_PARTS: usize = 3;
 /// Chance is drawn from streams: splits, the validation's pool, trainers.
 const SPLIT_STREAM: u64 = 1;
 const POOL_STREAM: u64 = 2;
@@ -66,14 +71,40 @@ pub(crate) struct Order<'a> {
     pub(crate) splits: usize,
 }
 
+/// What a map is made by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Form {
+    /// Ridge regression.
+    Ridge,
+    /// Discriminant analysis.
+    Lda,
+    /// Training (averaged with ridge, where that was asked for).
+    Trained,
+    /// Training on classes, averaged with the identity.
+    Halved,
+}
+
+impl Form {
+    /// The method it belongs to.
+    pub(crate) fn method(self) -> LearnMethod {
+        match self {
+            Form::Ridge => LearnMethod::Ridge,
+            Form::Lda => LearnMethod::Lda,
+            Form::Trained | Form::Halved => LearnMethod::InfoNce,
+        }
+    }
+}
+
 /// A map with what is known about it.
 #[derive(Debug, Clone)]
 pub(crate) struct Fitted {
     /// The map.
     pub(crate) matrices: Matrices,
+    /// What it was made by.
+    pub(crate) form: Form,
     /// How it was fitted.
     pub(crate) method: LearnMethod,
-    /// Epochs, the pull, or the shrinkage (below 0: narrow).
+    /// Epochs, the pull, or the shrinkage.
     pub(crate) setting: f64,
     /// The pull of the ridge that training was averaged with.
     pub(crate) averaged: Option<f64>,
@@ -98,11 +129,11 @@ struct Split<'a> {
     queries: Vec<f32>,
 }
 
-/// Fits a map.
+/// Fits a map in every form that goes with the examples, the one that validates best first.
 ///
 /// # Errors
 /// None of its own; cancellation keeps the best so far.
-pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Result<Fitted> {
+pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Result<Vec<Fitted>> {
     let mut splits = splits(examples, order);
     let plain = plain_figure(examples, &splits);
     let wants = |method| order.method.is_none_or(|wanted| wanted == method);
@@ -119,120 +150,193 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     }
     let mut so_far = None;
     if wants(LearnMethod::InfoNce) {
-        let (choice, map) = best_epoch(examples, &mut splits, watch);
+        let pull = choices.first().filter(|_| splits.iter().any(|split| split.closed.is_some()));
+        let pull = pull.map(|ridge: &Choice| ridge.setting);
+        let (trained, map) = best_epochs(examples, &mut splits, watch);
         // Without an epoch of training there is nothing to average.
-        let pull =
-            choices.first().filter(|_| choice.setting > 0.0 && splits.iter().any(|split| split.closed.is_some()));
-        let averaged = pull.map(|ridge: &Choice| ridge.setting);
-        choices.push(Choice { averaged, ..choice });
+        choices.extend(
+            trained.into_iter().map(|choice| Choice { averaged: pull.filter(|_| choice.setting > 0.0), ..choice }),
+        );
         so_far = map;
     }
-    let tried = choices.iter().map(|choice| (choice.method, choice.figure())).collect();
-    // What comes last is what there is, or training; an earlier one must be clearly better.
-    let mut choices = choices.into_iter().rev();
-    let mut chosen = choices.next().unwrap_or_default();
-    for other in choices {
-        if !is_near(&other.figures, &chosen.figures, PREFERRED) {
-            chosen = other;
+    let mut tried: Vec<(LearnMethod, f64)> = Vec::new();
+    for choice in &choices {
+        match tried.iter_mut().find(|(method, _)| *method == choice.form.method()) {
+            Some((_, best)) => *best = best.max(choice.figure()),
+            None => tried.push((choice.form.method(), choice.figure())),
         }
     }
-    let Choice { method, setting, averaged, .. } = chosen;
-    let figure = chosen.figure();
-    let validated = !chosen.figures.is_empty();
+    let validated = splits.iter().any(|split| !split.held.is_empty());
     let first = splits.first().map(|split| split.trained.clone()).unwrap_or_default();
     drop(splits);
-    let whole = finish(examples, order, &chosen, watch);
+    let mut found = finish(examples, order, &by_preference(choices), watch);
     let interrupted = watch.is_stopped();
-    let (matrices, trained) = match (whole, so_far) {
-        (Some(matrices), _) => (matrices, order.trained.to_vec()),
-        (None, Some(matrices)) if method == LearnMethod::InfoNce => (matrices, first),
-        _ => (Matrices::identity(examples.dimension), order.trained.to_vec()),
-    };
-    let validation = validated.then_some((plain, figure));
-    Ok(Fitted { matrices, method, setting, averaged, trained, validation, tried, interrupted })
+    for (choice, fitted) in &mut found {
+        if let (true, Some(matrices), LearnMethod::InfoNce) =
+            (interrupted && fitted.is_none(), &so_far, choice.form.method())
+        {
+            *fitted = Some((matrices.clone(), first.clone()));
+        }
+    }
+    let fitted = found.into_iter().map(|(choice, fitted)| {
+        let identity = || (Matrices::identity(examples.dimension), order.trained.to_vec());
+        let (matrices, trained) = fitted.unwrap_or_else(identity);
+        Fitted {
+            matrices,
+            form: choice.form,
+            method: choice.form.method(),
+            setting: choice.setting,
+            averaged: choice.averaged,
+            trained,
+            validation: validated.then_some((plain, choice.figure())),
+            tried: tried.clone(),
+            interrupted,
+        }
+    });
+    Ok(fitted.collect())
 }
 
-/// The chosen method over all questions; `None` where it was stopped on the way or came to nothing.
-fn finish(examples: &Examples, order: Order<'_>, chosen: &Choice, watch: &Watch) -> Option<Matrices> {
-    let setting = chosen.setting;
-    let ridge = |pull: f64| {
-        let queries = examples.centred_queries(&examples.query_mean(order.trained));
-        Ridge::new(examples, &queries, order.trained).solve(pull)
-    };
-    let matrices = match chosen.method {
-        LearnMethod::Ridge => ridge(setting)?,
-        LearnMethod::Lda => {
-            let queries = examples.centred_queries(&examples.query_mean(order.trained));
-            Lda::new(examples, &queries, order.trained)?.solve(setting.abs(), setting < 0.0)?
-        }
-        LearnMethod::InfoNce => {
-            if setting == 0.0 {
-                return Some(Matrices::identity(examples.dimension));
-            }
-            let mut trainer = Trainer::new(examples, order.trained, order.components, order.seed, TRAINER_STREAM - 1)?;
-            for epoch in 0..setting as usize {
-                if watch.is_stopped() {
-                    return None;
-                }
-                let loss = trainer.epoch();
-                watch.finishing(epoch + 1, setting as usize, loss);
-            }
-            match chosen.averaged {
-                Some(pull) => trainer.matrices.averaged(&ridge(pull)?, weight(order.trained.len())),
-                None => trainer.matrices,
+/// The choices in the order of preference: what comes last is what there is, or training; an earlier one must be clearly
+/// better.
+fn by_preference(mut choices: Vec<Choice>) -> Vec<Choice> {
+    let mut ordered = Vec::with_capacity(choices.len());
+    while !choices.is_empty() {
+        let mut chosen = choices.len() - 1;
+        for (at, other) in choices.iter().enumerate().rev().skip(1) {
+            if choices.get(chosen).is_some_and(|chosen| !is_near(&other.figures, &chosen.figures, PREFERRED)) {
+                chosen = at;
             }
         }
-    };
-    matrices.is_finite().then_some(matrices)
+        ordered.push(choices.remove(chosen));
+    }
+    ordered
 }
 
-/// A method with its best setting, and the figures of the held-back questions under it.
+/// A map and the questions whose mean belongs to it.
+type Made = Option<(Matrices, Vec<u32>)>;
+
+/// Every choice over all questions; `None` where it was stopped on the way or came to nothing.
+fn finish(examples: &Examples, order: Order<'_>, choices: &[Choice], watch: &Watch) -> Vec<(Choice, Made)> {
+    let queries = examples.centred_queries(&examples.query_mean(order.trained));
+    let ridge = |pull: f64| Ridge::new(examples, &queries, order.trained).solve(pull);
+    let epochs: Vec<usize> = choices
+        .iter()
+        .filter(|choice| choice.form.method() == LearnMethod::InfoNce)
+        .map(|choice| choice.setting as usize)
+        .collect();
+    let trained = trained(examples, order, &epochs, watch);
+    let made = choices.iter().map(|choice| {
+        let setting = choice.setting;
+        let matrices = match choice.form {
+            Form::Ridge => ridge(setting),
+            Form::Lda => Lda::new(examples, &queries, order.trained).and_then(|sums| sums.solve(setting, choice.kept)),
+            Form::Trained | Form::Halved if setting == 0.0 => Some(Matrices::identity(examples.dimension)),
+            Form::Trained | Form::Halved => {
+                let matrices = trained.iter().find(|(epoch, _)| *epoch == setting as usize);
+                matrices.and_then(|(_, matrices)| match (choice.form, choice.averaged) {
+                    (Form::Halved, _) => Some(halved(matrices, examples.dimension)),
+                    (_, Some(pull)) => Some(matrices.averaged(&ridge(pull)?, weight(order.trained.len()))),
+                    (_, None) => Some(matrices.clone()),
+                })
+            }
+        };
+        let matrices = matrices.filter(Matrices::is_finite);
+        (choice.clone(), matrices.map(|matrices| (matrices, order.trained.to_vec())))
+    });
+    made.collect()
+}
+
+/// What training on all questions has come to after each of these epochs, as far as it was not stopped.
+fn trained(examples: &Examples, order: Order<'_>, epochs: &[usize], watch: &Watch) -> Vec<(usize, Matrices)> {
+    let last = epochs.iter().copied().max().unwrap_or(0);
+    let mut found = Vec::new();
+    if last == 0 {
+        return found;
+    }
+    let trainer = Trainer::new(examples, order.trained, order.components, order.seed, TRAINER_STREAM - 1);
+    let Some(mut trainer) = trainer else { return found };
+    for epoch in 1..=last {
+        if watch.is_stopped() {
+            break;
+        }
+        let loss = trainer.epoch();
+        watch.finishing(epoch, last, loss);
+        if epochs.contains(&epoch) {
+            found.push((epoch, trainer.matrices.clone()));
+        }
+    }
+    found
+}
+
+/// The mean of a map and the identity.
+fn halved(matrices: &Matrices, dimension: usize) -> Matrices {
+    matrices.averaged(&Matrices::identity(dimension), 1.0)
+}
+
+/// A form with its best setting, and the figures of the held-back questions under it.
 #[derive(Debug, Clone)]
 struct Choice {
-    method: LearnMethod,
+    form: Form,
     setting: f64,
+    /// Of discriminant analysis: what is kept of directions that do not tell the classes apart.
+    kept: f64,
     averaged: Option<f64>,
-    figures: Vec<f64>,
+    figures: Vec<Answered>,
 }
 
 impl Choice {
-    fn figure(&self) -> f64 {
-        average(&self.figures)
-    }
-}
-
-impl Default for Choice {
     /// The identity.
-    fn default() -> Self {
-        Choice { method: LearnMethod::InfoNce, setting: 0.0, averaged: None, figures: Vec::new() }
+    fn new(form: Form) -> Self {
+        Choice { form, setting: 0.0, kept: 1.0, averaged: None, figures: Vec::new() }
+    }
+
+    /// What is printed.
+    fn figure(&self) -> f64 {
+        self.figures.iter().map(|answered| answered.figure).sum::<f64>() / (self.figures.len() as f64).max(1.0)
     }
 }
 
-/// Trains all splits side by side until no epoch has been better for a while. The first split's map at the best epoch comes
-/// with the choice.
-fn best_epoch(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Choice, Option<Matrices>) {
-    let map = |splits: &[Split<'_>]| splits.first().and_then(Split::matrices);
+/// Trains all splits side by side until no epoch has been better for a while: the choice of an epoch for what is trained, and
+/// of classes one for its mean with the identity. The first split's map at the best epoch comes with them.
+fn best_epochs(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Vec<Choice>, Option<Matrices>) {
     let start = |split: &Split<'_>| split.trainer.as_ref().map(|trainer| trainer.matrices.clone());
-    let mut curve = vec![validate(examples, splits, start)];
-    let (mut best, mut kept) = (0, splits.first().and_then(start));
-    let figure = |curve: &[Vec<f64>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
+    let first = validate(examples, splits, start);
+    let mut kept = splits.first().and_then(start);
+    let classes = matches!(examples.relevance, Relevance::Classes { .. });
+    let forms: &[Form] = if classes { &[Form::Trained, Form::Halved] } else { &[Form::Trained] };
+    let mut curves = vec![vec![first]; forms.len()];
+    let mut bests = vec![0_usize; forms.len()];
+    let figure = |curve: &[Vec<Answered>], epoch: usize| curve.get(epoch).map_or(0.0, |figures| average(figures));
     let many = splits.iter().all(|split| split.trained.len() >= ENOUGH);
     let last = if many { splits.iter().filter_map(longest).max().unwrap_or(EPOCHS) } else { EPOCHS };
     for epoch in 1..=last {
+        let best = bests.iter().copied().max().unwrap_or(0);
         if watch.is_stopped() || epoch > best + PATIENCE || splits.iter().all(|split| split.trainer.is_none()) {
             break;
         }
         let losses: Vec<f64> =
             splits.par_iter_mut().filter_map(|split| split.trainer.as_mut()).map(Trainer::epoch).collect();
-        curve.push(validate(examples, splits, Split::matrices));
-        watch.epoch(epoch, last, average(&losses), figure(&curve, epoch));
-        if figure(&curve, epoch) > figure(&curve, best) {
-            (best, kept) = (epoch, map(splits));
+        for ((form, curve), best) in forms.iter().zip(&mut curves).zip(&mut bests) {
+            let map = |split: &Split<'_>| split.matrices(*form);
+            curve.push(validate(examples, splits, map));
+            if figure(curve, epoch) > figure(curve, *best) {
+                *best = epoch;
+                // The last form is the one that is preferred.
+                kept = splits.first().and_then(map);
+            }
         }
+        let loss = losses.iter().sum::<f64>() / (losses.len() as f64).max(1.0);
+        watch.epoch(epoch, last, loss, curves.last().map_or(0.0, |curve| figure(curve, epoch)));
     }
-    let epoch = settled(&curve, best, many);
-    let figures = curve.into_iter().nth(epoch).unwrap_or_default();
-    (Choice { setting: epoch as f64, figures, ..Choice::default() }, kept)
+    let choices = forms.iter().zip(curves).zip(bests).map(|((form, curve), best)| {
+        let epoch = settled(&curve, best, many);
+        Choice {
+            setting: epoch as f64,
+            figures: curve.into_iter().nth(epoch).unwrap_or_default(),
+            ..Choice::new(*form)
+        }
+    });
+    (choices.collect(), kept)
 }
 
 /// Epochs in which the pairs of a split are gone over [`MOST_PASSES`] times.
@@ -241,7 +345,7 @@ fn longest(split: &Split<'_>) -> Option<usize> {
 }
 
 /// The epoch that counts near the best one; an identity that was best stays.
-fn settled(curve: &[Vec<f64>], best: usize, many: bool) -> usize {
+fn settled(curve: &[Vec<Answered>], best: usize, many: bool) -> usize {
     let Some(peak) = curve.get(best).filter(|_| best > 0) else { return best };
     let near = |epoch: &usize, slack: f64| curve.get(*epoch).is_some_and(|figures| is_near(peak, figures, slack));
     let found = if many {
@@ -253,9 +357,12 @@ fn settled(curve: &[Vec<f64>], best: usize, many: bool) -> usize {
 }
 
 impl Split<'_> {
-    /// The map so far.
-    fn matrices(&self) -> Option<Matrices> {
+    /// The map so far, in one of the forms of training.
+    fn matrices(&self, form: Form) -> Option<Matrices> {
         let trained = &self.trainer.as_ref()?.matrices;
+        if form == Form::Halved {
+            return Some(halved(trained, trained.query.len().isqrt()));
+        }
         let averaged = |closed| trained.averaged(closed, weight(self.trained.len()));
         Some(self.closed.as_ref().map_or_else(|| trained.clone(), averaged))
     }
@@ -272,7 +379,7 @@ fn validate<'a>(
     examples: &Examples,
     splits: &[Split<'a>],
     map: impl Fn(&Split<'a>) -> Option<Matrices> + Sync,
-) -> Vec<f64> {
+) -> Vec<Answered> {
     let found = splits.par_iter().map(|split| {
         let matrices = map(split).unwrap_or_else(|| Matrices::identity(examples.dimension));
         figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices))
@@ -281,70 +388,72 @@ fn validate<'a>(
 }
 
 /// Whether `figures` are at most `slack` standard errors of the difference below `peak`.
-fn is_near(peak: &[f64], figures: &[f64], slack: f64) -> bool {
+fn is_near(peak: &[Answered], figures: &[Answered], slack: f64) -> bool {
     let count = peak.len().max(1) as f64;
-    let differences = || peak.iter().zip(figures).map(|(a, b)| a - b);
+    let differences = || peak.iter().zip(figures).map(|(a, b)| a.choice() - b.choice());
     let mean = differences().sum::<f64>() / count;
     let variance = differences().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (count - 1.0).max(1.0);
     mean <= slack * (variance / count).sqrt()
 }
 
-/// The best shrinkage; below 0 with the narrow form. Of equal figures the one nearest to a sphere counts.
+/// The best shrinkage and the best share that is kept. Of equal figures the one nearest to a sphere counts.
 fn best_shrinkage(examples: &Examples, splits: &[Split<'_>]) -> Choice {
     let sums: Vec<Option<Lda>> =
         splits.par_iter().map(|split| Lda::new(examples, &split.queries, &split.trained)).collect();
-    let settings: Vec<f64> = SHRINKAGES.iter().rev().flat_map(|shrinkage| [*shrinkage, -shrinkage]).collect();
-    let solve = |split: usize, setting: f64| {
-        sums.get(split).and_then(Option::as_ref).and_then(|sums| sums.solve(setting.abs(), setting < 0.0))
+    let settings = SHRINKAGES.iter().rev().flat_map(|shrinkage| KEPT.iter().rev().map(|kept| (*shrinkage, *kept)));
+    let solve = |split: usize, (shrinkage, kept): (f64, f64)| {
+        sums.get(split).and_then(Option::as_ref).and_then(|sums| sums.solve(shrinkage, kept))
     };
-    best_setting(examples, splits, LearnMethod::Lda, &settings, solve)
+    best_setting(examples, splits, Form::Lda, &settings.collect::<Vec<_>>(), solve)
 }
 
 /// The best pull, with what it solves to in each split. Of equal figures the one nearest to the identity counts.
 fn best_pull(examples: &Examples, splits: &[Split<'_>]) -> (Choice, Vec<Option<Matrices>>) {
     let sums: Vec<Ridge> =
         splits.par_iter().map(|split| Ridge::new(examples, &split.queries, &split.trained)).collect();
-    let settings: Vec<f64> = PULLS.iter().rev().copied().collect();
-    let solve = |split: usize, pull: f64| sums.get(split).and_then(|sums| sums.solve(pull));
-    let choice = best_setting(examples, splits, LearnMethod::Ridge, &settings, solve);
+    let settings: Vec<(f64, f64)> = PULLS.iter().rev().map(|pull| (*pull, 1.0)).collect();
+    let solve = |split: usize, (pull, _): (f64, f64)| sums.get(split).and_then(|sums| sums.solve(pull));
+    let choice = best_setting(examples, splits, Form::Ridge, &settings, solve);
     let solved = sums.par_iter().map(|sums| sums.solve(choice.setting)).collect();
     (choice, solved)
 }
 
-/// The first of `settings` with the best figure; one that cannot be solved counts 0.
+/// The first of `settings` (with what is kept) with the best figure; one that cannot be solved counts 0.
 fn best_setting(
     examples: &Examples,
     splits: &[Split<'_>],
-    method: LearnMethod,
-    settings: &[f64],
-    solve: impl Fn(usize, f64) -> Option<Matrices> + Sync,
+    form: Form,
+    settings: &[(f64, f64)],
+    solve: impl Fn(usize, (f64, f64)) -> Option<Matrices> + Sync,
 ) -> Choice {
-    let tried = settings.par_iter().map(|&setting| {
-        let found = splits.iter().enumerate().map(|(idx, split)| match solve(idx, setting) {
+    let tried = settings.par_iter().map(|&(setting, kept)| {
+        let found = splits.iter().enumerate().map(|(idx, split)| match solve(idx, (setting, kept)) {
             Some(matrices) => figures(examples, &split.queries, &split.held, &split.pool, Some(&matrices)),
-            None => vec![0.0; split.held.len()],
+            None => vec![Answered::default(); split.held.len()],
         });
-        Choice { method, setting, averaged: None, figures: found.collect::<Vec<_>>().concat() }
+        Choice { setting, kept, figures: found.collect::<Vec<_>>().concat(), ..Choice::new(form) }
     });
     let tried: Vec<Choice> = tried.collect();
     let mut tried = tried.into_iter();
-    let mut best = tried.next().unwrap_or_default();
+    let mut best = tried.next().unwrap_or_else(|| Choice::new(form));
     for other in tried {
-        if other.figure() > best.figure() {
+        if average(&other.figures) > average(&best.figures) {
             best = other;
         }
     }
     best
 }
 
-fn average(figures: &[f64]) -> f64 {
-    figures.iter().sum::<f64>() / (figures.len() as f64).max(1.0)
+/// What is chosen by.
+fn average(figures: &[Answered]) -> f64 {
+    figures.iter().map(Answered::choice).sum::<f64>() / (figures.len() as f64).max(1.0)
 }
 
 fn plain_figure(examples: &Examples, splits: &[Split<'_>]) -> f64 {
     let queries = super::examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
     let found = splits.iter().map(|split| figures(examples, &queries, &split.held, &split.pool, None));
-    average(&found.collect::<Vec<_>>().concat())
+    let found = found.collect::<Vec<_>>().concat();
+    found.iter().map(|answered| answered.figure).sum::<f64>() / (found.len() as f64).max(1.0)
 }
 
 /// Holds back questions, whole groups at a time: a quarter of them once, or each of several parts in turn.
@@ -357,7 +466,8 @@ fn splits<'a>(examples: &'a Examples, order: Order<'_>) -> Vec<Split<'a>> {
     for &query in order.trained {
         by_group.entry(group(order.groups, query)).or_default().push(query);
     }
-    let parts = order.splits.max(4);
+    let classes = matches!(examples.relevance, Relevance::Classes { .. });
+    let parts = order.splits.max(if classes { CLASS_PARTS } else { PARTS });
     let most = if order.splits > 1 { order.trained.len() } else { MOST_VALIDATION };
     let target = order.trained.len().div_ceil(parts).min(most);
     let mut held: Vec<Vec<u32>> = vec![Vec::new()];
@@ -390,8 +500,33 @@ fn split<'a>(examples: &'a Examples, order: Order<'_>, mut held: Vec<u32>, idx: 
         Some(trainer) => trainer.queries().to_vec(),
         None => examples.centred_queries(&examples.query_mean(&trained)),
     };
-    let pool = pool(examples, &held, order.seed);
+    let (held, pool) = match &examples.relevance {
+        // Records of a class that were fitted on come up first: they say nothing of those that were not.
+        Relevance::Classes { .. } => (with_peers(examples, &held), own_rows(examples, &held)),
+        Relevance::Listed(_) => {
+            let pool = pool(examples, &held, order.seed);
+            (held, pool)
+        }
+    };
     Split { trainer, closed: None, trained, held, pool, queries }
+}
+
+/// The records that `queries` are, ascending.
+pub(crate) fn own_rows(examples: &Examples, queries: &[u32]) -> Vec<u32> {
+    let own = |query: &u32| examples.own.get(*query as usize).copied().flatten();
+    let mut rows: Vec<u32> = queries.iter().filter_map(own).collect();
+    rows.sort_unstable();
+    rows
+}
+
+/// Those of `queries` that share a class with another one of them.
+pub(crate) fn with_peers(examples: &Examples, queries: &[u32]) -> Vec<u32> {
+    let Relevance::Classes { queries: classes, .. } = &examples.relevance else { return queries.to_vec() };
+    let of = |query: u32| classes.get(query as usize).map_or(&[][..], Vec::as_slice);
+    let mut sizes: std::collections::HashMap<u32, usize> = std::collections::HashMap::new();
+    queries.iter().flat_map(|&query| of(query)).for_each(|class| *sizes.entry(*class).or_default() += 1);
+    let has_peer = |query: &u32| of(*query).iter().any(|class| sizes.get(class).is_some_and(|size| *size > 1));
+    queries.iter().copied().filter(has_peer).collect()
 }
 
 /// The answers of `held`, and others up to [`POOL`].
@@ -416,11 +551,13 @@ mod tests {
     #[test]
     fn the_epoch_that_counts_is_late_with_many_questions_and_early_with_few() {
         // Two hundred questions; each epoch changes some of them to and fro, and the means rise to epoch 3.
-        let curve: Vec<Vec<f64>> = [0.20, 0.38, 0.395, 0.40, 0.39, 0.25]
+        let curve: Vec<Vec<Answered>> = [0.20, 0.38, 0.395, 0.40, 0.39, 0.25]
             .iter()
             .enumerate()
             .map(|(epoch, mean)| {
-                (0..200).map(|query| mean + if (query + epoch) % 2 == 0 { 0.1 } else { -0.1 }).collect()
+                let figure = |query| mean + if (query + epoch) % 2 == 0 { 0.1 } else { -0.1 };
+                let of = |query| Answered { figure: figure(query), nearest: figure(query), ten: 0.0 };
+                (0..200).map(of).collect()
             })
             .collect();
         assert_eq!(settled(&curve, 3, true), 4, "later, but not as late as where it falls");

@@ -34,10 +34,15 @@ fn order<'a>(trained: &'a [u32], groups: &'a [u32], method: Option<LearnMethod>)
     Order { trained, groups, components: groups, method, averaged: true, seed: 3, splits: 1 }
 }
 
+/// The form that validates best.
+fn best(examples: &Examples, order: Order<'_>, watch: &Watch) -> Fitted {
+    fit(examples, order, watch).unwrap().swap_remove(0)
+}
+
 fn held_out(examples: &Examples, fitted: &Fitted, held: &[u32]) -> (f64, f64) {
     let pool: Vec<u32> = (0..examples.record_count() as u32).collect();
     let queries = examples.centred_queries(&examples.query_mean(&fitted.trained));
-    let mean = |figures: Vec<f64>| figures.iter().sum::<f64>() / figures.len() as f64;
+    let mean = |figures: Vec<Answered>| figures.iter().map(|one| one.figure).sum::<f64>() / figures.len() as f64;
     let plain = examples::centred(&examples.queries, &vec![0.0; examples.dimension]);
     (
         mean(figures(examples, &plain, held, &pool, None)),
@@ -50,7 +55,7 @@ fn every_method_finds_a_map_that_is_there() {
     let examples = turned(400, 16, 0.3, 1);
     let all: Vec<u32> = (0..400).collect();
     for method in [Some(LearnMethod::InfoNce), Some(LearnMethod::Ridge), None] {
-        let fitted = fit(&examples, order(&all[..300], &all, method), &Watch::default()).unwrap();
+        let fitted = best(&examples, order(&all[..300], &all, method), &Watch::default());
         let (plain, learned) = held_out(&examples, &fitted, &all[300..]);
         assert!(learned > plain + 0.1, "{method:?}: {plain} {learned}");
         let (before, after) = fitted.validation.unwrap();
@@ -63,7 +68,7 @@ fn every_method_finds_a_map_that_is_there() {
 fn what_is_trained_is_averaged_with_the_closed_form_where_the_method_is_open() {
     let examples = turned(400, 16, 0.6, 1);
     let all: Vec<u32> = (0..400).collect();
-    let open = fit(&examples, order(&all, &all, None), &Watch::default()).unwrap();
+    let open = best(&examples, order(&all, &all, None), &Watch::default());
     assert_eq!(open.method, LearnMethod::InfoNce);
     let pull = open.averaged.unwrap();
     let mut trainer = infonce::Trainer::new(&examples, &all, &all, 3, select::TRAINER_STREAM - 1).unwrap();
@@ -78,9 +83,9 @@ fn what_is_trained_is_averaged_with_the_closed_form_where_the_method_is_open() {
     assert_eq!(open.matrices.query, mean(&trainer.matrices.query, &closed.query));
     assert_eq!(open.matrices.record, mean(&trainer.matrices.record, &closed.record));
     // Asked for by name it is what it is called, and where all records are known training stands alone.
-    let trained = fit(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default()).unwrap();
+    let trained = best(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default());
     let known = Order { averaged: false, ..order(&all, &all, None) };
-    let known = fit(&examples, known, &Watch::default()).unwrap();
+    let known = best(&examples, known, &Watch::default());
     assert_eq!((trained.averaged, known.averaged), (None, None));
 }
 
@@ -91,7 +96,7 @@ fn a_fit_repeats_to_the_bit_for_any_number_of_threads() {
     let run = |threads: usize, splits: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let order = Order { splits, ..order(&all, &all, None) };
-        pool.install(|| fit(&examples, order, &Watch::default()).unwrap())
+        pool.install(|| best(&examples, order, &Watch::default()))
     };
     for splits in [1, 5] {
         let one = run(1, splits);
@@ -111,7 +116,7 @@ fn labels_that_say_nothing_do_not_help_what_was_held_back() {
     Random::of_stream(9, 0).shuffle(&mut rows);
     examples.relevance = Relevance::Listed(rows);
     let all: Vec<u32> = (0..200).collect();
-    let fitted = fit(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default()).unwrap();
+    let fitted = best(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &Watch::default());
     assert!(fitted.matrices.is_finite());
     let (before, after) = fitted.validation.unwrap();
     assert!((after - before).abs() < 0.1, "what was held back did not gain: {before} {after}");
@@ -132,7 +137,7 @@ fn nonsense_gives_finite_matrices() {
         for method in [Some(LearnMethod::InfoNce), Some(LearnMethod::Ridge), None] {
             for splits in [1, 4] {
                 let order = Order { splits, ..order(&all, &all, method) };
-                let fitted = fit(&examples, order, &Watch::default()).unwrap();
+                let fitted = best(&examples, order, &Watch::default());
                 assert!(fitted.matrices.is_finite(), "case {idx} {method:?}");
             }
         }
@@ -152,7 +157,7 @@ fn what_is_stopped_keeps_the_best_so_far() {
                 stop.cancel();
             }
         })));
-    let fitted = fit(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &watch).unwrap();
+    let fitted = best(&examples, order(&all, &all, Some(LearnMethod::InfoNce)), &watch);
     assert!(fitted.interrupted && fitted.setting > 0.0 && fitted.setting <= 3.0);
     assert!(fitted.trained.len() < 300, "the mean belongs to the questions of the split that was kept");
     assert_ne!(fitted.matrices, Matrices::identity(16));

@@ -7,7 +7,7 @@ use super::Checker;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Result;
 use crate::store::backgrounds::check_background;
-use crate::store::learned::{check_figures, has_beginning};
+use crate::store::learned::{check_figures, check_fit_figures, has_beginning};
 use crate::types::{CollectionDef, CollectionId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -35,7 +35,23 @@ impl Checker<'_> {
                 self.find(what, expected, format!("{:?}", def.events));
             }
         }
+        self.check_fit_figures()?;
         self.check_backgrounds(&known)
+    }
+
+    fn check_fit_figures(&mut self) -> Result<()> {
+        let listed = self.core.read.range(&tables::FIT_FIGURES, ..);
+        for (key, figures) in self.keep(listed)?.unwrap_or_default() {
+            let what = format!("figures of fit {} of lens {}", key.1, key.0);
+            let fit = self.core.read.get(&tables::LEARNED, &key);
+            if self.keep(fit)?.flatten().is_none() {
+                self.find(what.clone(), "a fit in the history".to_string(), "none".to_string());
+            }
+            if let Err(error) = check_fit_figures(&key, &figures) {
+                self.find(what, "finite numbers".to_string(), error.to_string());
+            }
+        }
+        Ok(())
     }
 
     fn check_backgrounds(&mut self, known: &HashSet<CollectionId>) -> Result<()> {

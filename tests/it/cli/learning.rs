@@ -84,6 +84,11 @@ fn a_lens_is_learned_confirmed_used_demoted_and_promoted_again() {
     assert_eq!((&report["labels"], &report["queries"]), (&150.into(), &150.into()));
     let lift = &report["lift"]["new_records"];
     assert!(lift["z"].as_f64().unwrap() > 1.64 && lift["low"].as_f64() < lift["mean"].as_f64(), "{report}");
+    // What it is and among how many: the 30 that were held out, and none of those fitted on.
+    assert_eq!((&lift["metric"], &lift["pool"]), (&"MRR@10".into(), &30.into()), "{report}");
+    let (plain, mean) = (lift["plain"].as_f64().unwrap(), lift["mean"].as_f64().unwrap());
+    assert!(plain > 0.0 && plain + mean <= 1.0, "fractions: {report}");
+    assert!(report["lift"].get("new_classes").is_none(), "no record is shared, so nothing is a class: {report}");
     assert!(report["lift"]["known_records"].is_null(), "each record has one question: {report}");
     assert!(report["validation"]["learned"].as_f64() > report["validation"]["plain"].as_f64());
     let store = simile::Store::open(place.path("s")).unwrap();
@@ -249,18 +254,84 @@ fn classes_of_a_field_are_learned_as_one_matrix() {
         assert_eq!((&report["promoted"], &report["mode"]), (&true.into(), &"same".into()), "{report}");
         assert!(report["lift"]["new_records"]["mean"].as_f64().unwrap() > 0.1, "{report}");
         assert_eq!(notes(&place, method), "[]");
-        // Discriminant analysis knows the classes it saw.
-        let warned = report["notes"].to_string().contains("new classes can come out worse");
-        assert_eq!(warned, report["method"] == "lda", "{report}");
+        // Three classes are too few to leave two out beside two that stay.
+        assert!(report["lift"]["new_classes"].is_null() && report["lift"].get("new_classes").is_some(), "{report}");
+        let lift = &report["lift"]["new_records"];
+        assert_eq!((&lift["metric"], &lift["pool"]), (&"MAP".into(), &36.into()), "{report}");
+        assert!(lift["P@10"]["mean"].as_f64().unwrap() > 0.0, "{report}");
+        assert_eq!(report["lift"]["known_records"]["pool"], 144, "{report}");
         let why = report["why"].as_str().unwrap_or_default();
         assert_eq!(
-            why.contains("held-back labels") && why.contains("of the 5 held-out fits"),
+            why.contains("MAP 0.") && why.contains("held-back labels") && why.contains("of the 10 held-out fits"),
             method == "auto",
             "{report}"
         );
     }
     let ridge = ["learn", "s", "x", "--in", "things", "--same-field", "kind", "--method", "ridge"];
     assert!(place.run(ridge).exits(2).stderr.contains("goes with mode pair"));
+}
+
+/// Records of ten classes, each of which shows in a direction of its own and in two that all classes share.
+fn classes() -> Place {
+    let place = Place::with_store();
+    let mut next = noise(11);
+    let (mut corpus, mut rows) = (String::new(), Vec::new());
+    for at in 0..400 {
+        let class = at % 10;
+        // The last two hundred have no label.
+        let kind = if at < 200 { format!(r#", "kind": "c{class}""#) } else { String::new() };
+        writeln!(corpus, r#"{{"id": "r{at}", "text": "record {at}"{kind}}}"#).unwrap();
+        let mut row: Vec<f32> = (0..24).map(|_| next()).collect();
+        row[class] += 0.6;
+        row[10] = 0.4 * next() + (class as f32 * 2.4).cos() * 0.6;
+        row[11] = 0.4 * next() + (class as f32 * 2.4).sin() * 0.6;
+        rows.push(row);
+    }
+    place.write("corpus.jsonl", corpus);
+    place.write("corpus.npy", npy(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+    place.run(["import", "s", "things", "corpus.jsonl", "--vectors", "corpus.npy"]).exits(0);
+    place
+}
+
+#[test]
+fn what_new_classes_must_expect_is_measured_stored_and_shown() {
+    let place = classes();
+    let learn = |lens: &str, more: &[&str]| {
+        let mut arguments = vec!["--json", "learn", "s", lens, "--in", "things", "--same-field", "kind"];
+        arguments.extend(more);
+        place.run(arguments).exits(0).json()
+    };
+    let report = learn("kinds", &[]);
+    let lift = report["lift"].clone();
+    for (which, pool) in [("new_records", 40), ("known_records", 160), ("new_classes", 67)] {
+        assert_eq!((&lift[which]["metric"], &lift[which]["pool"]), (&"MAP".into(), &pool.into()), "{which}: {report}");
+        let figure = |name: &str| lift[which][name].as_f64().unwrap();
+        assert!(figure("low") < figure("mean") && figure("mean") < figure("high"), "{report}");
+        assert!((0.0..=1.0).contains(&(figure("plain") + figure("mean"))) && figure("plain") > 0.0, "{report}");
+    }
+    let history = place.run(["--json", "history", "s", "kinds"]).exits(0).json();
+    assert_eq!(history["fits"][0]["lift"], lift);
+    let shown = place.run(["history", "s", "kinds"]).exits(0).stdout;
+    assert!(shown.contains("MAP") && shown.contains("new classes") && shown.contains("new records"), "{shown}");
+    let name = report["lens"].as_str().unwrap();
+    for shown in [
+        place.run(["query", "s", &format!("why #r3: find #r1 in things | using {name}")]),
+        place.run(["info", "s"]),
+        place.run(["--json", "query", "s", "show lenses"]),
+    ] {
+        let shown = shown.exits(0).stdout;
+        assert!(shown.contains("on new classes"), "{shown}");
+    }
+    // What is asked for decides: each can be asked for alone.
+    for accept in ["known-records", "new-classes"] {
+        let report = learn(accept, &["--accept", accept]);
+        let lift = &report["lift"][accept.replace('-', "_").as_str()];
+        assert_eq!(report["accept"], accept);
+        if lift["z"].as_f64().unwrap() <= 1.64 {
+            assert_eq!(report["promoted"], false, "{report}");
+        }
+        place.run(["check", "s"]).exits(0);
+    }
 }
 
 #[test]

@@ -1,0 +1,616 @@
+//! Whether the gate says what is so: `learn` is repeated over splits of labelled sets, and every figure it prints is held
+//! against the same figure of records, questions and classes that no fit saw.
+//!
+//! A run takes a set, some labels of it (of all classes, or of half of them; or of classes that were shuffled), learns a lens
+//! from them as a user does, and then looks at the rest of the set, which it alone knows the labels of. The truth is the mean
+//! over many draws of as many records as the gate ranked among. *Whole* is the collection as it will be: all records that
+//! were not labelled, and the share of the first ten that are of the class (of pairs: MRR@10 among all of them).
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use rayon::prelude::*;
+use serde_json::Value as Json;
+use simile::learn::{LearnReport, Learner};
+use simile::store::{CollectionSpec, NewLabels, Question};
+use simile::types::{Accept, Lift};
+use simile::{Record, Store};
+
+use crate::corpus::json_lines;
+use crate::matrix::{Matrix, dot};
+use crate::{Result, npy};
+
+/// Draws of a truth.
+const DRAWS: usize = 30;
+/// Questions of a draw, and of the whole collection, at most.
+const ASKED: usize = 300;
+
+/// What `gate` takes.
+#[derive(Args)]
+pub struct Options {
+    /// The folder with `clinc150`, `debtags`, `nl2bash`, `stackfaq`.
+    #[arg(long)]
+    data: PathBuf,
+    /// Only sets whose name begins so.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Splits of each set and number of labels.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Only so many labels.
+    #[arg(long)]
+    labels: Option<usize>,
+}
+
+/// Who answers whom.
+enum Labels {
+    /// Classes of each record.
+    Classes(Vec<Vec<usize>>),
+    /// Questions, and the records that answer each.
+    Pairs { queries: Matrix, answers: Vec<Vec<usize>> },
+}
+
+/// A labelled set: unit rows.
+struct Set {
+    name: String,
+    records: Matrix,
+    labels: Labels,
+}
+
+/// A lens as matrices and means.
+struct Lens {
+    query_mean: Vec<f32>,
+    record_mean: Vec<f32>,
+    query: Matrix,
+    record: Matrix,
+}
+
+/// A printed lift and the truth.
+struct Checked {
+    lift: Lift,
+    truth: f64,
+}
+
+/// One run.
+struct Run {
+    what: String,
+    accepted: bool,
+    new: Option<Checked>,
+    known: Option<Checked>,
+    classes: Option<Checked>,
+    /// Difference on the whole collection, and its standard error.
+    whole: (f64, f64),
+    report: String,
+}
+
+/// Repeats `learn` and prints what it said beside what is so.
+///
+/// # Errors
+/// If a set cannot be read, or the library fails.
+pub fn print(options: &Options) -> Result<()> {
+    let mut runs = Vec::new();
+    for set in sets(&options.data, &options.only)? {
+        let kinds: &[&str] = match set.labels {
+            Labels::Classes(_) => &["all", "half", "shuffled"],
+            Labels::Pairs { .. } => &["all", "shuffled"],
+        };
+        let sizes: &[usize] = match set.labels {
+            Labels::Classes(_) => &[100, 200, 500, 1000, 2000],
+            Labels::Pairs { .. } => &[100, 300, 1000, 2000],
+        };
+        for &size in sizes.iter().filter(|size| options.labels.is_none_or(|wanted| wanted == **size)) {
+            for kind in kinds {
+                // Shuffled labels are the same at any size; whole classes cost what all do.
+                if *kind == "shuffled" && size != sizes[1] {
+                    continue;
+                }
+                for seed in 0..options.seeds {
+                    if let Some(run) = run(&set, size, kind, seed)? {
+                        println!("{}", line(&run));
+                        runs.push(run);
+                    }
+                }
+            }
+        }
+    }
+    summary(&runs);
+    Ok(())
+}
+
+fn line(run: &Run) -> String {
+    let shown = |checked: &Option<Checked>| match checked {
+        Some(Checked { lift, truth }) => {
+            let miss = if lift.low <= *truth && *truth <= lift.high { ' ' } else { '!' };
+            format!("{:+.3} [{:+.3}, {:+.3}] is {:+.3}{miss}", lift.mean, lift.low, lift.high, truth)
+        }
+        None => format!("{:33}", "not measured"),
+    };
+    format!(
+        "{:34} {} new {} known {} classes {} whole {:+.3} ({:.3}) {}",
+        run.what,
+        if run.accepted { "yes" } else { "no " },
+        shown(&run.new),
+        shown(&run.known),
+        shown(&run.classes),
+        run.whole.0,
+        run.whole.1,
+        run.report
+    )
+}
+
+fn summary(runs: &[Run]) {
+    type Pick = fn(&Run) -> Option<&Checked>;
+    let picks: [(&str, Pick); 3] = [
+        ("new records", |run| run.new.as_ref()),
+        ("known records", |run| run.known.as_ref()),
+        ("new classes", |run| run.classes.as_ref()),
+    ];
+    println!(
+        "\n| figure | runs | held by the 95 % interval | mean error | mean size of the error |\n| --- | --- | --- | --- | --- |"
+    );
+    for (name, pick) in picks {
+        let found: Vec<&Checked> = runs.iter().filter_map(pick).collect();
+        let count = found.len().max(1) as f64;
+        let held = found.iter().filter(|one| one.lift.low <= one.truth && one.truth <= one.lift.high).count();
+        let error = found.iter().map(|one| one.lift.mean - one.truth).sum::<f64>() / count;
+        let size = found.iter().map(|one| (one.lift.mean - one.truth).abs()).sum::<f64>() / count;
+        println!(
+            "| {name} | {} | {held} ({:.0} %) | {error:+.4} | {size:.4} |",
+            found.len(),
+            100.0 * held as f64 / count
+        );
+    }
+    let accepted: Vec<&Run> = runs.iter().filter(|run| run.accepted).collect();
+    let worse = |run: &&&Run| run.whole.0 < -1.96 * run.whole.1 || run.new.as_ref().is_some_and(|new| new.truth < 0.0);
+    let harmed: Vec<&str> = accepted.iter().filter(worse).map(|run| run.what.as_str()).collect();
+    let strong: Vec<&Run> = runs.iter().filter(|run| run.new.as_ref().is_some_and(|new| new.truth >= 0.05)).collect();
+    let taken = strong.iter().filter(|run| run.accepted).count();
+    println!("\n{} of {} accepted; accepted though worse in truth: {harmed:?}", accepted.len(), runs.len());
+    println!("true lift of .05 or more: {taken} of {} accepted", strong.len());
+    let shuffled: Vec<&Run> = runs.iter().filter(|run| run.what.contains("shuffled")).collect();
+    println!("shuffled: {} of {} refused", shuffled.iter().filter(|run| !run.accepted).count(), shuffled.len());
+}
+
+fn run(set: &Set, size: usize, kind: &str, seed: u64) -> Result<Option<Run>> {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ size as u64 ^ 0x5bd1_e995);
+    let what = format!("{} {size} {kind} {seed}", set.name);
+    let folder = std::env::temp_dir().join(format!("simile-gate-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let found = match &set.labels {
+        Labels::Classes(classes) => of_classes(set, classes, (size, kind), &mut random, &folder, what),
+        Labels::Pairs { queries, answers } => of_pairs(set, queries, answers, (size, kind), &mut random, &folder, what),
+    };
+    let _ = std::fs::remove_dir_all(&folder);
+    found
+}
+
+fn of_classes(
+    set: &Set,
+    classes: &[Vec<usize>],
+    (size, kind): (usize, &str),
+    random: &mut Random,
+    folder: &Path,
+    what: String,
+) -> Result<Option<Run>> {
+    let count = classes.iter().flatten().max().map_or(0, |class| class + 1);
+    let mut order: Vec<usize> = (0..count).collect();
+    random.shuffle(&mut order);
+    let new: HashSet<usize> =
+        if kind == "half" { order.split_off(count / 2).into_iter().collect() } else { HashSet::new() };
+    let all_in = |row: &usize, of_new: bool| classes[*row].iter().all(|class| new.contains(class) == of_new);
+    let mut old: Vec<usize> = (0..set.records.rows()).filter(|row| all_in(row, false)).collect();
+    random.shuffle(&mut old);
+    if old.len() < size + 300 {
+        return Ok(None);
+    }
+    let unseen = old.split_off(size);
+    let labelled = old;
+    let mut shown: Vec<Vec<usize>> = labelled.iter().map(|row| classes[*row].clone()).collect();
+    if kind == "shuffled" {
+        random.shuffle(&mut shown);
+    }
+    let store = Store::create(folder)?;
+    let mut batch = store.begin()?;
+    let mut things = batch.create_collection("things", CollectionSpec::new().supplied_vectors())?;
+    let given: HashMap<usize, &Vec<usize>> = labelled.iter().copied().zip(&shown).collect();
+    for row in 0..set.records.rows() {
+        let mut record = Record::new(format!("r{row}"), "").vector("raw", set.records.row(row).to_vec());
+        if let Some(classes) = given.get(&row) {
+            let names: Vec<String> = classes.iter().map(|class| format!("c{class}")).collect();
+            record = record.field("class", names);
+        }
+        things.insert(record)?;
+    }
+    batch.put_class_respect("things", "lens", "class")?;
+    batch.commit()?;
+    let (report, seconds) = learned(&store)?;
+    let lens = lens(&store, &report, set, None)?;
+    let figures = &report.figures;
+    let of = |row: usize| given.get(&row).map_or(&classes[row], |classes| *classes);
+    let share = |a: usize, b: usize| of(a).iter().any(|class| of(b).contains(class));
+    let rows = Sides { set, lens: &lens, queries: &set.records };
+    let drawn = |from: &[usize], pool: u64, random: &mut Random| {
+        let mut gains = Vec::new();
+        for _ in 0..DRAWS {
+            let pool = random.draw(from, pool as usize);
+            gains.extend(rows.gains(&pool[..pool.len().min(ASKED)], &pool, true, &share, Figure::Map));
+        }
+        mean(&gains)
+    };
+    let known = || {
+        let pool = random_known(&labelled, figures.known_pool as usize);
+        mean(&rows.gains(&unseen[..unseen.len().min(2 * ASKED)], &pool, true, &share, Figure::Map))
+    };
+    let new_truth = drawn(&unseen, figures.new_pool, random);
+    let mut class_truth = || class_truth(set, classes, &new, &rows, figures.classes_pool as usize, &shown, random);
+    let classes_checked = figures.new_classes.filter(|_| kind == "half").map(|lift| (lift, class_truth()));
+    let whole = rows.gains(&unseen[..unseen.len().min(2 * ASKED)], &unseen, true, &share, Figure::Ten);
+    let known_truth = known();
+    Ok(Some(Run {
+        what,
+        accepted: report.fit.accepted,
+        // Of shuffled labels there is no other record that bears one.
+        new: report.fit.new_records.filter(|_| kind != "shuffled").map(|lift| Checked { lift, truth: new_truth }),
+        known: report.fit.known_records.map(|lift| Checked { lift, truth: known_truth }),
+        classes: classes_checked.map(|(lift, truth)| Checked { lift, truth }),
+        whole: (mean(&whole), error(&whole)),
+        report: described(&report, seconds),
+    }))
+}
+
+/// Labelled records, as many as the gate asked about.
+fn random_known(labelled: &[usize], count: usize) -> Vec<usize> {
+    labelled.iter().copied().take(count).collect()
+}
+
+/// As many records of as many classes as the gate left out at a time, of classes of which none was labelled.
+fn class_truth(
+    set: &Set,
+    classes: &[Vec<usize>],
+    new: &HashSet<usize>,
+    rows: &Sides<'_>,
+    pool: usize,
+    shown: &[Vec<usize>],
+    random: &mut Random,
+) -> f64 {
+    let labelled: HashSet<usize> = shown.iter().flatten().copied().collect();
+    let at_once = (labelled.len() / (labelled.len() / 2).clamp(1, 3)).min(new.len());
+    let mut names: Vec<usize> = new.iter().copied().collect();
+    names.sort_unstable();
+    let share = |a: usize, b: usize| classes[a].iter().any(|class| classes[b].contains(class));
+    let mut gains = Vec::new();
+    for _ in 0..2 * DRAWS {
+        random.shuffle(&mut names);
+        let held: HashSet<usize> = names[..at_once].iter().copied().collect();
+        let from: Vec<usize> =
+            (0..set.records.rows()).filter(|row| classes[*row].iter().all(|class| held.contains(class))).collect();
+        let pool = random.draw(&from, pool);
+        let found = rows.gains(&pool[..pool.len().min(ASKED)], &pool, true, &share, Figure::Map);
+        // Every draw counts the same, as every part of the classes does.
+        gains.extend((!found.is_empty()).then(|| mean(&found)));
+    }
+    mean(&gains)
+}
+
+fn of_pairs(
+    set: &Set,
+    queries: &Matrix,
+    answers: &[Vec<usize>],
+    (size, kind): (usize, &str),
+    random: &mut Random,
+    folder: &Path,
+    what: String,
+) -> Result<Option<Run>> {
+    // Whole components of questions and answers are labelled or not, as far as that gives enough.
+    let mut by_answer: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (query, answers) in answers.iter().enumerate() {
+        answers.first().iter().for_each(|first| by_answer.entry(**first).or_default().push(query));
+    }
+    let mut groups: Vec<Vec<usize>> = by_answer.into_values().collect();
+    random.shuffle(&mut groups);
+    let (mut trained, mut same, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let half = groups.len() / 2;
+    for (at, mut group) in groups.into_iter().enumerate() {
+        random.shuffle(&mut group);
+        if at < half && trained.len() < size {
+            // Some questions about the same answers are kept: new questions about known records.
+            let kept = group.len().div_ceil(2).min(size - trained.len());
+            same.extend(group.split_off(kept));
+            trained.extend(group);
+        } else if at >= half {
+            other.extend(group);
+        }
+    }
+    if trained.len() < size * 9 / 10 || other.len() < 100 {
+        return Ok(None);
+    }
+    let mut shown: Vec<Vec<usize>> = trained.iter().map(|query| answers[*query].clone()).collect();
+    if kind == "shuffled" {
+        random.shuffle(&mut shown);
+    }
+    let store = Store::create(folder)?;
+    let mut batch = store.begin()?;
+    let mut things = batch.create_collection("things", CollectionSpec::new().supplied_vectors())?;
+    for row in 0..set.records.rows() {
+        things.insert(Record::new(format!("r{row}"), "").vector("raw", set.records.row(row).to_vec()))?;
+    }
+    let mut labels = NewLabels::from_source("xtask");
+    for (query, answers) in trained.iter().zip(&shown) {
+        let question = Question::new(format!("q{query}")).with_vector("raw", queries.row(*query).to_vec());
+        let asked = labels.question(question);
+        answers.iter().for_each(|row| labels.say(asked, format!("r{row}"), 1));
+    }
+    batch.put_labels("things", "lens", &labels)?;
+    batch.commit()?;
+    let (report, seconds) = learned(&store)?;
+    let lens = lens(&store, &report, set, Some((queries, &trained)))?;
+    let rows = Sides { set, lens: &lens, queries };
+    let answered = |query: usize, row: usize| answers[query].contains(&row);
+    let seen: HashSet<usize> = shown.iter().flatten().copied().collect();
+    let unseen: Vec<usize> = (0..set.records.rows()).filter(|row| !seen.contains(row)).collect();
+    let all: Vec<usize> = (0..set.records.rows()).collect();
+    random.shuffle(&mut other);
+    let mut gains = Vec::new();
+    let pool = (report.figures.new_pool as usize).min(unseen.len());
+    let asked: Vec<usize> =
+        other.iter().copied().filter(|query| answers[*query].iter().all(|row| !seen.contains(row))).collect();
+    for asked in asked.chunks(asked.len().div_ceil(4).max(1)) {
+        let needed: HashSet<usize> = asked.iter().flat_map(|query| answers[*query].iter().copied()).collect();
+        let others: Vec<usize> = unseen.iter().copied().filter(|row| !needed.contains(row)).collect();
+        let mut rows_of: Vec<usize> = random.draw(&others, pool.saturating_sub(needed.len()));
+        rows_of.extend(needed);
+        gains.extend(rows.gains(asked, &rows_of, false, &answered, Figure::First));
+    }
+    let known: Vec<f64> = rows.gains(&same, &all, false, &answered, Figure::First);
+    let whole = rows.gains(&asked, &all, false, &answered, Figure::First);
+    let known_truth = mean(&known);
+    Ok(Some(Run {
+        what,
+        accepted: report.fit.accepted,
+        new: report.fit.new_records.filter(|_| kind != "shuffled").map(|lift| Checked { lift, truth: mean(&gains) }),
+        known: report
+            .fit
+            .known_records
+            .filter(|_| known.len() >= 100 && kind != "shuffled")
+            .map(|lift| Checked { lift, truth: known_truth }),
+        classes: report
+            .figures
+            .new_classes
+            .filter(|_| kind != "shuffled")
+            .map(|lift| Checked { lift, truth: mean(&gains) }),
+        whole: (mean(&whole), error(&whole)),
+        report: described(&report, seconds),
+    }))
+}
+
+fn learned(store: &Store) -> Result<(LearnReport, f64)> {
+    let begun = Instant::now();
+    let learner = Learner::new(store, "lens").in_collection("things").accept(Accept::NewRecords);
+    let report = learner.run()?;
+    Ok((report, begun.elapsed().as_secs_f64()))
+}
+
+fn described(report: &LearnReport, seconds: f64) -> String {
+    let pools = (report.figures.new_pool, report.figures.classes_pool);
+    let near = report.figures.nearest.map_or(String::new(), |nearest| format!(" near {nearest:+.3}"));
+    let z = report.fit.new_records.map_or(0.0, |lift| lift.z);
+    format!("{:?} {} z {z:.1}{near} pools {pools:?} {seconds:.1} s", report.fit.method, report.setting)
+}
+
+fn lens(store: &Store, report: &LearnReport, set: &Set, asked: Option<(&Matrix, &[usize])>) -> Result<Lens> {
+    let snapshot = store.snapshot()?;
+    let def = snapshot.projection(&report.name)?.ok_or("the lens has no projection")?;
+    let columns = def.columns as usize;
+    let record_mean = mean_row(&set.records, &(0..set.records.rows()).collect::<Vec<_>>());
+    let query_mean = asked.map_or_else(|| record_mean.clone(), |(queries, rows)| mean_row(queries, rows));
+    let record = def.record.clone().unwrap_or_else(|| def.query.clone());
+    Ok(Lens {
+        query_mean,
+        record_mean,
+        query: Matrix::new(columns, def.query.clone()),
+        record: Matrix::new(columns, record),
+    })
+}
+
+fn mean_row(rows: &Matrix, which: &[usize]) -> Vec<f32> {
+    let mut sum = vec![0.0_f64; rows.cols()];
+    which.iter().for_each(|row| sum.iter_mut().zip(rows.row(*row)).for_each(|(sum, x)| *sum += f64::from(*x)));
+    sum.into_iter().map(|sum| (sum / which.len().max(1) as f64) as f32).collect()
+}
+
+/// What is ranked by.
+#[derive(Clone, Copy)]
+enum Figure {
+    /// Average precision.
+    Map,
+    /// The share of the first ten.
+    Ten,
+    /// 1 / rank of the first answer among ten.
+    First,
+}
+
+/// Questions and records under a lens and plain.
+struct Sides<'a> {
+    set: &'a Set,
+    lens: &'a Lens,
+    queries: &'a Matrix,
+}
+
+impl Sides<'_> {
+    /// The figure under the lens less that under plain cosine, of each question that has an answer in `pool`. Where
+    /// `same`, questions are records and do not find themselves.
+    fn gains(
+        &self,
+        asked: &[usize],
+        pool: &[usize],
+        same: bool,
+        answers: &(dyn Fn(usize, usize) -> bool + Sync),
+        figure: Figure,
+    ) -> Vec<f64> {
+        let records = self.set.records.pick(pool);
+        let learned = moved(&records, &self.lens.record_mean, &self.lens.record);
+        let plain = self.queries.pick(asked);
+        let through = moved(&plain, &self.lens.query_mean, &self.lens.query);
+        let found = asked.par_iter().enumerate().map(|(place, &query)| {
+            let is_answer: Vec<bool> = pool.iter().map(|&row| !(same && row == query) && answers(query, row)).collect();
+            if !is_answer.contains(&true) {
+                return None;
+            }
+            let own = pool.iter().position(|&row| same && row == query);
+            let score = |asked: &[f32], rows: &Matrix| {
+                let mut hits: Vec<(f32, bool)> = (0..pool.len())
+                    .filter(|at| Some(*at) != own)
+                    .map(|at| (dot(asked, rows.row(at)), is_answer[at]))
+                    .collect();
+                hits.sort_by(|a, b| b.0.total_cmp(&a.0));
+                value(&hits, figure)
+            };
+            Some(score(through.row(place), &learned) - score(plain.row(place), &records))
+        });
+        found.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+}
+
+fn value(hits: &[(f32, bool)], figure: Figure) -> f64 {
+    let ranks = hits.iter().enumerate().filter(|(_, (_, hit))| *hit).map(|(at, _)| at + 1);
+    match figure {
+        Figure::Ten => ranks.take_while(|rank| *rank <= 10).count() as f64 / 10.0,
+        Figure::First => ranks.take(1).find(|rank| *rank <= 10).map_or(0.0, |rank| 1.0 / rank as f64),
+        Figure::Map => {
+            let precisions: Vec<f64> = ranks.enumerate().map(|(at, rank)| (at + 1) as f64 / rank as f64).collect();
+            mean(&precisions)
+        }
+    }
+}
+
+/// Unit rows less a mean, multiplied with a matrix, made unit again.
+fn moved(rows: &Matrix, mean: &[f32], matrix: &Matrix) -> Matrix {
+    let mut centred = rows.clone();
+    centred.subtract_from_rows(mean);
+    centred.normalize_rows();
+    let mut across = Matrix::zeros(matrix.cols(), matrix.rows());
+    for row in 0..matrix.rows() {
+        matrix.row(row).iter().enumerate().for_each(|(column, x)| across.row_mut(column)[row] = *x);
+    }
+    let mut out = centred.times(&across);
+    out.normalize_rows();
+    out
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / (values.len() as f64).max(1.0)
+}
+
+fn error(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    let count = values.len().max(2) as f64;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0) / count).sqrt()
+}
+
+/// Numbers that follow from a seed (Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn shuffle<T>(&mut self, values: &mut [T]) {
+        for at in (1..values.len()).rev() {
+            values.swap(at, (self.next() % (at as u64 + 1)) as usize);
+        }
+    }
+
+    fn draw(&mut self, from: &[usize], count: usize) -> Vec<usize> {
+        let mut all = from.to_vec();
+        let count = count.min(all.len());
+        for at in 0..count {
+            let other = at + (self.next() % (all.len() - at) as u64) as usize;
+            all.swap(at, other);
+        }
+        all.truncate(count);
+        all
+    }
+}
+
+fn sets(data: &Path, only: &str) -> Result<Vec<Set>> {
+    let mut sets = Vec::new();
+    let mut add = |name: &str, make: &dyn Fn() -> Result<Set>| -> Result<()> {
+        if name.starts_with(only) {
+            sets.push(make()?);
+        }
+        Ok(())
+    };
+    add("clinc150", &|| classes(&data.join("clinc150"), "items.jsonl", "items.npy", "label", "clinc150"))?;
+    for facet in ["implemented_in", "works_with", "uitoolkit", "interface", "role"] {
+        let name = format!("debtags {facet}");
+        add(&name, &|| classes(&data.join("debtags"), "records.jsonl.gz", "minilm.npy", facet, &name))?;
+    }
+    for name in ["nl2bash", "stackfaq"] {
+        add(name, &|| pairs(&data.join(name), name))?;
+    }
+    add("intents", &|| intents(&data.join("clinc150")))?;
+    Ok(sets)
+}
+
+/// Records by the values of a field; those that have none are left out.
+fn classes(folder: &Path, texts: &str, vectors: &str, field: &str, name: &str) -> Result<Set> {
+    let rows = npy::read(&folder.join(vectors))?;
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let (mut kept, mut classes) = (Vec::new(), Vec::new());
+    for (row, line) in json_lines(&folder.join(texts))?.into_iter().enumerate() {
+        let values: Vec<String> = match &line[field] {
+            Json::String(one) => vec![one.clone()],
+            Json::Array(several) => several.iter().filter_map(|value| value.as_str().map(str::to_string)).collect(),
+            _ => continue,
+        };
+        let mut of: Vec<usize> = Vec::new();
+        for value in values {
+            let next = names.len();
+            of.push(*names.entry(value).or_insert(next));
+        }
+        if !of.is_empty() {
+            kept.push(row);
+            classes.push(of);
+        }
+    }
+    Ok(Set { name: name.to_string(), records: united(rows.pick(&kept)), labels: Labels::Classes(classes) })
+}
+
+/// Questions and their answers by number.
+fn pairs(folder: &Path, name: &str) -> Result<Set> {
+    let queries = united(npy::read(&folder.join("queries.npy"))?);
+    let mut answers = vec![Vec::new(); queries.rows()];
+    for line in json_lines(&folder.join("qrels.jsonl"))? {
+        let at = |field: &str| line[field].as_u64().map(|number| number as usize).ok_or(format!("{name}: no {field}"));
+        answers[at("q")?].push(at("d")?);
+    }
+    let records = united(npy::read(&folder.join("docs.npy"))?);
+    Ok(Set { name: name.to_string(), records, labels: Labels::Pairs { queries, answers } })
+}
+
+/// Utterances as questions about the names of intents.
+fn intents(folder: &Path) -> Result<Set> {
+    let queries = united(npy::read(&folder.join("items.npy"))?);
+    let names: HashMap<String, usize> = json_lines(&folder.join("names.jsonl"))?
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| line["id"].as_str().map(|id| (id.to_string(), at)))
+        .collect();
+    let items = json_lines(&folder.join("items.jsonl"))?;
+    let answer = |line: &Json| line["label"].as_str().and_then(|label| names.get(label).copied()).into_iter().collect();
+    let answers = items.iter().map(answer).collect();
+    let records = united(npy::read(&folder.join("names.npy"))?);
+    Ok(Set { name: "intents".to_string(), records, labels: Labels::Pairs { queries, answers } })
+}
+
+fn united(mut rows: Matrix) -> Matrix {
+    rows.normalize_rows();
+    rows
+}
