@@ -27,6 +27,9 @@ const DRAWS: usize = 30;
 /// Questions of a draw, and of the whole collection, at most.
 const ASKED: usize = 300;
 
+/// Rows whose cosine is above this are the same thing said twice, as they are to the gate.
+const NEAR_DUPLICATE: f32 = 0.9;
+
 /// What `gate` takes.
 #[derive(Args)]
 pub struct Options {
@@ -205,8 +208,11 @@ fn of_classes(
     if old.len() < size + 300 {
         return Ok(None);
     }
-    let unseen = old.split_off(size);
+    let mut unseen = old.split_off(size);
     let labelled = old;
+    // What was labelled in another guise was seen.
+    let rows = set.records.pick(&labelled);
+    unseen.retain(|row| !is_near(set.records.row(*row), &rows));
     let mut shown: Vec<Vec<usize>> = labelled.iter().map(|row| classes[*row].clone()).collect();
     if kind == "shuffled" {
         random.shuffle(&mut shown);
@@ -258,6 +264,11 @@ fn of_classes(
         whole: (mean(&whole), error(&whole)),
         report: described(&report, seconds),
     }))
+}
+
+/// Whether a unit row is one of `rows` said again.
+fn is_near(row: &[f32], rows: &Matrix) -> bool {
+    (0..rows.rows()).any(|at| dot(row, rows.row(at)) > NEAR_DUPLICATE)
 }
 
 /// Labelled records, as many as the gate asked about.
@@ -352,6 +363,11 @@ fn of_pairs(
     let unseen: Vec<usize> = (0..set.records.rows()).filter(|row| !seen.contains(row)).collect();
     let all: Vec<usize> = (0..set.records.rows()).collect();
     random.shuffle(&mut other);
+    // What was labelled in another guise was seen.
+    let asked_of = queries.pick(&trained);
+    other.retain(|query| !is_near(queries.row(*query), &asked_of));
+    same.retain(|query| !is_near(queries.row(*query), &asked_of));
+    other.truncate(3 * ASKED);
     let mut gains = Vec::new();
     let pool = (report.figures.new_pool as usize).min(unseen.len());
     let asked: Vec<usize> =
