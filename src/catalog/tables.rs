@@ -5,9 +5,9 @@
 
 use super::totals::Total;
 use crate::types::{
-    BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, FitFigures, LabelQuery, LearnedDef, LensRecord,
-    PairLabels, ProjectionDef, ProjectionHead, RecordKey, RespectDef, SampleDef, SampleHead, SegmentEntry, SegmentId,
-    Statistic, StoreMeta, ViewId,
+    BackgroundDef, Calibration, CollectionDef, CollectionId, DerivedDef, FitFigures, LabelQuery, LearnedDef,
+    LensRecord, PairLabels, ProjectionDef, ProjectionHead, RecordKey, RespectDef, SampleDef, SampleHead, SegmentEntry,
+    SegmentId, Statistic, StoreMeta, ViewId,
 };
 use std::collections::BTreeMap;
 use std::marker::PhantomData;

@@ -183,8 +183,9 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
             class_lift(&|tested| form.and_then(|form| place(tested, form)))
         });
     }
-    let design = Design { parts: FOLDS, least: LEAST_QUERIES / 2, mutual: false };
-    lifts.new_records = Some(lift(&collected(found, Kind::New, &chosen), Design { mutual: !listed, ..design }));
+    // Of classes every record is asked about and ranked, in one part or in another.
+    let design = Design { parts: FOLDS, least: LEAST_QUERIES / 2, mutual: !listed };
+    lifts.new_records = Some(lift(&collected(found, Kind::New, &chosen), design));
     lifts.known_records = Some(lift(&collected(found, Kind::Known, &chosen), design));
     let mut counts: BTreeMap<&str, (LearnMethod, usize)> = BTreeMap::new();
     for tested in found.iter().filter(|tested| tested.answers.iter().any(|(kind, _)| *kind != Kind::Classes)) {
