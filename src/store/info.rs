@@ -4,8 +4,8 @@
 
 use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
-use super::place::{Leftover, leftovers};
 use super::learned::{fit_summary, loses_on_new_classes};
+use super::place::{Leftover, leftovers};
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use super::view::ViewSnapshot;
