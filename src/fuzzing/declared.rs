@@ -21,8 +21,11 @@ fn asked_for() -> Option<u64> {
     peak.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
+/// What is changed of a value, and how it is called.
+type Change<V> = (&'static str, fn(&mut V));
+
 /// Each value of `table`, changed by each of `changes` in turn.
-fn declare<K: KeyBytes, V: Serialize + DeserializeOwned>(table: &Table<K, V>, changes: &[(&str, fn(&mut V))]) {
+fn declare<K: KeyBytes, V: Serialize + DeserializeOwned>(table: &Table<K, V>, changes: &[Change<V>]) {
     for (name, change) in changes {
         let forged: Vec<MemoryStorage> = replace(Sound::get(), table, *change, 2);
         assert!(!forged.is_empty(), "{} holds nothing to change", table.name());
