@@ -11,7 +11,7 @@ use super::params::Params;
 use super::path::{self, Path};
 use super::plan::Plan;
 use super::resolve::{DEFAULT_TOP, clauses_fit, no_such_lens, resolve};
-use super::run::{Clock, Rows, Run, Timings, hits, prepared, process, rows_of, view_of};
+use super::run::{Clock, Rows, Run, Timings, hits, notes_on_few, prepared, prepared_for, process, rows_of, view_of};
 use super::scan::{Blend, Kept, Part, ScanResult, Watched, scan_blend};
 use super::source;
 use crate::error::{Error, Result};
@@ -173,12 +173,17 @@ struct KeptLens<'a> {
 }
 
 impl<'a> Ready<'a> {
-    /// Readies every lens of `plan`, or says why nothing can be similar to the source: a text of it has no vector, or a
-    /// view has none yet.
+    /// Readies every lens of `plan`, for the rows of `wanted` where only these are asked for, or says why nothing can be similar
+    /// to the source: a text of it has no vector, or a view has none yet.
     ///
     /// # Errors
     /// What a source ends in, and a query that one of the lenses leaves without direction.
-    pub(crate) fn new(plan: &'a Plan, params: &Params, control: &Control) -> Result<Result<Ready<'a>, String>> {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        params: &Params,
+        wanted: Option<&RowSet>,
+        control: &Control,
+    ) -> Result<Result<Ready<'a>, String>> {
         let mut ready = Ready { views: Vec::new(), lenses: Vec::new() };
         for (weight, plan) in parts(plan) {
             control.checkpoint()?;
@@ -196,7 +201,11 @@ impl<'a> Ready<'a> {
             if let Some(text) = &sum.unknown {
                 return Ok(Err(source::unknown_note(view, text)));
             }
-            let Some(prepared) = prepared(plan, view)? else {
+            let prepared = match wanted {
+                Some(wanted) => prepared_for(plan, view, wanted)?,
+                None => prepared(plan, view)?,
+            };
+            let Some(prepared) = prepared else {
                 return Ok(Err(format!("view `{}` has no vectors yet", view.def().name)));
             };
             let query = process(plan, &prepared, &sum)?;
@@ -284,7 +293,7 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
     let mut clock = Clock::new(begun);
     let rows = rows_of(plan, params)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
-    let ready = Ready::new(plan, params, control)?;
+    let ready = Ready::new(plan, params, Some(&rows.scanned), control)?;
     timings.fold = clock.lap();
     control.checkpoint()?;
     let (skip, top) = plan.window();
@@ -302,6 +311,11 @@ pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run
     let undirected = ready.as_ref().map(|ready| ready.undirected(&rows.scanned)).unwrap_or_default();
     let mut notes = notes(plan, params)?;
     notes.extend(ready.as_ref().err().filter(|note| !notes.contains(note)).cloned());
+    for note in ready.iter().flat_map(|ready| &ready.lenses).flat_map(|lens| notes_on_few(&lens.prepared)) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
     let answer = Answer {
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),

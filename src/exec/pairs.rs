@@ -10,7 +10,7 @@ use super::params::{Param, Params};
 use super::plan::Plan;
 use super::prepared::placed;
 use super::resolve::{DEFAULT_TOP, resolve};
-use super::run::{matched, prepared, scannable, view_of};
+use super::run::{matched, notes_on_few, prepared_for, scannable, view_of};
 use super::scan::{PairScan, scan_pairs};
 use crate::error::{Error, Result};
 use crate::query::ast::{self, Bound, Find, LensBase, LensExpr, Output, Statement};
@@ -20,6 +20,9 @@ use crate::types::control::Control;
 use crate::types::{Metric, RowId};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+const SIDES_NOTE: &str = "the lens treats queries and records differently: `a` is on the query side, and of the two \
+                          directions of a pair the more similar one counts";
 
 /// The most similar pairs of a collection.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,8 +99,11 @@ pub(crate) fn run(
     });
     let scan_bound = bound.and_then(|bound| plan.lens.scan_bound(bound));
     let mut notes = plan.notes.clone();
-    let mut found = plan.snapshot.install(|| match prepared(&plan, view)? {
-        Some(prepared) => scan_pairs(view, &prepared, &scanned, skip + top, scan_bound, control),
+    let mut found = plan.snapshot.install(|| match prepared_for(&plan, view, &scanned)? {
+        Some(prepared) => {
+            notes.extend(notes_on_few(&prepared));
+            scan_pairs(view, &prepared, &scanned, skip + top, scan_bound, control)
+        }
         None => {
             notes.push(format!("view `{}` has no vectors yet", view.def().name));
             Ok(PairScan { symmetric: true, ..PairScan::default() })
@@ -108,9 +114,7 @@ pub(crate) fn run(
     let reaches = |value: f64, bound: f64| if metric.is_distance() { value <= bound } else { value >= bound };
     found.hits.retain(|pair| bound.is_none_or(|bound| reaches(pair.value, bound)));
     if !found.symmetric {
-        let note = "the lens treats queries and records differently: `a` is on the query side, and of the two directions \
-                    of a pair the more similar one counts";
-        notes.push(note.to_string());
+        notes.push(SIDES_NOTE.to_string());
     }
     let live = plan.collection.live();
     Ok(Pairs {

@@ -78,6 +78,7 @@ pub(crate) fn scan_by_path(
     let path = choose(plan, view)?;
     let view = &Watched::new(view, control);
     if let Path::Materialized(kept) = path
+        && !allowed.is_empty()
         && let Some(over) = over_kept(plan, kept, prepared)?
     {
         let source = &Watched::new(kept, control);
@@ -89,7 +90,8 @@ pub(crate) fn scan_by_path(
         [query] => vec![scan(view, prepared, query, allowed, k, bound)?],
         many => scan_batch(view, prepared, many, allowed, k, bound)?,
     };
-    Ok((found, Path::Folded(None).name()))
+    // Of no rows it makes no difference.
+    Ok((found, if allowed.is_empty() { path.name() } else { Path::Folded(None).name() }))
 }
 
 /// What each lens of a blend, settled over its view, would best read: kept rows where all lenses of the view have some and

@@ -9,8 +9,12 @@ use super::plan::PlannedLens;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::{Chain, Known, Prepared, RowForm, RowSource, RowSums, StoredScalars, VectorMetric};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
-use crate::types::SegmentEntry;
+use crate::types::{RowSet, SegmentEntry};
 use std::sync::{Arc, Weak};
+
+/// Where a search asks for at most one in so many of the rows, it is prepared for these alone: they are processed one by one
+/// in double precision, and the others in single precision block by block.
+const FEW_ROWS: u64 = 8;
 
 /// The chain of `lens` over `view`; `None` where the view has no vectors yet.
 ///
@@ -75,6 +79,60 @@ pub(crate) fn prepared(
     let prepared = snapshot.install(|| snapshot.cache().get_or_insert_with(&key, make))?;
     // It does not keep the other from being forgotten.
     Latest { what: Arc::downgrade(&prepared), segments }.keep(snapshot, &latest_key, 0);
+    Ok(prepared)
+}
+
+/// [`prepared`] as far as the rows of `wanted` need it: where nothing is known of the lens yet and they are few, the scalars
+/// of the others are not computed. What is shown of them is the same, bit for bit.
+///
+/// # Errors
+/// As [`prepared`].
+pub(crate) fn prepared_for(
+    snapshot: &Snapshot,
+    view: &ViewSnapshot,
+    lens: &PlannedLens,
+    chain: &Chain,
+    wanted: &RowSet,
+) -> Result<Arc<Prepared>> {
+    let few = |rows: &RowSet| rows.len() * FEW_ROWS <= view.present().len();
+    let all = || prepared(snapshot, view, lens, chain);
+    if !few(wanted) || is_prepared(snapshot, view, lens, chain) {
+        return all();
+    }
+    let segments: Vec<SegmentEntry> = view.segments().cloned().collect();
+    let latest = snapshot.cache().get::<Latest<Weak<Prepared>>>(&latest_key(view, lens, chain));
+    if latest.is_some_and(|latest| latest.rows_stand_in(&segments) && latest.what.strong_count() > 0) {
+        return all();
+    }
+    let key = [&b"some of "[..], &cache_key(view, lens, chain)[..]].concat();
+    let earlier = snapshot.cache().get::<Prepared>(&key);
+    let before = earlier.as_ref().map(|earlier| earlier.directed().or(earlier.undirected())).unwrap_or_default();
+    let rows = wanted.and(view.present()).or(&before);
+    if let Some(earlier) = earlier.as_ref().filter(|_| rows.len() == before.len()) {
+        return Ok(Arc::clone(earlier));
+    }
+    // Filter by filter it comes to more than a pass over all of them.
+    if !few(&rows) {
+        return all();
+    }
+    let make = || -> Result<Prepared> {
+        let pinned = match &earlier {
+            Some(earlier) => earlier.statistics().to_vec(),
+            None => pinned::statistics(snapshot, lens)?,
+        };
+        let sums = |form| row_sums(snapshot, view, form, &segments);
+        let collection = collection_of(snapshot, view)?;
+        let kept = match &collection {
+            Some(collection) => scalars(snapshot, collection, lens)?,
+            None => None,
+        };
+        let stored = kept.map(|kept| StoredScalars { rows: kept, known: kept.present() });
+        let known =
+            Known { pinned: &pinned, stored, earlier: earlier.as_deref(), sums: Some(&sums), only: Some(&rows) };
+        Prepared::compute_known(chain, view, view.present(), &known).map_err(|error| advise(error, lens, kept))
+    };
+    let prepared = Arc::new(snapshot.install(make)?);
+    snapshot.cache().insert(&key, Arc::clone(&prepared), prepared.bytes());
     Ok(prepared)
 }
 

@@ -178,7 +178,8 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let sums = source::vectors(plan, view, all_params)?;
     timings.source = clock.lap();
     control.checkpoint()?;
-    let prepared = prepared(plan, view)?;
+    let prepared = prepared_for(plan, view, &rows.scanned)?;
+    let few = prepared.as_deref().map(notes_on_few).unwrap_or_default();
     let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
             let queries = each(sums.iter().collect(), |sum| match sum.unknown {
@@ -217,6 +218,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let run = |((found, sum), params): ((Result<Vec<Scored>>, &Sum), &&Params)| {
         let mut answer = answer(plan, view, params, counts, found?)?;
         answer.notes.extend(sum.unknown.as_deref().map(|text| source::unknown_note(view, text)));
+        answer.notes.extend(few.iter().cloned());
         Ok(Run { answer, undirected: undirected.clone(), timings })
     };
     let mut runs = each(found.into_iter().zip(&sums).zip(all_params).collect(), run);
@@ -227,6 +229,18 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
         run.timings = timings;
     }
     Ok(runs)
+}
+
+/// Says which steps have too few records for what they take of them.
+pub(crate) fn notes_on_few(prepared: &Prepared) -> Vec<String> {
+    let note = |(step, records, dimensions): (String, u64, usize)| {
+        let directions = records.saturating_sub(1);
+        format!(
+            "{step} has {records} record(s) in {dimensions} dimensions: they differ in at most {directions} directions, and \
+             no variance counts as less than the mean of these; of so few, `center corpus` is often the better lens"
+        )
+    };
+    prepared.of_few_records().into_iter().map(note).collect()
 }
 
 /// What `run` answers for each search of a batch, on all threads; one alone stays on this one.
@@ -338,6 +352,12 @@ pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Pr
     ready::prepared(&plan.snapshot, view, &plan.lens, &chain).map(Some)
 }
 
+/// [`prepared`] as far as the rows of `wanted` need it.
+pub(crate) fn prepared_for(plan: &Plan, view: &ViewSnapshot, wanted: &RowSet) -> Result<Option<Arc<Prepared>>> {
+    let Some(chain) = chain(plan, view)? else { return Ok(None) };
+    ready::prepared_for(&plan.snapshot, view, &plan.lens, &chain, wanted).map(Some)
+}
+
 fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
     ready::chain(view, &plan.lens).map_err(|error| {
         // Dimensions were checked where they were written; what is left is a product of matrices out of range.
@@ -358,7 +378,11 @@ pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
 }
 
 pub(crate) fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
-    prepared.process_sum(&sum.vector, sum.largest_term).map_err(|error| {
+    let processed = match &sum.largest {
+        Some(largest) => prepared.process_sum(&sum.vector, largest),
+        None => prepared.process(&sum.vector),
+    };
+    processed.map_err(|error| {
         Site::new(&plan.text).error("resolve::no_direction", error.message(), &plan.find.source.span).into()
     })
 }
@@ -376,14 +400,14 @@ pub(crate) fn undirected_ids(plan: &Plan, params: &Params) -> Result<Vec<String>
         let mut rows = RowSet::new();
         for part in &plan.blend {
             let view = view_of(&part.plan)?;
-            if let Some(prepared) = plan.snapshot.install(|| prepared(&part.plan, view))? {
+            if let Some(prepared) = plan.snapshot.install(|| prepared_for(&part.plan, view, &scanned))? {
                 rows = rows.or(prepared.undirected());
             }
         }
         return rows.and(&scanned).iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect();
     }
     let view = view_of(plan)?;
-    let Some(prepared) = plan.snapshot.install(|| prepared(plan, view))? else { return Ok(Vec::new()) };
+    let Some(prepared) = plan.snapshot.install(|| prepared_for(plan, view, &scanned))? else { return Ok(Vec::new()) };
     let rows = scanned.and(prepared.undirected());
     rows.iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect()
 }

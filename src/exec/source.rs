@@ -73,8 +73,9 @@ fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Sum {
     pub(crate) vector: Vec<f64>,
-    /// Norm of the longest term where there are several, else 0: what cancels down to a millionth of it is rounding.
-    pub(crate) largest_term: f64,
+    /// Where there are several terms, the largest of their absolute values for each coordinate: what cancels down to the
+    /// rounding of these is no direction.
+    pub(crate) largest: Option<Vec<f64>>,
     /// A text of the source that the view's embedder knows no word of: the source then has no vector, and nothing is
     /// found.
     pub(crate) unknown: Option<String>,
@@ -113,8 +114,7 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
     bound
         .into_iter()
         .map(|parts| {
-            let mut sum = Sum::default();
-            let is_sum = parts.len() > 1;
+            let mut sum = Sum { largest: (parts.len() > 1).then(Vec::new), ..Sum::default() };
             for (term, part) in parts {
                 match part {
                     Bound::Text(text) => match embedded.next().flatten() {
@@ -128,9 +128,6 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
                         add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?;
                     }
                 }
-            }
-            if !is_sum {
-                sum.largest_term = 0.0;
             }
             Ok(sum)
         })
@@ -155,19 +152,21 @@ fn add(
         return Err(site.error("resolve::vector_dimension", message, span).into());
     }
     sum.vector.resize(expected, 0.0);
-    let (mut all_finite, mut square) = (true, 0.0);
-    for (total, value) in sum.vector.iter_mut().zip(vector) {
+    let mut none = Vec::new();
+    let largest = sum.largest.as_mut().unwrap_or(&mut none);
+    largest.resize(expected, 0.0f64);
+    let mut all_finite = true;
+    for ((total, largest), value) in sum.vector.iter_mut().zip(largest).zip(vector) {
         // A weight of 1 keeps the vector's own bits.
         let weighted = term.weight * value;
         *total += weighted;
-        square += weighted * weighted;
+        *largest = largest.max(weighted.abs());
         all_finite &= total.is_finite();
     }
     if !all_finite {
         let message = "this source leaves the range of numbers: NaN and infinite values compare with nothing";
         return Err(site.error("resolve::not_finite", message, span).into());
     }
-    sum.largest_term = sum.largest_term.max(square.sqrt());
     Ok(())
 }
 

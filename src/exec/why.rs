@@ -236,7 +236,7 @@ pub(crate) fn why_tree(snapshot: &Snapshot, id: String, find: Find, params: &Par
 
 fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<Why> {
     let rows = rows_of(plan, params)?;
-    let ready = match Ready::new(plan, params, control)? {
+    let ready = match Ready::new(plan, params, None, control)? {
         Ok(ready) => ready,
         Err(message) => {
             return Err(Site::new(&plan.text).error("resolve::no_vector", message, &plan.find.source.span).into());
@@ -336,7 +336,7 @@ fn plain(
     let lens = LensExpr { base: LensBase::View(Name::from(view)), ..LensExpr::default() };
     let find = Find { lens, output: Output::default(), ..plan.find.clone() };
     let plan = resolve(&plan.snapshot, &find, &plan.text)?;
-    let ready = match Ready::new(&plan, params, control) {
+    let ready = match Ready::new(&plan, params, None, control) {
         // A query without direction has no cosine; under the lens itself it may well have a score.
         Err(error) if error.query().is_some_and(|error| error.code == "resolve::no_direction") => return Ok(None),
         ready => ready?,

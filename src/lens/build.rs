@@ -86,8 +86,8 @@ impl<'a> Builder<'a> {
                 step_idx + 1
             )));
         }
-        self.query.ops.extend(query);
-        self.record.ops.extend(record);
+        self.query.extend(query);
+        self.record.extend(record);
         self.query_ends.push(self.query.ops.len());
         self.dimension = self.record.output_dimension(self.source.dimension());
         Ok(())
@@ -100,8 +100,8 @@ impl<'a> Builder<'a> {
             VectorMetric::Pearson => &[Op::OwnMean, Op::Normalize],
             VectorMetric::Dot | VectorMetric::Euclidean => &[],
         };
-        self.query.ops.extend_from_slice(ops);
-        self.record.ops.extend_from_slice(ops);
+        self.query.extend(ops.iter().cloned());
+        self.record.extend(ops.iter().cloned());
     }
 
     /// The operations, query's and record's, of a step that takes nothing from the records.
@@ -112,7 +112,7 @@ impl<'a> Builder<'a> {
             ResolvedStep::Normalize => both(Op::Normalize),
             ResolvedStep::Truncate(to) => both(Op::Truncate { from: self.dimension, to: *to }),
             ResolvedStep::Project(projection) => {
-                Some((Op::matrix(projection.query()), Op::matrix(projection.record())))
+                Some((Op::Matrix(Arc::clone(projection.query())), Op::Matrix(Arc::clone(projection.record()))))
             }
             ResolvedStep::CenterCorpus
             | ResolvedStep::CenterSides(_)
@@ -129,12 +129,12 @@ impl<'a> Builder<'a> {
         match &**statistic {
             Statistic::Mean(mean) => both(vec![shift(mean)]),
             Statistic::Sides { queries, records } => (vec![shift(queries)], vec![shift(records)]),
-            Statistic::Scale { mean, divisor } => both(vec![shift(mean), Op::divide(divisor)]),
+            Statistic::Scale { mean, divisor } => both(vec![shift(mean), Op::Divide(Arc::from(&divisor[..]))]),
             Statistic::Directions { mean, divisor, .. } => {
                 let basis = Basis::new(statistic, self.dimension);
                 both(match step {
                     ResolvedStep::Drop(_) => vec![shift(mean), Op::Remove(basis)],
-                    _ => vec![shift(mean), Op::Coordinates(basis), Op::divide(divisor)],
+                    _ => vec![shift(mean), Op::Coordinates(basis), Op::Divide(Arc::from(&divisor[..]))],
                 })
             }
         }
@@ -171,7 +171,7 @@ impl<'a> Builder<'a> {
             Some((Op::Normalize, rest)) => (RowForm::Unit, rest),
             _ => (RowForm::Raw, &self.record.ops[..]),
         };
-        let affine = Program { ops: affine.to_vec() };
+        let affine = Program::new(affine.to_vec());
         if affine.normalizations() > 0 {
             let sum = moments::sum(self.source, self.live, &self.record)?;
             return Ok((sum.mean(), sum.count));
@@ -188,7 +188,7 @@ impl<'a> Builder<'a> {
             }
         };
         let (_, sum) = &self.known[at];
-        let mut traveller = Traveller::new(sum.mean(), 0.0);
+        let mut traveller = Traveller::new(sum.mean());
         affine.run(&mut traveller, Undirected::GoOn);
         if sum.count == 0 {
             traveller.vector.fill(0.0);
@@ -200,7 +200,7 @@ impl<'a> Builder<'a> {
     /// are in neither sum nor count.
     fn sample_mean(&self, sample: &SampleRows, step_idx: usize) -> Result<Vec<f64>> {
         let arrive = |row: &[f32]| {
-            let mut traveller = Traveller::new(row.iter().map(|&x| f64::from(x)).collect(), 0.0);
+            let mut traveller = Traveller::new(row.iter().map(|&x| f64::from(x)).collect());
             self.query.run(&mut traveller, Undirected::Stop).then_some(traveller.vector)
         };
         let arrived: Vec<Option<Vec<f64>>> = sample.rows().par_chunks(sample.dimension.max(1)).map(arrive).collect();
@@ -224,6 +224,6 @@ fn bound_after(bound: f64, op: &Op) -> f64 {
         Op::Normalize => 1.0,
         // What is left of a vector is no longer than the vector.
         Op::OwnMean | Op::Truncate { .. } | Op::Remove(_) => bound,
-        Op::Matrix { .. } | Op::Divide { .. } | Op::Coordinates(_) => bound * op.growth(),
+        Op::Matrix(_) | Op::Divide(_) | Op::Coordinates(_) => bound * op.growth(),
     }
 }

@@ -83,7 +83,6 @@ impl RowProcessor {
     /// with nothing appended, where the row has no direction on the way or is not one that is kept.
     pub fn process(&self, row: RowRef<'_>, traveller: &mut Traveller, out: &mut Vec<f32>) -> bool {
         row.widen_f64(&mut traveller.vector);
-        traveller.reference = 0.0;
         if !self.prepared.record_program().run(traveller, Undirected::Stop) {
             return false;
         }

@@ -130,7 +130,7 @@ pub(super) fn adjoint(mut v: Vec<f64>, record: &Program, dimension: usize) -> Ad
             }
             Op::Normalize => group -= 1,
             Op::Truncate { from, .. } => v.resize(*from, 0.0),
-            Op::Matrix { matrix, .. } => {
+            Op::Matrix(matrix) => {
                 matrix.apply_transposed(&v, &mut scratch);
                 std::mem::swap(&mut v, &mut scratch);
             }
@@ -139,7 +139,7 @@ pub(super) fn adjoint(mut v: Vec<f64>, record: &Program, dimension: usize) -> Ad
                 std::mem::swap(&mut v, &mut scratch);
             }
             Op::Remove(basis) => basis.remove(&mut v),
-            Op::Divide { divisor, .. } => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
+            Op::Divide(divisor) => v.iter_mut().zip(divisor.iter()).for_each(|(v, by)| *v /= by),
         }
         growth *= op.growth();
         roundings += op.roundings();

@@ -13,6 +13,8 @@ mod hubs;
 pub mod memory;
 mod moments;
 mod moved;
+mod noise;
+mod op;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod passes;

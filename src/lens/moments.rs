@@ -7,7 +7,7 @@
 use super::RowSource;
 use super::program::Program;
 use super::sums::RowForm;
-use super::tile::{self, Task, Tile};
+use super::tile::{self, Steps, Task, Tile};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
 use crate::linalg::stats::{self, VectorSum};
@@ -24,11 +24,11 @@ const TOGETHER: usize = 256;
 /// The element-wise sum of the live rows behind `program`, and how many they are; rows that a normalization of the
 /// program leaves out are in neither.
 pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> Result<VectorSum> {
-    let wide = tile::widened(&program.ops);
+    let steps = Steps::new(&program.ops, false);
     let empty = || VectorSum::new(program.output_dimension(source.dimension()));
     let add = |sum: &mut VectorSum, task: &Task| {
         tile::for_each(source, live, task, tile::rows(source), |tile| {
-            tile.run(&program.ops, &wide);
+            tile.run(&steps);
             (0..tile.len()).filter(|&i| tile.alive[i]).for_each(|i| sum.add(tile.vector(i)));
         })
     };
@@ -91,8 +91,12 @@ pub(super) struct Spread {
     squares: Vec<f64>,
     /// Sum of the squares of the elements themselves.
     raw: Vec<f64>,
-    /// Sum of the squares of the references.
-    references: f64,
+    /// Sum of the squares of what rows have carried, see `noise`.
+    carried: f64,
+    /// What has become of the means that were subtracted before, element by element; empty where none were.
+    constants: Vec<f64>,
+    /// The part of what was carried that each dimension may have; empty where that is all of it.
+    profile: Vec<f64>,
 }
 
 impl Spread {
@@ -103,22 +107,35 @@ impl Spread {
         self.squares.iter().zip(&self.residual.sum).map(variance).collect()
     }
 
-    /// Mean squares of what went into the subtractions, by dimension.
+    /// Mean squares of what went into the subtractions, by dimension, at most.
     pub fn scales(&self) -> Vec<f64> {
         let n = self.residual.count.max(1) as f64;
-        self.raw.iter().map(|raw| (raw + self.references) / n).collect()
+        let constants = self.constants.iter().copied().chain(std::iter::repeat(0.0));
+        let profile = self.profile.iter().copied().chain(std::iter::repeat(1.0));
+        let scale =
+            |((raw, constant), part): ((&f64, f64), f64)| (raw + self.carried * part * part) / n + constant * constant;
+        self.raw.iter().zip(constants).zip(profile).map(scale).collect()
     }
 }
 
 /// The [`Spread`] of the live rows behind `program` around `mean`.
 pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, mean: &[f64]) -> Result<Spread> {
-    let wide = tile::widened(&program.ops);
+    let steps = Steps::new(&program.ops, false);
     let zeros = || vec![0.0; mean.len()];
-    let empty = || Spread { residual: VectorSum::new(mean.len()), squares: zeros(), raw: zeros(), references: 0.0 };
+    let (constants, profile) =
+        steps.end().map(|guard| (guard.constants.clone(), guard.profile.clone())).unwrap_or_default();
+    let empty = || Spread {
+        residual: VectorSum::new(mean.len()),
+        squares: zeros(),
+        raw: zeros(),
+        carried: 0.0,
+        constants: constants.clone(),
+        profile: profile.clone(),
+    };
     let add = |spread: &mut Spread, task: &Task| {
         let mut difference = Vec::new();
         tile::for_each(source, live, task, tile::rows(source), |tile| {
-            tile.run(&program.ops, &wide);
+            tile.run(&steps);
             for i in (0..tile.len()).filter(|&i| tile.alive[i]) {
                 let row = tile.vector(i);
                 difference.clear();
@@ -127,7 +144,7 @@ pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, m
                 spread.residual.add(&difference);
                 simd::add_squares(&mut spread.squares, &difference);
                 simd::add_squares(&mut spread.raw, row);
-                spread.references += tile.references[i] * tile.references[i];
+                spread.carried += tile.carried[i] * tile.carried[i];
             }
         })
     };
@@ -135,7 +152,7 @@ pub(super) fn spread(source: &dyn RowSource, live: &RowSet, program: &Program, m
         total.residual.merge(&part.residual);
         total.squares.iter_mut().zip(&part.squares).for_each(|(sum, x)| *sum += x);
         total.raw.iter_mut().zip(&part.raw).for_each(|(sum, x)| *sum += x);
-        total.references += part.references;
+        total.carried += part.carried;
     };
     tile::fold(source, TOGETHER, empty, add, merge)
 }
@@ -161,6 +178,11 @@ impl Covariance {
         matrix
     }
 
+    /// How many records it is of.
+    pub fn count(&self) -> u64 {
+        self.residual.count
+    }
+
     /// Mean square of what went into the subtractions.
     pub fn scale(&self) -> f64 {
         self.references / self.residual.count.max(1) as f64
@@ -169,14 +191,15 @@ impl Covariance {
 
 /// The [`Covariance`] of the live rows behind `program` around `mean`.
 pub(super) fn covariance(source: &dyn RowSource, live: &RowSet, program: &Program, mean: &[f64]) -> Result<Covariance> {
-    let wide = tile::widened(&program.ops);
+    let steps = Steps::new(&program.ops, false);
     let d = mean.len();
     let mean_norm = stats::norm(mean);
+    let before = steps.end().map_or(0.0, |guard| guard.constant);
     let empty = || Covariance { residual: VectorSum::new(d), gram: vec![0.0; d * d], references: 0.0 };
     let add_tile = |total: &mut Covariance, tile: &mut Tile| {
-        tile.run(&program.ops, &wide);
+        tile.run(&steps);
         for (i, row) in tile.vectors.chunks_exact_mut(d).enumerate().filter(|(i, _)| tile.alive[*i]) {
-            let reference = tile.references[i].max(stats::norm(row)).max(mean_norm);
+            let reference = (tile.carried[i] + before).max(stats::norm(row)).max(mean_norm);
             total.references += reference * reference;
             simd::subtract(row, mean);
             total.residual.add(row);

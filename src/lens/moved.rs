@@ -25,7 +25,7 @@
 use super::fold::{self, Adjoint};
 use super::prepared::Scalars;
 use super::program::{Op, Program, Traveller, Undirected};
-use super::quick::{Bound, LARGEST_ERROR, QuickScalars, judge, reference};
+use super::quick::{Bound, LARGEST_ERROR, QuickScalars, Reference, judge};
 use super::shape::{End, Shape};
 use crate::linalg::rows::{RowRef, RowsRef};
 use crate::linalg::{simd, stats};
@@ -53,7 +53,7 @@ pub(super) struct Moved<'a> {
     lost: Bound,
     /// `t F` and `t s_0'`.
     rounding: Bound,
-    reference: Bound,
+    reference: Reference,
     dot_error: f64,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Moved<'a> {
             constant: simd::dot_f64(&moved, &both),
             lost: Bound { slope: factor * growth, offset: factor * size },
             rounding: Bound { slope: tolerance * growth, offset: tolerance * shifts[0].size },
-            reference: reference(&now.affine.ops),
+            reference: Reference::behind(&now.affine.ops),
             dot_error: simd::dot_error(dimension) * 1.01 + 2.0 * simd::UNIT_F32,
         })
     }
@@ -161,8 +161,8 @@ fn moves_only(a: &Op, b: &Op) -> bool {
     match (a, b) {
         (Op::OwnMean, Op::OwnMean) | (Op::Shift(_), Op::Shift(_)) | (Op::Normalize, Op::Normalize) => true,
         (Op::Truncate { to: a, .. }, Op::Truncate { to: b, .. }) => a == b,
-        (Op::Matrix { matrix: a, .. }, Op::Matrix { matrix: b, .. }) => a.fingerprint() == b.fingerprint(),
-        (Op::Divide { divisor: a, .. }, Op::Divide { divisor: b, .. }) => a == b,
+        (Op::Matrix(a), Op::Matrix(b)) => a.fingerprint() == b.fingerprint(),
+        (Op::Divide(a), Op::Divide(b)) => a == b,
         (Op::Coordinates(a), Op::Coordinates(b)) | (Op::Remove(a), Op::Remove(b)) => a.rows() == b.rows(),
         _ => false,
     }
@@ -170,7 +170,7 @@ fn moves_only(a: &Op, b: &Op) -> bool {
 
 /// `c`: what becomes of the zero vector.
 fn constant(program: &Program, dimension: usize) -> Vec<f64> {
-    let mut zero = Traveller::new(vec![0.0; dimension], 0.0);
+    let mut zero = Traveller::new(vec![0.0; dimension]);
     program.run(&mut zero, Undirected::GoOn);
     zero.vector
 }
@@ -223,13 +223,13 @@ mod tests {
         ops.push(Op::Shift(Arc::from(mean)));
         ops.extend_from_slice(middle);
         ops.resize(ops.len() + usize::from(lengths.direction), Op::Normalize);
-        Program { ops }
+        Program::new(ops)
     }
 
     fn matrix(scale: f32) -> Op {
         let mut random = Random::new(5);
         let data = (0..6 * DIMENSION).map(|_| scale * (random.below(2001) as f32 / 1e3 - 1.0)).collect();
-        Op::matrix(&Arc::new(Matrix::new(6, DIMENSION, data).unwrap()))
+        Op::Matrix(Arc::new(Matrix::new(6, DIMENSION, data).unwrap()))
     }
 
     /// Moves the scalars of rows whose mean moves by `part` of their spread; how many were moved, each of them within its
@@ -305,7 +305,7 @@ mod tests {
         assert!(!of(&program(&[2.0; DIMENSION], &[matrix(2.0)], END)));
         assert!(!of(&program(&[2.0; DIMENSION], &[matrix(1.0), Op::OwnMean], END)));
         assert!(!of(&program(&[2.0; DIMENSION], &[Op::Normalize, matrix(1.0)], END)));
-        assert!(!of(&Program { ops: vec![Op::Shift(Arc::from([2.0; DIMENSION])), matrix(1.0)] }));
+        assert!(!of(&Program::new(vec![Op::Shift(Arc::from([2.0; DIMENSION])), matrix(1.0)])));
         // Errors would add up from commit to commit.
         let rough = Scalars { norm_error: LARGEST_ERROR, ..scalars };
         assert!(Moved::of(&rough, known.clone(), [&base, &base], false, DIMENSION).is_none());

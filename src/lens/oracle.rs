@@ -31,8 +31,10 @@ pub(crate) struct Verdict {
 #[derive(Debug, Clone)]
 struct State {
     y: Vec<f64>,
-    /// Largest norm that went into a subtraction since the vector last had unit length.
-    reference: f64,
+    /// By coordinate: how far rounding may have moved it, from the first subtraction since the vector last had unit length.
+    noise: Vec<f64>,
+    /// By coordinate: the largest numbers that went into subtractions since then, through the steps behind them.
+    entered: Vec<f64>,
     /// Size of the terms that `y` is made of.
     size: f64,
 }
@@ -62,7 +64,8 @@ pub(crate) fn evaluate(
     query: &[f64],
     statistics: &[PlacedStatistic],
 ) -> Verdict {
-    let start = |x: &Vec<f64>| State { y: x.clone(), reference: 0.0, size: length(x) };
+    let start =
+        |x: &Vec<f64>| State { y: x.clone(), noise: vec![0.0; x.len()], entered: vec![0.0; x.len()], size: length(x) };
     let mut states: Vec<Option<State>> = records.iter().map(|record| record.as_ref().map(start)).collect();
     let mut asker = Some(start(&query.to_vec()));
     let mut samples: Vec<Vec<Option<State>>> = steps.iter().map(|step| sample(step, start)).collect();
@@ -173,24 +176,35 @@ fn take(step: &ResolvedStep, states: &[Option<State>], given: Option<&Statistic>
     let mut taken = Taken { usual, ..Taken::default() };
     let rest: Vec<Vec<f64>> = present.iter().map(|s| s.y.iter().zip(&mean).map(|(y, m)| y - m).collect()).collect();
     if let ResolvedStep::Standardize = step {
-        let before = present.iter().map(|s| s.reference.powi(2)).sum::<f64>() / n;
         let sd = |i: usize| {
             let sd = (rest.iter().map(|r| r[i].powi(2)).sum::<f64>() / n).sqrt();
-            let scale = (present.iter().map(|s| s.y[i].powi(2)).sum::<f64>() / n + before).sqrt();
+            let scale = (present.iter().map(|s| s.y[i].powi(2) + s.entered[i].powi(2)).sum::<f64>() / n).sqrt();
             zero_below(sd, 1e-12 * scale, on_the_line)
         };
         let sds: Vec<f64> = (0..mean.len()).map(sd).collect();
-        let floor = 0.01 * middle(&sds);
-        taken.divisor = sds.iter().map(|sd| if sd.max(floor) > 0.0 { sd.max(floor) } else { 1.0 }).collect();
+        // Where most do not vary: by the middle one of those that do.
+        let (all, some) = (middle(&sds), middle(&varying(&sds)));
+        let divisor = |sd: &f64| match all {
+            0.0 if *sd == 0.0 => some,
+            0.0 => sd.max(0.01 * some),
+            _ => sd.max(0.01 * all),
+        };
+        taken.divisor = sds.iter().map(divisor).map(|by| if by > 0.0 { by } else { 1.0 }).collect();
     }
     if let (Some(whiten), Some(Statistic::Directions { mean: of, directions, .. })) = (whiten, given) {
         taken.directions = directions.chunks(of.len().max(1)).map(<[f64]>::to_vec).collect();
-        let scale = present.iter().map(|s| s.reference.max(length(&s.y)).max(length(&mean)).powi(2)).sum::<f64>() / n;
+        let scale =
+            present.iter().map(|s| length(&s.entered).max(length(&s.y)).max(length(&mean)).powi(2)).sum::<f64>() / n;
         let sizes = present.iter().map(|s| s.size.powi(2)).sum::<f64>() / n;
         let variances = check_directions(&taken.directions, &rest, n, sizes);
         let noise = (1e-24 * scale).max(1e-12 * variances.first().copied().unwrap_or_default());
         let variances: Vec<f64> = variances.iter().map(|&v| zero_below(v, noise, on_the_line)).collect();
-        let floor = 1e-4 * middle(&variances);
+        let varying = varying(&variances);
+        let floor = if present.len() <= mean.len() || middle(&variances) == 0.0 {
+            varying.iter().sum::<f64>() / varying.len().max(1) as f64
+        } else {
+            1e-4 * middle(&variances)
+        };
         let divisor = |v: &f64| if v.max(floor) > 0.0 { v.max(floor).sqrt() } else { 1.0 };
         if whiten {
             taken.divisor = variances.iter().take(taken.directions.len()).map(divisor).collect();
@@ -206,15 +220,17 @@ fn zero_below(x: f64, noise: f64, on_the_line: &mut bool) -> f64 {
     if x <= noise { 0.0 } else { x }
 }
 
-/// The median; of what is not zero where it is zero otherwise.
+/// The median; 0 of none.
 fn middle(values: &[f64]) -> f64 {
-    let middle = |values: &mut Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
-        if n == 0 { 0.0 } else { (values[(n - 1) / 2] + values[n / 2]) / 2.0 }
-    };
-    let all = middle(&mut values.to_vec());
-    if all > 0.0 { all } else { middle(&mut values.iter().copied().filter(|&x| x > 0.0).collect()) }
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    if n == 0 { 0.0 } else { (values[(n - 1) / 2] + values[n / 2]) / 2.0 }
+}
+
+/// Those that are not zero.
+fn varying(values: &[f64]) -> Vec<f64> {
+    values.iter().copied().filter(|&x| x > 0.0).collect()
 }
 
 /// Asserts that `directions` are orthonormal principal directions of the rows `rest` by falling variance; all variances
@@ -285,11 +301,11 @@ fn jacobi(mut a: Vec<Vec<f64>>) -> Vec<f64> {
 fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_the_line: &mut bool) -> Option<State> {
     match step {
         ResolvedStep::Center => {
-            s.reference = s.reference.max(length(&s.y));
             let own = s.y.iter().sum::<f64>() / s.y.len() as f64;
-            for y in &mut s.y {
-                *y -= own;
-            }
+            let what = vec![own; s.y.len()];
+            take_away(&mut s, &what, on_the_line, |errors| {
+                vec![errors.iter().sum::<f64>() / errors.len() as f64; errors.len()]
+            });
         }
         ResolvedStep::CenterCorpus => subtract(&mut s, &taken.mean, taken.usual, on_the_line),
         ResolvedStep::CenterSides(_) => {
@@ -303,51 +319,94 @@ fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_th
         }
         ResolvedStep::Whiten(_) => {
             subtract(&mut s, &taken.mean, taken.usual, on_the_line);
-            s.y = taken.directions.iter().map(|v| v.iter().zip(&s.y).map(|(v, y)| v * y).sum()).collect();
+            through(&mut s, &taken.directions);
             divide(&mut s, &taken.divisor);
         }
         ResolvedStep::Drop(_) => {
             subtract(&mut s, &taken.mean, taken.usual, on_the_line);
-            s.reference = s.reference.max(length(&s.y));
+            let mut along = vec![0.0; s.y.len()];
             for v in &taken.directions {
-                let along: f64 = v.iter().zip(&s.y).map(|(v, y)| v * y).sum();
-                s.y.iter_mut().zip(v).for_each(|(y, v)| *y -= along * v);
+                let rest: Vec<f64> = s.y.iter().zip(&along).map(|(y, a)| y - a).collect();
+                let factor: f64 = v.iter().zip(&rest).map(|(v, y)| v * y).sum();
+                along.iter_mut().zip(v).for_each(|(a, v)| *a += factor * v);
             }
+            // Directions are known to double precision.
+            let lost = length(&s.y) / 2f64.powi(40);
+            take_away(&mut s, &along, on_the_line, |errors| {
+                let mut spread = vec![0.0; errors.len()];
+                for v in &taken.directions {
+                    let of = v.iter().zip(errors).map(|(v, e)| v.abs() * e).sum::<f64>();
+                    spread.iter_mut().zip(v).for_each(|(s, v)| *s += v.abs() * of);
+                }
+                spread.iter().map(|s| s + lost).collect()
+            });
         }
         ResolvedStep::Normalize => {
             let norm = length(&s.y);
-            let ratio = norm / (1e-6 * s.reference);
-            *on_the_line |= (ratio - 1.0).abs() < 1e-2;
-            if norm < 1e-290 || norm <= 1e-6 * s.reference {
+            let counts = |(y, n): (&f64, &f64)| y.abs() > 2.0 * n;
+            let ratios = s.y.iter().zip(&s.noise).map(|(y, n)| y.abs() / (2.0 * n));
+            *on_the_line |= (ratios.fold(0.0, f64::max) - 1.0).abs() < 1e-4;
+            if norm < 1e-290 || !s.y.iter().zip(&s.noise).any(counts) {
                 return None;
             }
             for y in &mut s.y {
                 *y /= norm;
             }
             s.size /= norm;
-            s.reference = 0.0;
+            s.noise.fill(0.0);
+            s.entered.fill(0.0);
         }
-        ResolvedStep::Truncate(k) => s.y.truncate(*k),
+        ResolvedStep::Truncate(k) => {
+            for numbers in [&mut s.y, &mut s.noise, &mut s.entered] {
+                numbers.truncate(*k);
+            }
+        }
         ResolvedStep::Project(projection) => {
             let (matrix, frobenius) = side(projection, is_query);
-            let k = matrix.rows();
-            let d = matrix.columns();
-            s.y = (0..k).map(|i| (0..d).map(|j| f64::from(matrix.data()[i * d + j]) * s.y[j]).sum()).collect();
-            s.reference *= frobenius / (k.min(d) as f64).sqrt();
+            let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect();
+            let rows: Vec<Vec<f64>> = matrix.data().chunks(matrix.columns()).map(wide).collect();
+            through(&mut s, &rows);
             s.size *= frobenius;
         }
     }
     Some(s)
 }
 
+/// Multiplies by a matrix, given row by row; bounds by absolute values.
+fn through(s: &mut State, rows: &[Vec<f64>]) {
+    let product = |v: &[f64]| rows.iter().map(|row| row.iter().zip(v).map(|(w, x)| w * x).sum()).collect();
+    let absolute = |v: &[f64]| rows.iter().map(|row| row.iter().zip(v).map(|(w, x)| w.abs() * x).sum()).collect();
+    (s.y, s.noise, s.entered) = (product(&s.y), absolute(&s.noise), absolute(&s.entered));
+}
+
+/// Subtracts `what`, whose own errors `spread` tells from those of the vector. Numbers are rounded to single precision (a part
+/// of 2^-24 of each), so that two of them may leave 2^-23 of the larger for nothing; up to twice that counts as nothing, and
+/// then what is left is all that rounding can have put there.
+fn take_away(s: &mut State, what: &[f64], on_the_line: &mut bool, spread: impl Fn(&[f64]) -> Vec<f64>) {
+    for (j, what) in what.iter().enumerate() {
+        let larger = s.y[j].abs().max(what.abs());
+        s.noise[j] = s.noise[j].max(larger / 2f64.powi(23));
+        s.entered[j] = s.entered[j].max(larger);
+        s.y[j] -= what;
+    }
+    let (more_noise, more_entered) = (spread(&s.noise), spread(&s.entered));
+    for j in 0..s.y.len() {
+        s.noise[j] += more_noise[j];
+        s.entered[j] += more_entered[j];
+        let ratio = s.y[j].abs() / (2.0 * s.noise[j]);
+        *on_the_line |= (ratio - 1.0).abs() < 1e-5;
+        if ratio <= 1.0 {
+            s.noise[j] = s.y[j].abs().max(s.noise[j] / 2f64.powi(17));
+        }
+    }
+}
+
 /// Subtracts `mean`, a sum of which errs by the size `usual` of what went into it, even where that cancels.
 fn subtract(s: &mut State, mean: &[f64], usual: f64, on_the_line: &mut bool) {
     // Nothing minus what rounding left of a mean.
     *on_the_line |= length(mean) > 0.0 && length(mean).max(length(&s.y)) < 1e-9 * usual;
-    s.reference = s.reference.max(length(&s.y)).max(length(mean));
-    for (y, m) in s.y.iter_mut().zip(mean) {
-        *y -= m;
-    }
+    let mean = if mean.is_empty() { vec![0.0; s.y.len()] } else { mean.to_vec() };
+    take_away(s, &mean, on_the_line, |errors| vec![0.0; errors.len()]);
     s.size += usual;
 }
 
@@ -358,8 +417,9 @@ fn divide(s: &mut State, divisor: &[f64]) {
     }
     s.y.iter_mut().zip(divisor).for_each(|(y, by)| *y /= by);
     s.size /= divisor.iter().copied().fold(f64::INFINITY, f64::min);
-    let squares: f64 = divisor.iter().map(|by| (1.0 / by).powi(2)).sum();
-    s.reference *= (squares / divisor.len().max(1) as f64).sqrt();
+    for numbers in [&mut s.noise, &mut s.entered] {
+        numbers.iter_mut().zip(divisor).for_each(|(x, by)| *x /= by);
+    }
 }
 
 fn side(projection: &Projection, is_query: bool) -> (&Matrix, f64) {

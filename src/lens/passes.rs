@@ -8,7 +8,7 @@ use super::moved::Moved;
 use super::prepared::Scalars;
 use super::program::{Op, Program};
 use super::quick::{Quick, QuickScalars, Scratch};
-use super::tile::{self, Task, Tile};
+use super::tile::{self, Steps, Task, Tile};
 use crate::error::Result;
 use crate::linalg::simd;
 use crate::types::RowSet;
@@ -28,6 +28,15 @@ pub(super) struct FinalPass {
     pub extreme: RowSet,
     /// The scalars of the others.
     pub scalars: Scalars,
+}
+
+impl FinalPass {
+    /// Takes what `other` found of the rows of `rows`, of which nothing was known.
+    pub fn take(&mut self, other: FinalPass, rows: &RowSet) {
+        self.undirected = self.undirected.or(&other.undirected);
+        self.extreme = self.extreme.or(&other.extreme);
+        self.scalars.take(&other.scalars, rows);
+    }
 }
 
 /// How many scalars a record has besides its reach.
@@ -87,7 +96,7 @@ fn scalars_with(
         (false, 0) => (&program.ops[..0], false),
         (false, last) => (&program.ops[..last - 1], true),
     };
-    let wide = tile::widened(ops);
+    let steps = Steps::new(ops, norms_only);
     let mut scalars = layout.allocate(source.row_count() as usize);
     let tasks = tile::tasks(source, tile::ROWS);
     let slots = layout.split(&mut scalars, &tasks);
@@ -106,9 +115,9 @@ fn scalars_with(
                 rest = Some(left);
             }
             tile::for_each(source, rest.as_ref().unwrap_or(live), &task, tile::rows(source), |tile| {
-                tile.run(ops, &wide);
+                tile.run(&steps);
                 if norms_only {
-                    tile.take_norms();
+                    tile.take_norms(&steps);
                 }
                 for i in 0..tile.len() {
                     if !tile.alive[i] {
@@ -206,6 +215,9 @@ impl Slot<'_> {
         for block in self.task.blocks.clone() {
             let range = source.block_range(block);
             let (count, whole) = (live.count_range(range.clone()), u64::from(range.end - range.start));
+            if count == 0 {
+                continue;
+            }
             if count * 4 < whole {
                 left.extend(live.iter_range(range));
                 continue;

@@ -15,7 +15,7 @@ use super::program::{Program, Traveller, Undirected};
 #[cfg(test)]
 use super::shape::{End, Shape};
 use super::step::VectorMetric;
-use super::{Chain, RowSource, StoredScalars};
+use super::{Chain, RowSource, StoredScalars, statistics};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, simd, stats};
@@ -79,6 +79,9 @@ pub struct Known<'a> {
     pub earlier: Option<&'a Prepared>,
     /// Gives the sums of the rows, where a step asks for them.
     pub sums: Option<&'a SumsOf<'a>>,
+    /// The rows that are asked for, where not all are: the others get no scalars, and are neither directed nor undirected.
+    /// Statistics are of all rows all the same.
+    pub only: Option<&'a RowSet>,
 }
 
 impl Prepared {
@@ -136,7 +139,7 @@ impl Prepared {
     /// # Errors
     /// As [`Prepared::compute_stored`] and [`Prepared::extend`].
     pub fn compute_known(chain: &Chain, source: &dyn RowSource, live: &RowSet, known: &Known<'_>) -> Result<Self> {
-        let &Known { pinned, stored, earlier, sums } = known;
+        let &Known { pinned, stored, earlier, sums, only } = known;
         if let Some(earlier) = earlier.filter(|earlier| (source.row_count() as usize) < earlier.scalars.reach.len()) {
             return Err(Error::invalid(format!(
                 "the view has {} rows, but the lens was prepared for {}; prepare it anew",
@@ -168,12 +171,17 @@ impl Prepared {
             Moved::of(&earlier.scalars, known, programs, squares, source.dimension())
         });
         let earlier = earlier.filter(same);
+        // From here on rows are looked at one by one.
+        let some = only.map(|only| live.and(only));
+        let live = some.as_ref().unwrap_or(live);
         let kept = earlier.map(|earlier| live.and(&earlier.directed.or(&earlier.undirected))).unwrap_or_default();
         let fresh = live.and_not(&kept);
-        let wanted = stored.map_or_else(|| fresh.clone(), |stored| fresh.and_not(stored.known));
+        let taken = stored.map(|stored| fresh.and(stored.known)).unwrap_or_default();
+        let wanted = fresh.and_not(&taken);
         let mut found = passes::scalars(source, &wanted, &builder.record, squares, moved.as_ref())?;
         if let Some(stored) = stored {
-            stored.fill(&mut found)?;
+            let doubted = StoredScalars { known: &taken, ..stored }.fill(&mut found)?;
+            found.take(passes::scalars(source, &doubted, &builder.record, squares, None)?, &doubted);
         }
         let FinalPass { mut undirected, mut extreme, mut scalars } = found;
         if let Some(earlier) = earlier {
@@ -221,6 +229,18 @@ impl Prepared {
         &self.statistics
     }
 
+    /// Steps that take all directions of no more records than dimensions, each with both numbers: these records vary in a
+    /// part of the space only.
+    pub fn of_few_records(&self) -> Vec<(String, u64, usize)> {
+        let few = self.statistics.iter().filter(|placed| statistics::is_of_few(&placed.statistic, placed.count));
+        let step = |placed: &PlacedStatistic| {
+            let step = self.chain.steps().get(placed.step_idx)?;
+            let Statistic::Directions { mean, .. } = &*placed.statistic else { return None };
+            Some((step.to_string(), placed.count, mean.len()))
+        };
+        few.filter_map(step).collect()
+    }
+
     /// The record side with its statistics, the metric's own steps included: what turns a raw row into a processed
     /// one.
     pub(crate) fn record_program(&self) -> &Program {
@@ -242,7 +262,7 @@ impl Prepared {
         self.scalars.reach.len() as u32
     }
 
-    /// Live rows that can be ranked.
+    /// Live rows that can be ranked, of those that were asked for.
     pub fn directed(&self) -> &RowSet {
         &self.directed
     }
@@ -280,15 +300,19 @@ impl Prepared {
     /// A vector of another dimension, one that is not finite, or one that a step or the metric leaves without a
     /// direction.
     pub fn process(&self, query: &[f64]) -> Result<ProcessedQuery> {
-        self.process_sum(query, 0.0)
+        self.process_with(query, Traveller::new(query.to_vec()))
     }
 
-    /// [`Prepared::process`] for a query that is a sum of terms, the longest of norm `largest_term`: where they
-    /// cancel, what is left over is rounding, not a direction.
+    /// [`Prepared::process`] for a query that is a sum of terms, `largest` having the largest of their absolute values for
+    /// each coordinate: where they cancel, what is left over is rounding, not a direction.
     ///
     /// # Errors
     /// As [`Prepared::process`].
-    pub fn process_sum(&self, query: &[f64], largest_term: f64) -> Result<ProcessedQuery> {
+    pub fn process_sum(&self, query: &[f64], largest: &[f64]) -> Result<ProcessedQuery> {
+        self.process_with(query, Traveller::new_sum(query.to_vec(), largest))
+    }
+
+    fn process_with(&self, query: &[f64], mut traveller: Traveller) -> Result<ProcessedQuery> {
         if query.len() != self.chain.dimension() {
             return Err(Error::invalid(format!(
                 "the query has {} dimensions, but the view has {}",
@@ -300,11 +324,8 @@ impl Prepared {
         if query.iter().any(|x| x.is_nan() || x.abs() > LARGEST_QUERY) {
             return Err(Error::invalid("the query has an element that is not finite"));
         }
-        let mut traveller = Traveller::new(query.to_vec(), largest_term);
-        for (idx, op) in self.query_program().ops.iter().enumerate() {
-            if traveller.apply(op, Undirected::Stop).is_none() {
-                return Err(self.undirected_query(query, idx));
-            }
+        if let Some(op_idx) = self.query_program().find_undirected(&mut traveller) {
+            return Err(self.undirected_query(query, op_idx));
         }
         Ok(ProcessedQuery::new(traveller.vector, &self.record, self.chain.dimension(), self.chain.metric()))
     }
@@ -336,7 +357,6 @@ impl Prepared {
     /// A row at the start of the record's side.
     fn begin(&self, row: RowRef<'_>, traveller: &mut Traveller) {
         row.widen_f64(&mut traveller.vector);
-        traveller.reference = 0.0;
     }
 
     /// The score of a processed row.
@@ -387,6 +407,22 @@ impl Prepared {
 }
 
 impl Scalars {
+    /// Takes the scalars that `other` has of the rows of `rows`.
+    pub(super) fn take(&mut self, other: &Scalars, rows: &RowSet) {
+        let copy = |to: &mut [f32], from: &[f32]| {
+            for row in rows.iter().map(|row| row as usize) {
+                if let (Some(to), Some(from)) = (to.get_mut(row), from.get(row)) {
+                    *to = *from;
+                }
+            }
+        };
+        copy(&mut self.alpha, &other.alpha);
+        copy(&mut self.reach, &other.reach);
+        self.extras.iter_mut().zip(&other.extras).for_each(|((_, to), (_, from))| copy(to, from));
+        copy(&mut self.squares, &other.squares);
+        self.norm_error = self.norm_error.max(other.norm_error);
+    }
+
     /// Takes what `earlier` has for all rows but those of `fresh`.
     fn keep(&mut self, earlier: &Scalars, fresh: &RowSet) {
         keep(&mut self.alpha, &earlier.alpha, fresh);

@@ -17,7 +17,8 @@
 //!   difference of the squares divided by the sum.
 
 use super::fold;
-use super::program::{Op, Program, ZERO_RATIO, subtract_own_mean};
+use super::noise::{CLEAR, Guard};
+use super::program::{Op, Program, subtract_own_mean};
 use super::shape::{End, Shape};
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
@@ -47,8 +48,7 @@ pub(super) struct Quick {
     constant_norm: f64,
     /// What `f64` may have lost: `t F` and `t s_0`.
     rounding: Bound,
-    /// The direction rule's reference.
-    reference: Bound,
+    reference: Reference,
 }
 
 #[derive(Debug)]
@@ -139,10 +139,6 @@ impl Bound {
         self.slope * norm + self.offset
     }
 
-    fn max(self, other: Bound) -> Bound {
-        Bound { slope: self.slope.max(other.slope), offset: self.offset.max(other.offset) }
-    }
-
     fn times(self, factor: f64) -> Bound {
         Bound { slope: self.slope * factor, offset: self.offset * factor }
     }
@@ -214,7 +210,7 @@ impl Quick {
             constant: Vec::new(),
             constant_norm: 0.0,
             rounding: Bound::default(),
-            reference: reference(&affine.ops),
+            reference: Reference::behind(&affine.ops),
         };
         if end == End::Nothing {
             Some(quick)
@@ -228,7 +224,7 @@ impl Quick {
     /// Folds every coordinate of what `affine` makes of a row. `None` where it goes through one element after the other: that
     /// is less in `f64` than products with all rows of a matrix.
     fn with_product(self, affine: &Program) -> Option<Self> {
-        if !affine.ops.iter().any(|op| matches!(op, Op::Matrix { .. } | Op::Coordinates(_) | Op::Remove(_))) {
+        if !affine.ops.iter().any(|op| matches!(op, Op::Matrix(_) | Op::Coordinates(_) | Op::Remove(_))) {
             return None;
         }
         let rows = affine.output_dimension(self.dimension);
@@ -384,9 +380,9 @@ impl Quick {
 
 /// The norm of what becomes of a vector of norm at most `raw`, off by at most `error`; `None` where that leaves open whether
 /// it has a direction, or is too large a part.
-pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Bound) -> Option<Norm> {
+pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Reference) -> Option<Norm> {
     let least = norm - error;
-    let clear = least > 2.0 * ZERO_RATIO * reference.at(raw) && error <= LARGEST_ERROR * least;
+    let clear = least > reference.at(raw, norm) && error <= LARGEST_ERROR * least;
     clear.then(|| Norm { norm, least, error: error / least })
 }
 
@@ -415,24 +411,36 @@ fn add_squares(products: &[f32], factors: &[f64], constant: &[f64], squares: &mu
     }
 }
 
-/// Bounds the reference of the direction rule behind `ops`, none of which normalizes.
-pub(super) fn reference(ops: &[Op]) -> Bound {
-    let (mut reference, mut vector) = (Bound::default(), Bound { slope: 1.0, offset: 0.0 });
-    for op in ops {
-        match op {
-            Op::Shift(mean) => {
-                let mean = stats::norm(mean);
-                reference = reference.max(vector).max(Bound { slope: 0.0, offset: mean });
-                vector.offset += mean;
+/// The norm above which a vector has a direction for sure, whatever single precision and double may have lost of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reference {
+    /// By the norm of the vector that the operations began with.
+    raw: Bound,
+    /// By its norm as it is.
+    own: f64,
+}
+
+impl Reference {
+    /// Behind `ops`, none of which normalizes.
+    pub fn behind(ops: &[Op]) -> Reference {
+        let guards = Guard::of(ops);
+        let (mut carried, mut vector) = (Bound::default(), Bound { slope: 1.0, offset: 0.0 });
+        for (op, guard) in ops.iter().zip(&guards) {
+            carried = Bound {
+                slope: guard.carry(op, carried.slope, || vector.slope),
+                offset: guard.carry(op, carried.offset, || vector.offset),
+            };
+            if let Op::Shift(mean) = op {
+                vector.offset += stats::norm(mean);
             }
-            Op::OwnMean | Op::Remove(_) => reference = reference.max(vector),
-            Op::Matrix { gain, .. } | Op::Divide { gain, .. } => {
-                reference = reference.times(*gain);
-                vector = vector.times(op.growth());
-            }
-            Op::Coordinates(_) => vector = vector.times(op.growth()),
-            Op::Truncate { .. } | Op::Normalize => {}
+            vector = vector.times(op.growth());
         }
+        let Some(end) = guards.last().filter(|guard| guard.live) else { return Reference::default() };
+        let raw = Bound { slope: carried.slope, offset: carried.offset + end.constant };
+        Reference { raw: raw.times(2.0 * CLEAR), own: if end.own { 2.0 * CLEAR } else { 0.0 } }
     }
-    reference
+
+    fn at(self, raw: f64, norm: f64) -> f64 {
+        self.raw.at(raw) + self.own * norm
+    }
 }

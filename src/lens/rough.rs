@@ -5,9 +5,9 @@
 //! is decided by the same rule as everywhere.
 
 use super::fold::ProcessedQuery;
-use super::program::{Op, Program, Traveller, Undirected};
+use super::program::{Op, Traveller, Undirected};
 use super::step::ResolvedStep;
-use super::tile::Tile;
+use super::tile::{Steps, Tile};
 use super::{Prepared, RowSource, hubs};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
@@ -109,7 +109,7 @@ impl Prepared {
 
 /// One side of a lens over the rows of one source.
 pub struct RoughPass<'a> {
-    program: &'a Program,
+    steps: Steps<'a>,
     /// Directions in `f32`, by position; matrices are as they are stored.
     narrow: Vec<Vec<f32>>,
     reader: RowReader<'a>,
@@ -129,7 +129,7 @@ impl<'a> RoughPass<'a> {
         };
         let narrow = program.ops.iter().map(narrow).collect();
         let dimensions = (source.dimension(), prepared.chain().output_dimension());
-        RoughPass { program, narrow, reader: RowReader::new(source), dimensions }
+        RoughPass { steps: Steps::new(&program.ops, false), narrow, reader: RowReader::new(source), dimensions }
     }
 
     /// Processes `rows`, in place of what `out` held, on the calling thread.
@@ -143,7 +143,7 @@ impl<'a> RoughPass<'a> {
         for &row in rows {
             tile.push_raw(row, self.reader.row(row)?);
         }
-        tile.run_rough(&self.program.ops, &self.narrow);
+        tile.run_rough(&self.steps, &self.narrow);
         out.dimension = self.dimensions.1;
         out.data.clear();
         out.data.extend(tile.vectors.iter().map(|&x| x as f32));

@@ -53,14 +53,14 @@ impl Shape {
             }
             let leading = unit.then_some(Op::Normalize);
             let before = Shape::linear(unit, &ops[..idx], end).affine.ops;
-            shape.directed.push(Program { ops: leading.into_iter().chain(before).chain([Op::Normalize]).collect() });
+            shape.directed.push(Program::new(leading.into_iter().chain(before).chain([Op::Normalize]).collect()));
         }
         Some(shape)
     }
 
     /// `ops` without their normalizations.
     fn linear(unit: bool, ops: &[Op], end: End) -> Self {
-        let affine = Program { ops: ops.iter().filter(|op| !is_normalize(op)).cloned().collect() };
+        let affine = Program::new(ops.iter().filter(|op| !is_normalize(op)).cloned().collect());
         Shape { unit, affine, end, directed: Vec::new() }
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     use std::sync::Arc;
 
     fn shape(ops: &[Op], squares: bool) -> Option<(bool, usize, End, usize)> {
-        let shape = Shape::of(&Program { ops: ops.to_vec() }, squares)?;
+        let shape = Shape::of(&Program::new(ops.to_vec()), squares)?;
         assert!(!shape.affine.ops.iter().any(is_normalize));
         Some((shape.unit, shape.affine.ops.len(), shape.end, shape.directed.len()))
     }

@@ -5,8 +5,13 @@
 //!
 //! # Floors
 //! `standardize` divides by `max(sd, 0.01 x median sd)`; `whiten` by the root of a variance that is at least `1e-4` of
-//! the median variance. Where more than half of the dimensions do not vary and the median is zero, it is taken of
-//! those that do; where none varies, the divisor is 1.
+//! the median variance. Where more than half of the dimensions do not vary, the median is zero: it is then taken of those that
+//! do, and `standardize` divides the others by all of it (`whiten`: by the root of the mean variance of those that do): a query differs from the records where these do not differ from
+//! each other, and must not be measured there with a finer rule than where they do. The mean variance is the floor of `whiten`
+//! also where there are no more records than dimensions: `n` records vary in at most `n - 1` directions, and divided by their
+//! deviations in all of them every two are equally far apart, whatever they are. (On a set of 150 classes in 384 dimensions,
+//! precision at 5 among 30 of them with 200 records: .80 plain, .27 with a floor of 1e-4 of the median, .55 with the median,
+//! .68 with the mean.) Where none varies, the divisor is 1.
 //!
 //! # No variance
 //! Subtracting leaves rounding errors: a standard deviation of at most [`SPREAD_NOISE`] of the root mean square of what
@@ -34,16 +39,19 @@ pub(super) fn scale(spread: &Spread, mean: Vec<f64>) -> Statistic {
         if deviation <= noise(scale) { 0.0 } else { deviation }
     };
     let deviations: Vec<f64> = spread.variances().iter().zip(&spread.scales()).map(deviation).collect();
-    let floor = FLOOR * typical(&deviations);
-    Statistic::Scale { mean, divisor: deviations.iter().map(|&sd| one_if_zero(sd.max(floor))).collect() }
+    let (median, typical) = (stats::median(&deviations), stats::median(&those_that_vary(&deviations)));
+    let (floor, still) = if median > 0.0 { (FLOOR * median, FLOOR * median) } else { (FLOOR * typical, typical) };
+    let divisor = |&sd: &f64| one_if_zero(if sd == 0.0 { still } else { sd.max(floor) });
+    Statistic::Scale { mean, divisor: deviations.iter().map(divisor).collect() }
 }
 
 /// What `whiten` (all of the first `k` directions, with divisors) or `drop` (without) takes.
 ///
 /// # Errors
 /// A covariance that is not finite.
-pub(super) fn directions(covariance: Covariance, mean: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
-    let dimension = mean.len();
+pub(super) fn directions(covariance: Covariance, middle: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
+    let dimension = middle.len();
+    let few = covariance.count() <= dimension as u64;
     let noise = SPREAD_NOISE * SPREAD_NOISE * covariance.scale();
     let Some(found) = eigen::principal(&covariance.into_matrix(), dimension) else {
         return Err(Error::invalid("the covariance of the records has no principal directions: it is not finite"));
@@ -51,21 +59,28 @@ pub(super) fn directions(covariance: Covariance, mean: Vec<f64>, k: usize, white
     let largest = found.variances.first().copied().unwrap_or_default();
     let noise = noise.max(DIRECTION_NOISE * DIRECTION_NOISE * largest);
     let variances: Vec<f64> = found.variances.iter().map(|&v| if v <= noise { 0.0 } else { v }).collect();
-    let floor = FLOOR * FLOOR * typical(&variances);
+    let median = stats::median(&variances);
+    let floor = if few || median == 0.0 { mean(&those_that_vary(&variances)) } else { FLOOR * FLOOR * median };
     let divisor = variances.iter().take(k).map(|v| one_if_zero(v.max(floor).sqrt()));
     let divisor = if whiten { divisor.collect() } else { Vec::new() };
     let mut directions = found.directions;
     directions.truncate(k * dimension);
-    Ok(Statistic::Directions { mean, directions, divisor })
+    Ok(Statistic::Directions { mean: middle, directions, divisor })
 }
 
-/// The median; where that is zero, of those that are not.
-fn typical(values: &[f64]) -> f64 {
-    let median = stats::median(values);
-    if median > 0.0 {
-        return median;
-    }
-    stats::median(&values.iter().copied().filter(|&x| x > 0.0).collect::<Vec<_>>())
+/// Those that are not zero.
+fn those_that_vary(values: &[f64]) -> Vec<f64> {
+    values.iter().copied().filter(|&x| x > 0.0).collect()
+}
+
+/// The mean; 0 of none.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Whether there are too few records for what `statistic` takes of all directions: no more than dimensions.
+pub(super) fn is_of_few(statistic: &Statistic, count: u64) -> bool {
+    matches!(statistic, Statistic::Directions { mean, divisor, .. } if !divisor.is_empty() && count <= mean.len() as u64)
 }
 
 fn one_if_zero(x: f64) -> f64 {
@@ -111,11 +126,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_looks_past_what_does_not_vary() {
-        assert_eq!(typical(&[1.0, 2.0, 3.0]), 2.0);
-        assert_eq!(typical(&[0.0, 0.0, 0.0, 4.0, 2.0]), 3.0);
-        assert_eq!(typical(&[0.0; 3]), 0.0);
-        assert_eq!(one_if_zero(typical(&[])), 1.0);
+    fn floors_look_past_what_does_not_vary() {
+        assert_eq!(those_that_vary(&[0.0, 0.0, 0.0, 4.0, 2.0]), [4.0, 2.0]);
+        assert_eq!((mean(&[4.0, 2.0]), mean(&[]), one_if_zero(mean(&[]))), (3.0, 0.0, 1.0));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use std::ops::Range;
 
 /// Numbers that every row has: what is known, the error, the reach.
 const FIXED: usize = 3;
+/// Multiplications that computing a record's scalars must take for them to be kept: fewer take no longer than reading them.
+const LEAST_WORK: usize = if cfg!(test) { 8 } else { 512 };
 
 /// Scalars that were written down.
 #[derive(Clone, Copy)]
@@ -33,6 +35,7 @@ pub struct StoredScalars<'a> {
 pub struct ScalarProcessor {
     record: Program,
     squares: bool,
+    dimension: usize,
 }
 
 impl ScalarProcessor {
@@ -47,7 +50,13 @@ impl ScalarProcessor {
         statistics: &[PlacedStatistic],
     ) -> Result<Self> {
         let prepared = over_no_rows(steps, metric, dimension, statistics)?;
-        Ok(ScalarProcessor { record: prepared.record_program().clone(), squares: metric == VectorMetric::Euclidean })
+        let squares = metric == VectorMetric::Euclidean;
+        Ok(ScalarProcessor { record: prepared.record_program().clone(), squares, dimension })
+    }
+
+    /// Whether reading the scalars is less work than computing them: a kept row has 64 bytes, as a raw row of 16 dimensions.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.record.multiplications(self.dimension) >= LEAST_WORK
     }
 
     /// Numbers for one record.
@@ -81,11 +90,12 @@ impl ScalarProcessor {
 }
 
 impl StoredScalars<'_> {
-    /// Puts what is known to where it would have been computed.
+    /// Puts what is known to where it would have been computed; the rows that are said to have no direction are left, and
+    /// returned: what has one was decided by another rule when the first of them were written, and few rows have none.
     ///
     /// # Errors
     /// Rows that cannot be read, or are not scalars of this program.
-    pub(super) fn fill(&self, found: &mut FinalPass) -> Result<()> {
+    pub(super) fn fill(&self, found: &mut FinalPass) -> Result<RowSet> {
         let scalars = &mut found.scalars;
         let width = FIXED
             + usize::from(!scalars.alpha.is_empty())
@@ -106,7 +116,10 @@ impl StoredScalars<'_> {
                 stored.row_f32((row - range.start) as usize, &mut values);
                 match values[0] {
                     0.0 => {}
-                    1.0 => undirected.push(row),
+                    1.0 => {
+                        undirected.push(row);
+                        continue;
+                    }
                     2.0 => extreme.push(row),
                     other => {
                         let message = format!("stored scalars of row {row} begin with {other}");
@@ -127,15 +140,18 @@ impl StoredScalars<'_> {
                 put(scalars.squares.get_mut(at));
             }
         }
-        found.undirected = found.undirected.or(&RowSet::from_rows(undirected));
         found.extreme = found.extreme.or(&RowSet::from_rows(extreme));
-        Ok(())
+        Ok(RowSet::from_rows(undirected))
     }
 }
 
-/// Whether two rows that were made for one record agree: what is known is the same, and no number is further from the
-/// other than their errors, their rounding, and the rounding up of the reach allow.
+/// Whether the row `b` that was kept of a record agrees with `a`, which was made anew: what is known is the same, and no
+/// number is further from the other than their errors, their rounding, and the rounding up of the reach allow. That a record
+/// has no direction is not taken from a kept row, see [`StoredScalars::fill`].
 pub fn agree(a: &[f32], b: &[f32]) -> bool {
+    if b.first() == Some(&1.0) {
+        return a.len() == b.len();
+    }
     let (Some((a_known, a)), Some((b_known, b))) = (a.split_first(), b.split_first()) else { return false };
     let (Some((a_error, a)), Some((b_error, b))) = (a.split_first(), b.split_first()) else { return false };
     let allowed = 1e-6 + 3.0 * (a_error + b_error);

@@ -6,7 +6,7 @@ use super::prepared::PlacedStatistic;
 use super::program::Traveller;
 use super::quick::{Quick, Scratch};
 use super::step::SampleRows;
-use super::{Chain, Prepared, Projection, ResolvedStep, RowSource, VectorMetric};
+use super::{Chain, Known, Prepared, Projection, ResolvedStep, RowSource, StoredScalars, VectorMetric};
 use crate::types::{ElementType, ProjectionDef, RowSet, Statistic};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn processed(source: &MemoryRows, prepared: &Prepared) -> Vec<Vec<f64>> {
     let rows = source.rows();
     let run = |idx| {
         rows.row_f64(idx, &mut row);
-        let mut traveller = Traveller::new(row.clone(), 0.0);
+        let mut traveller = Traveller::new(row.clone());
         assert!(prepared.record_program().run(&mut traveller, super::program::Undirected::Stop));
         traveller.vector
     };
@@ -322,28 +322,225 @@ fn quick_scalars_are_within_their_stated_error() {
     }
 }
 
-/// A normalization that another one makes up for still says which rows have a direction: here the first matrix brings
-/// rows close to each other where it makes them long, and the second looks only where it does not.
+/// A normalization that another one makes up for still says which rows have a direction, and a mean between two is
+/// subtracted from what is left: rows at the mean are in neither.
 #[test]
 fn a_normalization_that_is_left_out_has_its_say() {
     let d = 64;
-    let project = |query: Vec<f32>| {
-        let (rows, columns) = (d as u32, d as u32);
-        let (name, origin) = ("m".to_string(), String::new());
-        let def = ProjectionDef { name, rows, columns, query, record: None, origin, fitted_on: None };
-        ResolvedStep::Project(Projection::from_def(&def).unwrap())
+    let matrix: Vec<f32> = (0..d * d).map(|i| f32::from(u8::from(i % (d + 1) == 0))).collect();
+    let def = |query| ProjectionDef {
+        name: "m".to_string(),
+        rows: d as u32,
+        columns: d as u32,
+        query,
+        record: None,
+        origin: String::new(),
+        fitted_on: None,
     };
-    let first = project((0..d * d).map(|i| if i == 0 { 1e4 } else { f32::from(u8::from(i % (d + 1) == 0)) }).collect());
-    let second = project((0..d * d).map(|i| f32::from(u8::from(i % d == 1))).collect());
+    let project = ResolvedStep::Project(Projection::from_def(&def(matrix)).unwrap());
     let mut data = vec![0.0; 400 * d];
     for (n, row) in data.chunks_exact_mut(d).enumerate() {
-        row[0] = 1.0;
-        row[1] = if n % 2 == 0 { 1.0 } else { -1.0 } * if n % 4 < 2 { 0.009 } else { 64.0 };
+        row.iter_mut().enumerate().for_each(|(i, x)| *x = 1e4 + i as f32);
+        // Every other row stands where the mean is, but for what single precision cannot tell.
+        row[1] += if n % 2 == 0 { 1e-3 } else { [-64.0, 64.0][n / 2 % 2] };
     }
     let (source, live) = (MemoryRows::new(&data, d, ElementType::F32, 70), RowSet::from_range(0..400));
-    let steps = vec![first, ResolvedStep::CenterCorpus, ResolvedStep::Normalize, second];
+    let steps = vec![ResolvedStep::CenterCorpus, ResolvedStep::Normalize, project];
     let chain = Chain::new(steps, VectorMetric::Cosine, d).unwrap();
     let prepared = Prepared::compute(&chain, &source, &live).unwrap();
-    let expected: Vec<u32> = (0..400).filter(|n| n % 4 < 2).collect();
+    let expected: Vec<u32> = (0..400).filter(|n| n % 2 == 0).collect();
     assert_eq!(prepared.undirected().iter().collect::<Vec<_>>(), expected);
+}
+
+/// The scores of `query` by row, `None` where there is no direction.
+fn scores(data: &[f32], d: usize, steps: Vec<ResolvedStep>, metric: VectorMetric, query: usize) -> Vec<Option<f64>> {
+    let (source, prepared) = prepare(data, d, steps, metric);
+    let wide: Vec<f64> = data[query * d..(query + 1) * d].iter().map(|&x| f64::from(x)).collect();
+    let query = prepared.process(&wide).expect("the query has a direction");
+    let mut traveller = Traveller::default();
+    let mut score = |row: u32| prepared.exact(&query, source.rows().row(row as usize), &mut traveller);
+    (0..(data.len() / d) as u32).map(|row| prepared.directed().contains(row).then(|| score(row))).collect()
+}
+
+#[test]
+fn a_large_column_does_not_hide_the_directions_of_small_ones() {
+    let rows: [[f32; 3]; 8] = [
+        [0.2, 0.9, 20_000.0],
+        [0.5, 0.7, 90_000.0],
+        [0.3, 0.1, 35_000.0],
+        [0.4, 0.6, 5_000_000.0],
+        [0.9, 0.5, 60_000.0],
+        [0.1, 0.3, 400_000.0],
+        [0.8, 0.8, 900_000.0],
+        [0.6, 0.2, 2_000_000.0],
+    ];
+    // a d b h c e f g
+    let found = scores(rows.as_flattened(), 3, vec![ResolvedStep::Standardize], VectorMetric::Cosine, 0);
+    let expected = [1.0, 0.736, -0.319, -0.174, -0.415, 0.200, 0.095, -0.972];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found.unwrap() - expected).abs() < 5e-4, "{found:?} {expected}");
+    }
+}
+
+#[test]
+fn what_a_column_leaves_says_nothing_about_those_beside_it() {
+    // Unit columns beside one that is the same everywhere, one of timestamps, and one of their rounding.
+    let columns = [[0.2f32, 0.9], [0.5, 0.7], [0.3, 0.1], [0.9, 0.5]];
+    let beside = |third: fn(usize) -> f32| -> Vec<f32> {
+        columns.iter().enumerate().flat_map(|(n, [a, b])| [*a, *b, third(n)]).collect()
+    };
+    let matrix = vec![1.0, 0.5, 1.0, -0.5, 1.0, 1.0];
+    let def = ProjectionDef {
+        name: "m".into(),
+        rows: 2,
+        columns: 3,
+        query: matrix,
+        record: None,
+        origin: String::new(),
+        fitted_on: None,
+    };
+    let project = ResolvedStep::Project(Projection::from_def(&def).unwrap());
+    let plain = scores(columns.as_flattened(), 2, vec![ResolvedStep::CenterCorpus], VectorMetric::Cosine, 0);
+    let constant: fn(usize) -> f32 = |_| 1.7e9;
+    let late: fn(usize) -> f32 = |n| 1.7e9 + 86_400.0 * n as f32;
+    for (third, steps, same) in [
+        (constant, vec![ResolvedStep::CenterCorpus], true),
+        (constant, vec![ResolvedStep::CenterCorpus, ResolvedStep::Truncate(2)], true),
+        (constant, vec![ResolvedStep::Truncate(2), ResolvedStep::CenterCorpus], true),
+        (constant, vec![ResolvedStep::CenterCorpus, ResolvedStep::CenterCorpus], true),
+        (constant, vec![ResolvedStep::CenterCorpus, project.clone()], false),
+        (constant, vec![ResolvedStep::Standardize], false),
+        (late, vec![ResolvedStep::CenterCorpus, ResolvedStep::Truncate(2)], true),
+        (late, vec![ResolvedStep::Truncate(2), ResolvedStep::CenterCorpus], true),
+        (late, vec![ResolvedStep::CenterCorpus], false),
+        (late, vec![ResolvedStep::Standardize], false),
+        (late, vec![ResolvedStep::Whiten(None)], false),
+        (late, vec![ResolvedStep::CenterCorpus, project], false),
+    ] {
+        let found = scores(&beside(third), 3, steps.clone(), VectorMetric::Cosine, 0);
+        assert!(found.iter().all(Option::is_some), "{steps:?}: {found:?}");
+        if same {
+            let close = |(a, b): (&Option<f64>, &Option<f64>)| (a.unwrap() - b.unwrap()).abs() < 1e-12;
+            assert!(found.iter().zip(&plain).all(close), "{steps:?}: {found:?} {plain:?}");
+        }
+    }
+}
+
+#[test]
+fn a_spread_counts_from_two_units_in_the_last_place_on() {
+    let directed = |rows: &[f32]| {
+        let (_, prepared) = prepare(rows, 1, vec![ResolvedStep::CenterCorpus], VectorMetric::Cosine);
+        prepared.directed().len()
+    };
+    // One unit at 2^24 is 2; the mean stands in the middle.
+    let at = 16_777_216.0;
+    assert_eq!(directed(&[at, at + 2.0, at + 4.0]), 0, "as rounding leaves it");
+    assert_eq!(directed(&[at, at + 8.0, at + 16.0]), 2, "all but the one at the mean");
+    assert_eq!(directed(&[1e6, 1e6 + 1.0, 1e6 + 2.0]), 2);
+    assert_eq!(directed(&[3e-7; 4]), 0);
+    // The same in a unit that nothing can be seen in.
+    assert_eq!(directed(&[3e-37, 4e-37, 8e-37]), 3);
+}
+
+/// Divided by their deviations in all directions, fewer records than dimensions are all equally far from each other.
+#[test]
+fn whitening_fewer_records_than_dimensions_keeps_their_neighbourhoods() {
+    let (n, d) = (24, 40);
+    let noise = rows(n, d, 0.002);
+    let data: Vec<f32> = (0..n * d).map(|at| noise[at] + f32::from(u8::from(at % d == at / d % 3))).collect();
+    for steps in [vec![ResolvedStep::Whiten(None)], vec![ResolvedStep::Whiten(Some(30))]] {
+        let found = scores(&data, d, steps, VectorMetric::Cosine, 0);
+        let least = |of: u32| (1..n as u32).filter(move |row| row % 3 == of).map(|row| found[row as usize].unwrap());
+        let (near, far) = (least(0).fold(1.0, f64::min), least(1).chain(least(2)).fold(-1.0, f64::max));
+        assert!(near > far + 0.1, "{near} {far}: {found:?}");
+    }
+    let (_, prepared) = prepare(&data, d, vec![ResolvedStep::Whiten(None)], VectorMetric::Cosine);
+    assert_eq!(prepared.of_few_records(), [("whiten".to_string(), n as u64, d)]);
+    let (_, enough) = prepare(&rows(50, 6, 1.0), 6, vec![ResolvedStep::Whiten(None)], VectorMetric::Cosine);
+    assert!(enough.of_few_records().is_empty());
+}
+
+/// Where most columns are the same everywhere, a query that differs there is measured as where records differ.
+#[test]
+fn standardizing_columns_that_mostly_do_not_vary_does_not_blow_them_up() {
+    let mut data = rows(50, 5, 1.0);
+    data.chunks_mut(5).for_each(|row| row[..3].copy_from_slice(&[0.1, 0.2, 0.3]));
+    let (_, prepared) = prepare(&data, 5, vec![ResolvedStep::Standardize], VectorMetric::Dot);
+    let Statistic::Scale { divisor, .. } = &*prepared.statistics()[0].statistic else { panic!("divisors") };
+    let wide: Vec<Vec<f64>> = data.chunks(5).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect();
+    let deviation: Vec<f64> = covariance(&wide).1.iter().enumerate().map(|(i, row)| row[i].sqrt()).collect();
+    let typical = (deviation[3] + deviation[4]) / 2.0;
+    let expected = [typical, typical, typical, deviation[3], deviation[4]];
+    assert!(divisor.iter().zip(expected).all(|(by, expected)| (by - expected).abs() < 1e-12), "{divisor:?}");
+}
+
+/// Rows that count how often a block of them is asked for.
+struct Counted {
+    rows: MemoryRows,
+    reads: std::sync::atomic::AtomicUsize,
+}
+
+impl RowSource for Counted {
+    fn dimension(&self) -> usize {
+        self.rows.dimension()
+    }
+
+    fn row_count(&self) -> u32 {
+        self.rows.row_count()
+    }
+
+    fn block_count(&self) -> usize {
+        self.rows.block_count()
+    }
+
+    fn block_range(&self, block: usize) -> std::ops::Range<u32> {
+        self.rows.block_range(block)
+    }
+
+    fn block(&self, block: usize) -> crate::error::Result<crate::linalg::RowsRef<'_>> {
+        self.reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.rows.block(block)
+    }
+
+    fn identity(&self) -> (crate::types::ViewId, crate::types::CommitNumber) {
+        self.rows.identity()
+    }
+}
+
+/// A search of few rows does not look at the others: a condition that keeps none reads nothing, unless statistics are asked for.
+#[test]
+fn only_the_rows_that_are_asked_for_are_read() {
+    let rows = MemoryRows::new(&rows(5_000, 6, 1.0), 6, ElementType::F32, 100);
+    let live = RowSet::from_range(0..5_000);
+    let reads = |steps: Vec<ResolvedStep>, only: &[u32], pinned: &[PlacedStatistic]| {
+        let source = Counted { rows: rows.clone(), reads: std::sync::atomic::AtomicUsize::new(0) };
+        let chain = Chain::new(steps, VectorMetric::Cosine, 6).unwrap();
+        let only = RowSet::from_rows(only.iter().copied());
+        let known = Known { pinned, only: Some(&only), ..Known::default() };
+        Prepared::compute_known(&chain, &source, &live, &known).unwrap();
+        source.reads.into_inner()
+    };
+    assert_eq!(reads(vec![], &[], &[]), 0);
+    assert_eq!(reads(vec![], &[7], &[]), 1);
+    assert_eq!(reads(vec![], &[7, 8, 4_999], &[]), 2);
+    let mean = PlacedStatistic { step_idx: 0, statistic: Arc::new(Statistic::Mean(vec![3.0; 6])), count: 5_000 };
+    assert_eq!(reads(vec![ResolvedStep::CenterCorpus], &[], &[mean]), 0);
+    assert_eq!(reads(vec![ResolvedStep::CenterCorpus], &[], &[]), 50);
+}
+
+/// Scalars of stores that were written by another rule for directions: what they call undirected is looked at again.
+#[test]
+fn a_kept_row_does_not_decide_that_a_record_has_no_direction() {
+    let data = [0.2f32, 0.9, 2e4, 0.5, 0.7, 9e4, 0.3, 0.1, 3.5e4, 0.0, 0.0, 0.0];
+    let source = MemoryRows::new(&data, 3, ElementType::F32, 2);
+    let live = RowSet::from_range(0..4);
+    let chain = Chain::new(vec![ResolvedStep::Standardize], VectorMetric::Cosine, 3).unwrap();
+    let fresh = Prepared::compute(&chain, &source, &live).unwrap();
+    let stored = |known: f32| -> Vec<f32> { [known, 0.0, 0.0, 0.0].repeat(4) };
+    let kept = MemoryRows::new(&stored(1.0), 4, ElementType::F32, 3);
+    let stored = StoredScalars { rows: &kept, known: &live };
+    let prepared = Prepared::compute_stored(&chain, &source, &live, fresh.statistics(), Some(stored)).unwrap();
+    assert_eq!(prepared.directed(), fresh.directed());
+    assert_eq!(prepared.scalars().alpha, fresh.scalars().alpha);
+    assert_eq!(prepared.scalars().reach, fresh.scalars().reach);
 }

@@ -5,7 +5,8 @@
 //! any number of threads.
 
 use super::RowSource;
-use super::program::{Op, Undirected, apply_in_place, direction};
+use super::noise::{Guard, TINIEST_NORM};
+use super::program::{Op, Traveller, Undirected, apply_in_place};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, stats};
@@ -100,10 +101,38 @@ pub(super) fn for_each(
     Ok(())
 }
 
-/// The matrices among `ops` in `f64`, by position.
-pub(super) fn widened(ops: &[Op]) -> Vec<Vec<f64>> {
-    let wide = |op: &Op| if let Op::Matrix { matrix, .. } = op { matrix.to_f64() } else { Vec::new() };
-    ops.iter().map(wide).collect()
+/// Operations as tiles run them.
+pub(super) struct Steps<'a> {
+    ops: &'a [Op],
+    /// The matrices among them in `f64`, by position.
+    wide: Vec<Vec<f64>>,
+    /// Before each operation, and behind the last.
+    guards: Vec<Guard>,
+    /// Whether a normalization among them, or behind them, may find that a row has no direction though it is not zero.
+    keeps_rows: bool,
+}
+
+impl<'a> Steps<'a> {
+    /// `ops` in this order; `normalized`: whether [`Tile::take_norms`] will be asked for behind them.
+    pub fn new(ops: &'a [Op], normalized: bool) -> Self {
+        let wide = |op: &Op| if let Op::Matrix(matrix) = op { matrix.to_f64() } else { Vec::new() };
+        let guards = Guard::of(ops);
+        let looked_at = ops.iter().zip(&guards).any(|(op, guard)| matches!(op, Op::Normalize) && guard.live);
+        let keeps_rows = looked_at || (normalized && guards.last().is_some_and(|guard| guard.live));
+        Steps { ops, wide: ops.iter().map(wide).collect(), guards, keeps_rows }
+    }
+
+    /// What bounds the size of all that was subtracted from a row that has come to the end, see [`Guard`].
+    pub fn end(&self) -> Option<&Guard> {
+        self.guards.last()
+    }
+
+    /// Whether a row has a direction behind the first `count` operations, looked at coordinate by coordinate.
+    fn has_direction(&self, row: &[f64], count: usize) -> bool {
+        let mut traveller = Traveller::new(row.to_vec());
+        let before = self.ops.iter().take(count);
+        before.chain([&Op::Normalize]).all(|op| traveller.apply(op, Undirected::Stop).is_some())
+    }
 }
 
 /// Some rows on their way through a program.
@@ -113,19 +142,22 @@ pub(super) struct Tile {
     /// `n x dimension`, row-major; rows without a direction are zero.
     pub vectors: Vec<f64>,
     pub dimension: usize,
-    pub references: Vec<f64>,
+    /// What rows have carried, see [`Guard::carry`].
+    pub carried: Vec<f64>,
     pub alive: Vec<bool>,
     pub raw_norms: Vec<f64>,
     /// Norms divided by, normalization by normalization.
     pub norms: Vec<Vec<f64>>,
     scratch: Vec<f64>,
+    /// The rows as they came, where a direction may have to be looked for in them.
+    raw: Vec<f64>,
 }
 
 impl Tile {
     pub fn clear(&mut self, dimension: usize) {
         self.rows.clear();
         self.vectors.clear();
-        self.references.clear();
+        self.carried.clear();
         self.alive.clear();
         self.raw_norms.clear();
         self.norms.clear();
@@ -135,7 +167,7 @@ impl Tile {
     fn push(&mut self, row: u32, vector: &[f64]) {
         self.rows.push(row);
         self.vectors.extend_from_slice(vector);
-        self.references.push(0.0);
+        self.carried.push(0.0);
         self.alive.push(true);
         self.raw_norms.push(stats::norm(vector));
     }
@@ -147,7 +179,7 @@ impl Tile {
             RowRef::F32(vector) => self.vectors.extend(vector.iter().map(|&x| f64::from(x))),
             RowRef::F16(vector) => self.vectors.extend(vector.iter().map(|&x| f64::from(x.to_f32()))),
         }
-        self.references.push(0.0);
+        self.carried.push(0.0);
         self.alive.push(true);
     }
 
@@ -159,55 +191,76 @@ impl Tile {
         &self.vectors[idx * self.dimension..(idx + 1) * self.dimension]
     }
 
-    /// Runs `ops`; `wide` has their matrices in `f64`.
-    pub fn run(&mut self, ops: &[Op], wide: &[Vec<f64>]) {
-        for (op, wide) in ops.iter().zip(wide) {
-            match op {
-                Op::Matrix { matrix, gain } => {
-                    self.scratch.clear();
-                    self.scratch.resize(self.len() * matrix.rows(), 0.0);
-                    matrix::product_f64(&self.vectors, wide, &mut self.scratch, self.dimension);
-                    std::mem::swap(&mut self.vectors, &mut self.scratch);
-                    self.dimension = matrix.rows();
-                    self.references.iter_mut().for_each(|reference| *reference *= gain);
-                }
-                Op::Truncate { from, to } => {
-                    for i in 0..self.len() {
-                        self.vectors.copy_within(i * from..i * from + to, i * to);
-                    }
-                    self.vectors.truncate(self.len() * to);
-                    self.dimension = *to;
-                }
-                Op::Coordinates(basis) => {
-                    self.scratch.clear();
-                    self.scratch.resize(self.len() * basis.count(), 0.0);
-                    matrix::product_f64(&self.vectors, basis.rows(), &mut self.scratch, self.dimension);
-                    std::mem::swap(&mut self.vectors, &mut self.scratch);
-                    self.dimension = basis.count();
-                }
-                Op::Remove(basis) => {
-                    for i in 0..self.len() {
-                        self.references[i] = self.references[i].max(stats::norm(self.vector(i)));
-                    }
-                    basis.remove_from_rows(&mut self.vectors, &mut self.scratch);
-                }
-                _ => self.run_in_place(op),
-            }
+    /// Runs `steps`.
+    pub fn run(&mut self, steps: &Steps<'_>) {
+        self.keep_rows(steps);
+        for idx in 0..steps.ops.len() {
+            self.apply(steps, idx);
         }
     }
 
     /// [`Tile::run`] with products of matrices in `f32`; `narrow` has the directions of coordinates in `f32`.
-    pub fn run_rough(&mut self, ops: &[Op], narrow: &[Vec<f32>]) {
-        for (op, narrow) in ops.iter().zip(narrow) {
+    pub fn run_rough(&mut self, steps: &Steps<'_>, narrow: &[Vec<f32>]) {
+        self.keep_rows(steps);
+        for (idx, (op, narrow)) in steps.ops.iter().zip(narrow).enumerate() {
             match op {
-                Op::Matrix { matrix, gain } => {
+                Op::Matrix(matrix) => {
+                    self.carry(&steps.guards[idx], op);
                     self.multiply_rough(matrix.data());
-                    self.references.iter_mut().for_each(|reference| *reference *= gain);
                 }
-                Op::Coordinates(_) => self.multiply_rough(narrow),
-                _ => self.run(std::slice::from_ref(op), &[Vec::new()]),
+                Op::Coordinates(_) => {
+                    self.carry(&steps.guards[idx], op);
+                    self.multiply_rough(narrow);
+                }
+                _ => self.apply(steps, idx),
             }
         }
+    }
+
+    /// A normalization behind `steps`, which the rows have run, of which only the norms matter.
+    pub fn take_norms(&mut self, steps: &Steps<'_>) {
+        self.normalize(steps, steps.ops.len(), |_, _| {});
+    }
+
+    fn keep_rows(&mut self, steps: &Steps<'_>) {
+        self.raw.clear();
+        if steps.keeps_rows {
+            self.raw.extend_from_slice(&self.vectors);
+        }
+    }
+
+    fn apply(&mut self, steps: &Steps<'_>, idx: usize) {
+        let op = &steps.ops[idx];
+        self.carry(&steps.guards[idx], op);
+        match op {
+            Op::Matrix(matrix) => self.multiply(&steps.wide[idx], matrix.rows()),
+            Op::Coordinates(basis) => self.multiply(basis.rows(), basis.count()),
+            Op::Truncate { from, to } => {
+                for i in 0..self.len() {
+                    self.vectors.copy_within(i * from..i * from + to, i * to);
+                }
+                self.vectors.truncate(self.len() * to);
+                self.dimension = *to;
+            }
+            Op::Remove(basis) => basis.remove_from_rows(&mut self.vectors, &mut self.scratch),
+            Op::Normalize => self.normalize(steps, idx, |vector, norm| match norm {
+                Some(norm) => apply_in_place(op, vector, norm),
+                None => vector.fill(0.0),
+            }),
+            _ => {
+                let rows = self.vectors.chunks_exact_mut(self.dimension.max(1)).zip(&self.alive);
+                rows.filter(|(_, alive)| **alive).for_each(|(vector, _)| apply_in_place(op, vector, 1.0));
+            }
+        }
+    }
+
+    /// Every vector times the `count` rows of `matrix`.
+    fn multiply(&mut self, matrix: &[f64], count: usize) {
+        self.scratch.clear();
+        self.scratch.resize(self.len() * count, 0.0);
+        matrix::product_f64(&self.vectors, matrix, &mut self.scratch, self.dimension);
+        std::mem::swap(&mut self.vectors, &mut self.scratch);
+        self.dimension = count;
     }
 
     /// Every vector times the rows of `matrix`, in `f32`.
@@ -222,35 +275,34 @@ impl Tile {
         self.dimension = k;
     }
 
-    /// A normalization of which only the norms matter.
-    pub fn take_norms(&mut self) {
-        let mut norms = vec![1.0; self.len()];
-        for (i, norm) in norms.iter_mut().enumerate() {
-            let found = self.alive[i].then(|| direction(self.vector(i), self.references[i])).flatten();
-            match found {
-                Some(found) => *norm = found,
-                None => self.alive[i] = false,
-            }
+    /// What rows carry behind `op`, which is about to be applied.
+    fn carry(&mut self, guard: &Guard, op: &Op) {
+        let vectors = self.vectors.chunks_exact(self.dimension.max(1));
+        for (carried, vector) in self.carried.iter_mut().zip(vectors) {
+            *carried = guard.carry(op, *carried, || stats::norm(vector));
         }
-        self.norms.push(norms);
     }
 
-    fn run_in_place(&mut self, op: &Op) {
-        let mut norms = vec![1.0; if matches!(op, Op::Normalize) { self.len() } else { 0 }];
-        for (i, vector) in self.vectors.chunks_exact_mut(self.dimension).enumerate() {
+    /// Finds the norms of the rows behind the first `idx` operations and hands them to `each`; `None` for those that have
+    /// no direction there, or had none before.
+    fn normalize(&mut self, steps: &Steps<'_>, idx: usize, each: impl Fn(&mut [f64], Option<f64>)) {
+        let (guard, mut norms) = (&steps.guards[idx], vec![1.0; self.len()]);
+        let start = self.raw.len() / self.len().max(1);
+        for (i, vector) in self.vectors.chunks_exact_mut(self.dimension.max(1)).enumerate() {
             if !self.alive[i] {
                 continue;
             }
-            match apply_in_place(op, vector, &mut self.references[i], Undirected::Stop) {
-                Some(norm) => norms.iter_mut().skip(i).take(1).for_each(|slot| *slot = norm),
-                None => {
-                    self.alive[i] = false;
-                    vector.fill(0.0);
-                }
+            let norm = stats::norm(vector);
+            let raw = self.raw.get(i * start..(i + 1) * start).filter(|raw| !raw.is_empty());
+            let directed = guard.is_clear(norm, self.carried[i])
+                || (norm > TINIEST_NORM && raw.is_some_and(|raw| steps.has_direction(raw, idx)));
+            if directed {
+                norms[i] = norm;
+            } else {
+                self.alive[i] = false;
             }
+            each(vector, directed.then_some(norm));
         }
-        if matches!(op, Op::Normalize) {
-            self.norms.push(norms);
-        }
+        self.norms.push(norms);
     }
 }

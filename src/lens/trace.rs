@@ -50,7 +50,7 @@ pub struct Term {
 pub(crate) fn trace(prepared: &Prepared, query: &[f64], row: &[f64]) -> Vec<TracedStep> {
     let ends = prepared.step_ends();
     let (asks, answers) = (prepared.query_program(), prepared.record_program());
-    let (mut query, mut record) = (Traveller::new(query.to_vec(), 0.0), Traveller::new(row.to_vec(), 0.0));
+    let (mut query, mut record) = (Traveller::new(query.to_vec()), Traveller::new(row.to_vec()));
     let mut steps = Vec::with_capacity(ends.len() + 1);
     let mut start = 0;
     for step_idx in 0..=ends.len() {
@@ -92,7 +92,7 @@ fn run(
 /// of the two squared lengths are the caller's to add.
 pub(crate) fn terms(prepared: &Prepared, processed_query: &[f64], row: &[f64]) -> Vec<Term> {
     let ends = prepared.step_ends();
-    let mut whole = Traveller::new(row.to_vec(), 0.0);
+    let mut whole = Traveller::new(row.to_vec());
     // (the operation it comes from, its vector so far, what norms multiplied it by)
     let mut parts: Vec<(Option<usize>, Vec<f64>, f64)> = vec![(None, row.to_vec(), 1.0)];
     for (op_idx, op) in prepared.record_program().ops.iter().enumerate() {
@@ -124,13 +124,13 @@ pub(crate) fn terms(prepared: &Prepared, processed_query: &[f64], row: &[f64]) -
 
 /// The processed record.
 pub(crate) fn processed(prepared: &Prepared, row: &[f64]) -> Vec<f64> {
-    let mut traveller = Traveller::new(row.to_vec(), 0.0);
+    let mut traveller = Traveller::new(row.to_vec());
     prepared.record_program().run(&mut traveller, Undirected::GoOn);
     traveller.vector
 }
 
 fn affine(op: &Op, vector: Vec<f64>) -> Vec<f64> {
-    let mut traveller = Traveller::new(vector, 0.0);
+    let mut traveller = Traveller::new(vector);
     traveller.apply(op, Undirected::GoOn);
     traveller.vector
 }

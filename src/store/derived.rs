@@ -70,7 +70,7 @@ impl Batch {
 
     /// Begins what is derived of `record`, in every collection that it fits and pins all it takes from; their names.
     fn begin_all(&mut self, record: &LensRecord, kind: DerivedKind, element: ElementType) -> Result<Vec<String>> {
-        let mut chosen = Vec::new();
+        let (mut chosen, mut places) = (Vec::new(), HashSet::new());
         let lens = PinnedLens::new(record.clone());
         let open: HashMap<CollectionId, &CollectionDef> =
             self.collections.iter().map(|state| (state.def.id, &state.def)).collect();
@@ -81,7 +81,11 @@ impl Batch {
             // A collection that the chain does not fit is not one that the lens is for.
             let own = lens.of(def.id);
             let maker = match maker(self.tx()?, &own, def.id, dimension, kind, element) {
-                Ok(maker) => maker,
+                Ok(maker) if maker.is_worth_keeping() => maker,
+                Ok(_) => {
+                    places.insert(def.id);
+                    continue;
+                }
                 Err(error) if error.kind() == ErrorKind::Invalid => continue,
                 Err(error) => return Err(error),
             };
@@ -99,7 +103,7 @@ impl Batch {
             };
             chosen.push((name, kept));
         }
-        let places: HashSet<CollectionId> = chosen.iter().map(|(_, kept)| kept.collection).collect();
+        places.extend(chosen.iter().map(|(_, kept)| kept.collection));
         self.drop_derived(&record.name, |old| old.kind == kind && places.contains(&old.collection))?;
         let mut names = Vec::new();
         for (name, kept) in chosen {
@@ -243,6 +247,14 @@ impl Maker {
         match self {
             Maker::Rows(processor) => processor.dimension(),
             Maker::Scalars(processor) => processor.width(),
+        }
+    }
+
+    /// Whether what it makes is less work to read than to make. Processed rows are kept because somebody asked for them.
+    fn is_worth_keeping(&self) -> bool {
+        match self {
+            Maker::Rows(_) => true,
+            Maker::Scalars(processor) => processor.is_worth_keeping(),
         }
     }
 

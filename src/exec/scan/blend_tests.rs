@@ -50,6 +50,8 @@ struct Case {
     ties: bool,
     /// Row norms from 1e-35 to 1e35.
     mixed: bool,
+    /// Dimensions of unequal scales, every third the same everywhere.
+    unequal: bool,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -72,12 +74,17 @@ fn case() -> impl Strategy<Value = Case> {
         1u32..200,
     );
     let ask = (0usize..40, prop::sample::select(vec![1u64, 1, 2, 10, 50]), prop::bool::weighted(0.3));
-    let rest = (any::<u64>(), prop::collection::vec(lens, 1..=4), any::<bool>(), prop::bool::weighted(0.2));
+    let kinds = (any::<bool>(), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
+    let rest = (any::<u64>(), prop::collection::vec(lens, 1..=4), kinds);
     (shape, ask, rest).prop_map(
-        |((rows, dimensions, half, block_rows), (k, filter, with_bound), (seed, mut lenses, ties, mixed))| {
+        |(
+            (rows, dimensions, half, block_rows),
+            (k, filter, with_bound),
+            (seed, mut lenses, (ties, mixed, unequal)),
+        )| {
             lenses.iter_mut().for_each(|lens| lens.view %= dimensions.len());
-            let half = half && !mixed;
-            Case { rows, dimensions, half, block_rows, seed, lenses, k, filter, with_bound, ties, mixed }
+            let half = half && !mixed && !unequal;
+            Case { rows, dimensions, half, block_rows, seed, lenses, k, filter, with_bound, ties, mixed, unequal }
         },
     )
 }
@@ -90,6 +97,7 @@ struct View {
 }
 
 fn view(case: &Case, dimension: usize, random: &mut Random) -> View {
+    let scales: Vec<f32> = (0..dimension).map(|_| 10f32.powi(random.below(16) as i32 - 6)).collect();
     let mut data: Vec<f32> = Vec::with_capacity(case.rows * dimension);
     for row in 0..case.rows {
         let kind = random.below(20);
@@ -99,6 +107,8 @@ fn view(case: &Case, dimension: usize, random: &mut Random) -> View {
                 0 => 0.0,
                 1 => 0.5,
                 2 if row > 0 => data[(row - 1) * dimension + i],
+                _ if case.unequal && i % 3 == 2 => scales[i],
+                _ if case.unequal => (1.0 + 0.1 * random.number()) * scales[i],
                 _ if case.ties => random.below(3) as f32 - 1.0,
                 _ => random.number() * magnitude,
             });

@@ -264,7 +264,6 @@ impl<'a> Pass<'a> {
             for &row in rows {
                 self.row(row)?.widen_f64(&mut record.vector);
                 query.vector.clone_from(&record.vector);
-                (record.reference, query.reference) = (0.0, 0.0);
                 if !self.prepared.query_program().run(&mut query, Undirected::Stop) {
                     continue;
                 }

@@ -39,6 +39,8 @@ enum Profile {
     FarMean,
     /// Row norms from 1e-35 to 1e35.
     Mixed,
+    /// Dimensions of unequal scales, with means a thousand times the spread, every third the same everywhere.
+    Unequal,
 }
 
 #[derive(Debug, Clone)]
@@ -65,7 +67,8 @@ fn case() -> impl Strategy<Value = Case> {
         VectorMetric::Pearson,
         VectorMetric::Euclidean,
     ]);
-    let profile = prop::sample::select(vec![Profile::Plain, Profile::Ties, Profile::FarMean, Profile::Mixed]);
+    let profile =
+        prop::sample::select(vec![Profile::Plain, Profile::Ties, Profile::FarMean, Profile::Mixed, Profile::Unequal]);
     let rows = prop_oneof![1 => 0usize..4, 8 => 4usize..70];
     let shape = (rows, 2usize..20, any::<bool>(), profile, any::<u64>());
     let lens = (0u8..9, any::<bool>(), metric);
@@ -73,7 +76,7 @@ fn case() -> impl Strategy<Value = Case> {
     let limits = (prop::sample::select(vec![5usize, 20, 1000]), prop::sample::select(vec![10usize, 1 << 20]));
     (shape, lens, ask, limits).prop_map(
         |((rows, dimension, half, profile, seed), (steps, csls, metric), (k, all, filter, with_bound), limits)| {
-            let half = half && !matches!(profile, Profile::Mixed);
+            let half = half && !matches!(profile, Profile::Mixed | Profile::Unequal);
             let k = if all { 10_000 } else { k };
             let (part_rows, unscored) = limits;
             Case {
@@ -97,6 +100,7 @@ fn case() -> impl Strategy<Value = Case> {
 
 fn rows(case: &Case, random: &mut Random) -> Vec<f32> {
     let mean: Vec<f32> = (0..case.dimension).map(|_| random.number() * 1000.0).collect();
+    let scales: Vec<f32> = (0..case.dimension).map(|_| 10f32.powi(random.below(16) as i32 - 6)).collect();
     let mut data: Vec<f32> = Vec::new();
     for row in 0..case.rows {
         let kind = random.below(12);
@@ -108,6 +112,8 @@ fn rows(case: &Case, random: &mut Random) -> Vec<f32> {
                 (2 | 3, _) if row > 0 => data[(row - 1) * case.dimension + i],
                 (_, Profile::Ties) => random.below(3) as f32 - 1.0,
                 (_, Profile::FarMean) => mean + random.number(),
+                (_, Profile::Unequal) if i % 3 == 2 => mean * scales[i],
+                (_, Profile::Unequal) => (mean + random.number()) * scales[i],
                 (_, Profile::Mixed) => random.number() * magnitude,
                 (_, Profile::Plain) => random.number(),
             });

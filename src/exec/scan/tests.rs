@@ -6,7 +6,7 @@ use crate::lens::memory::MemoryRows;
 use crate::lens::oracle::{self, Verdict};
 use crate::lens::program::Traveller;
 use crate::lens::step::SampleRows;
-use crate::lens::{Chain, Projection, ResolvedStep, RowProcessor, VectorMetric};
+use crate::lens::{Chain, Known, Projection, ResolvedStep, RowProcessor, VectorMetric};
 use crate::linalg::team::Team;
 use crate::types::{ElementType, ProjectionDef};
 use proptest::prelude::*;
@@ -48,6 +48,27 @@ enum Profile {
     Extreme(i32),
     /// Small integers: many exact ties.
     Ties,
+    /// Dimensions of unequal scales, some with an offset far beyond their spread, some the same everywhere.
+    Unequal,
+}
+
+/// A dimension of [`Profile::Unequal`].
+struct Column {
+    offset: f64,
+    spread: f64,
+}
+
+fn column(case: &Case, random: &mut Random) -> Column {
+    let (least, powers) = if case.element == ElementType::F16 { (-3, 6) } else { (-6, 16) };
+    let spread = 10f64.powi(random.below(powers) as i32 + least);
+    // From none at all to one that leaves a few units of single precision for the spread, or less than one.
+    let offset = match random.below(4) {
+        0 => 0.0,
+        1 => spread * 10f64.powi(random.below(9) as i32),
+        2 => spread * f64::from(1 << 22) * (1.0 + random.below(8) as f64),
+        _ => spread * random.normal(),
+    };
+    Column { offset, spread: if random.below(5) == 0 { 0.0 } else { spread } }
 }
 
 #[derive(Debug, Clone)]
@@ -90,7 +111,7 @@ fn case() -> impl Strategy<Value = Case> {
     let profile = prop_oneof![
         4 => Just(Profile::Plain), 3 => Just(Profile::FarMean), 3 => Just(Profile::NearDuplicates),
         2 => Just(Profile::MixedMagnitudes), 1 => prop::sample::select(vec![-44, -41, -38, 37, 39]).prop_map(Profile::Extreme),
-        2 => Just(Profile::Ties),
+        2 => Just(Profile::Ties), 6 => Just(Profile::Unequal),
     ];
     let step = prop_oneof![
         Just(StepChoice::Center),
@@ -179,6 +200,8 @@ fn rows_of(case: &Case, random: &mut Random) -> Vec<f32> {
     far.iter_mut().for_each(|x| *x *= largest);
     let seeds: Vec<Vec<f64>> = (0..5).map(|_| (0..d).map(|_| random.normal()).collect()).collect();
     let mut data: Vec<f32> = Vec::with_capacity(case.rows * d);
+    let unequal = if matches!(case.profile, Profile::Unequal) { d } else { 0 };
+    let columns: Vec<Column> = (0..unequal).map(|_| column(case, random)).collect();
     for row in 0..case.rows {
         let kind = random.below(40);
         let magnitude = match case.profile {
@@ -197,6 +220,9 @@ fn rows_of(case: &Case, random: &mut Random) -> Vec<f32> {
                     seeds[row % 5][i] * (1.0 + if row % 3 == 0 { 0.0 } else { noise * random.normal() })
                 }
                 (_, Profile::Ties) => random.below(3) as f64 - 1.0,
+                // Nothing but the offset, which is about the mean.
+                (2..=5, Profile::Unequal) => columns[i].offset,
+                (_, Profile::Unequal) => columns[i].offset + columns[i].spread * random.normal(),
                 _ => random.normal() * magnitude,
             };
             let largest = if case.element == ElementType::F16 { 65504.0 } else { f64::from(f32::MAX) };
@@ -401,6 +427,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
             .unwrap();
         prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
     }
+    check_some(case, &world, &prepared, &processed, &expected, limit.flatten())?;
     let disturbed = single.disturbed(1e-3);
     for (query, expected) in processed.iter().zip(&expected) {
         let found = scan(&world.source, &disturbed, query, &world.allowed, case.k, limit.flatten()).unwrap();
@@ -410,6 +437,35 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     prop_assert_eq!(&batch.iter().map(bits).collect::<Vec<_>>(), &expected);
     let found = by_stand_in(case, &world, &prepared, &processed, limit.flatten());
     prop_assert!(found.is_none_or(|found| found == expected), "materialized rows answer otherwise");
+    Ok(())
+}
+
+/// What was prepared for the allowed rows alone, at once or half of them after the others, answers like what was prepared for
+/// all.
+fn check_some(
+    case: &Case,
+    world: &World,
+    all: &Prepared,
+    queries: &[ProcessedQuery],
+    expected: &[Bits],
+    bound: Option<f64>,
+) -> Result<(), TestCaseError> {
+    let only = |rows: &RowSet, earlier: Option<&Prepared>| {
+        let pinned = earlier.map(|earlier| earlier.statistics().to_vec()).unwrap_or_default();
+        let known = Known { pinned: &pinned, earlier, only: Some(rows), ..Known::default() };
+        Prepared::compute_known(&world.chain, &world.source, &world.live, &known).unwrap()
+    };
+    let half: RowSet = world.allowed.iter().filter(|row| row % 2 == 0).collect();
+    let first = only(&half, None);
+    for some in [only(&world.allowed, None), only(&world.allowed, Some(&first))] {
+        prop_assert_eq!(some.statistics(), all.statistics());
+        prop_assert_eq!(some.directed(), &all.directed().and(&world.allowed));
+        prop_assert_eq!(some.undirected(), &all.undirected().and(&world.allowed));
+        for (query, expected) in queries.iter().zip(expected) {
+            let found = scan(&world.source, &some, query, &world.allowed, case.k, bound).unwrap();
+            prop_assert_eq!(&bits(&found), expected, "scalars of some rows answer otherwise");
+        }
+    }
     Ok(())
 }
 

@@ -383,6 +383,32 @@ fn a_filter_never_costs_results_and_never_changes_scores() {
 }
 
 #[test]
+fn few_rows_are_prepared_alone_and_answer_with_the_same_bits() {
+    let stages =
+        ["center corpus", "center corpus | score euclidean", "normalize | score dot", "whiten", "score pearson"];
+    let conditions = ["number = 5", "number in (6, 31)", "number in (5, 39)", "number > 1000", "number < 20"];
+    for stage in stages {
+        let (fresh, _) = words();
+        let (other, _) = words();
+        other.run(&format!("find #w9 in words | {stage} | top 40"));
+        // On the first store one filter after the other is asked for, on the second all rows are known before.
+        for condition in conditions {
+            let statement = if stage.contains("score") {
+                format!("find #w9 in words | {stage} | where {condition} | top 40")
+            } else {
+                format!("find #w9 in words | {stage} | score cosine | where {condition} | top 40")
+            };
+            let (found, expected) = (fresh.run(&statement), other.run(&statement));
+            let bits = |answer: &Answer| -> Vec<(String, u64)> {
+                answer.hits().iter().map(|hit| (hit.id().to_string(), hit.value().to_bits())).collect()
+            };
+            assert_eq!(bits(&found), bits(&expected), "{statement}");
+            assert_eq!(found.plan.undirected, expected.plan.undirected, "{statement}");
+        }
+    }
+}
+
+#[test]
 fn the_metric_belongs_to_the_search() {
     let (fixture, _) = words();
     for metric in [Metric::Cosine, Metric::Dot, Metric::Pearson, Metric::Euclidean] {
