@@ -8,7 +8,8 @@ use super::render::text::thousands;
 use crate::types::control::Control;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What `--progress` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -26,39 +27,93 @@ pub(crate) enum ProgressMode {
 #[derive(Clone)]
 pub(crate) struct Reporter {
     bar: ProgressBar,
+    pace: Arc<Mutex<Pace>>,
     events: bool,
+}
+
+/// How fast one piece of work has gone so far.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    begun: Instant,
+    done: u64,
+    /// When `done` was last heard of.
+    heard: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Pace { begun: now, done: 0, heard: now }
+    }
+
+    /// Takes what is done; less than before is another piece of work.
+    fn take(&mut self, done: u64) {
+        if done < self.done {
+            *self = Pace::new();
+        }
+        if done != self.done {
+            (self.done, self.heard) = (done, Instant::now());
+        }
+    }
+
+    /// Seconds left until `total`, at the pace of what is done; `None` where nobody knows.
+    fn left(&self, total: u64) -> Option<f64> {
+        let taken = self.heard.duration_since(self.begun).as_secs_f64();
+        left(self.done, total, taken, self.heard.elapsed().as_secs_f64())
+    }
+}
+
+/// Seconds left when `done` of `total` took `taken` seconds and nothing more was heard for `since`. `None` where nothing is
+/// done yet, where all is done and the work goes on all the same, and where what comes next takes longer than all before: a
+/// nought would be a promise.
+fn left(done: u64, total: u64, taken: f64, since: f64) -> Option<f64> {
+    if done == 0 || done >= total {
+        return None;
+    }
+    let left = taken / done as f64 * (total - done) as f64 - since;
+    (left > 0.0).then_some(left)
 }
 
 impl Reporter {
     pub(super) fn new(mode: ProgressMode, is_terminal: bool, what: &str) -> Reporter {
+        let pace = Arc::new(Mutex::new(Pace::new()));
         let bar = if mode == ProgressMode::Auto && is_terminal {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(style(Total::Unknown));
+            bar.set_style(style(Total::Unknown, &pace));
             bar.set_prefix(super::render::text::safe(what).into_owned());
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         } else {
             ProgressBar::hidden()
         };
-        Reporter { bar, events: mode == ProgressMode::Json }
+        Reporter { bar, pace, events: mode == ProgressMode::Json }
     }
 
     /// Says how many there will be.
     pub(crate) fn total(&self, total: u64) {
+        if self.bar.length() != Some(total) {
+            self.begin();
+        }
         self.bar.set_length(total);
-        self.bar.set_style(style(Total::Known));
+        self.bar.set_style(style(Total::Known, &self.pace));
+    }
+
+    /// Another piece of work begins: what is left of it is told from its own pace.
+    fn begin(&self) {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Pace::new();
     }
 
     /// Says about how many there will be.
     pub(crate) fn guess_total(&self, total: u64) {
         if self.bar.length().is_none() {
-            self.bar.set_style(style(Total::Guessed));
+            self.bar.set_style(style(Total::Guessed, &self.pace));
         }
         self.bar.set_length(total);
     }
 
     /// Says how many are done.
     pub(crate) fn done(&self, done: u64) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(done);
         self.bar.set_position(done);
     }
 
@@ -73,9 +128,8 @@ impl Reporter {
     pub(crate) fn step(&self, what: &str, done: u64, total: u64) {
         if self.bar.length() != Some(total) {
             self.bar.set_length(total);
-            self.bar.set_style(style(Total::Steps));
-            // What is left is told from the steps of this work alone.
-            self.bar.reset_eta();
+            self.bar.set_style(style(Total::Steps, &self.pace));
+            self.begin();
         }
         self.bar.set_prefix(what.to_string());
         self.done(done);
@@ -127,12 +181,13 @@ enum Total {
     Steps,
 }
 
-fn style(total: Total) -> ProgressStyle {
+fn style(total: Total, pace: &Arc<Mutex<Pace>>) -> ProgressStyle {
+    let pace = Arc::clone(pace);
     let template = match total {
         Total::Unknown => "{prefix}  {spinner}  {human_pos}   {rate}",
-        Total::Guessed => "{prefix}  {bar:15}  {human_pos} of ~{human_len}   {rate}   {left} left",
-        Total::Known => "{prefix}  {bar:15}  {human_pos} of {human_len}   {rate}   {left} left",
-        Total::Steps => "{prefix}  {bar:15}  {left} left",
+        Total::Guessed => "{prefix}  {bar:15}  {human_pos} of ~{human_len}   {rate}{left}",
+        Total::Known => "{prefix}  {bar:15}  {human_pos} of {human_len}   {rate}{left}",
+        Total::Steps => "{prefix}  {bar:15}{left}",
     };
     // The templates are ours; where one were wrong, the plain bar would do.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -141,8 +196,11 @@ fn style(total: Total) -> ProgressStyle {
             // A line that cannot be drawn is no reason to stop the work.
             let _ = write!(out, "{}/s", thousands(state.per_sec().round() as u64));
         })
-        .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
-            let _ = out.write_str(&duration(state.eta().as_secs_f64()));
+        .with_key("left", move |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let pace = *pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(left) = state.len().and_then(|total| pace.left(total)) else { return };
+            let part = if total == Total::Steps { " of this part" } else { "" };
+            let _ = write!(out, "   {} left{part}", duration(left));
         })
         .progress_chars("█▉▊▋▌▍▎▏░")
 }
@@ -173,12 +231,24 @@ mod tests {
         // A template that is not falls back to a bar without our keys, which would go unseen.
         let bar = ProgressBar::hidden();
         for total in [Total::Unknown, Total::Guessed, Total::Known, Total::Steps] {
-            bar.set_style(style(total));
+            bar.set_style(style(total, &Arc::new(Mutex::new(Pace::new()))));
             bar.tick();
         }
-        assert!(
-            ProgressStyle::with_template("{prefix}  {bar:15}  {human_pos} of ~{human_len}   {rate}   {left} left")
-                .is_ok()
-        );
+        assert!(ProgressStyle::with_template("{prefix}  {bar:15}  {human_pos} of ~{human_len}   {rate}{left}").is_ok());
+    }
+
+    #[test]
+    fn no_time_is_promised_that_nobody_knows() {
+        // 4 of 10 took 8 s: 12 s, of which 3 have gone.
+        assert_eq!(left(4, 10, 8.0, 3.0), Some(9.0));
+        assert_eq!(left(0, 10, 0.0, 3.0), None, "nothing is done yet");
+        // All steps are done, and the work goes on.
+        assert_eq!(left(10, 10, 8.0, 8.0), None);
+        assert_eq!(left(9, 10, 9.0, 4.0), None, "the last step takes longer than the others");
+        let mut pace = Pace::new();
+        pace.take(5);
+        assert_eq!((pace.done, pace.left(5)), (5, None));
+        pace.take(1);
+        assert_eq!(pace.done, 1, "what begins anew has a pace of its own");
     }
 }
