@@ -6,6 +6,7 @@ use super::collection::{CollectionSnapshot, Derived};
 use super::labelled::RespectInfo;
 use super::learned::{fit_summary, loses_on_new_classes};
 use super::place::{Leftover, leftovers};
+use super::record::RECORDS;
 use super::recover::segment_files;
 use super::snapshot::Snapshot;
 use super::view::ViewSnapshot;
@@ -13,8 +14,8 @@ use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, SUMS_FILE, tables};
 use crate::error::{Damage, Result};
 use crate::segment;
 use crate::storage::Storage;
-use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, SegmentEntry, ViewKind};
-use std::collections::BTreeMap;
+use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, RecordKey, SegmentEntry, ViewKind};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// Bytes of vectors that are read at most to count those that are zero.
@@ -58,6 +59,8 @@ pub struct CollectionInfo {
     pub records: u64,
     /// Rows whose record was removed or replaced: what `compact` would free.
     pub removed: u64,
+    /// Those among them of older versions of a record, live or removed; the others are one for each record that was removed.
+    pub replaced: u64,
     /// Views in the order they were made.
     pub views: Vec<ViewInfo>,
     /// Field types by name.
@@ -191,13 +194,22 @@ impl StoreInfo {
                     bytes,
                 });
             }
-            let removed = u64::from(def.rows) - live;
+            let dead_rows = u64::from(def.rows) - live;
             rows += u64::from(def.rows);
-            dead += removed;
+            dead += dead_rows;
+            let replaced = dead_rows.saturating_sub(removed_records(snapshot, &collection)?);
             let fields = def.fields.clone();
             let respects = snapshot.respect_infos(&def.name)?;
             let name = def.name.clone();
-            collections.push(CollectionInfo { name, records: live, removed, views, fields, respects });
+            collections.push(CollectionInfo {
+                name,
+                records: live,
+                removed: dead_rows,
+                replaced,
+                views,
+                fields,
+                respects,
+            });
         }
         Ok(StoreInfo {
             format: snapshot.meta().format,
@@ -227,6 +239,27 @@ fn zero_vectors(view: &ViewSnapshot, unread: &mut u64) -> Option<u64> {
         zero += u64::from(vector.iter().all(|value| *value == 0.0));
     }
     Some(zero)
+}
+
+/// How many different records the dead rows of a collection are of that are not live in another row.
+fn removed_records(snapshot: &Snapshot, collection: &CollectionSnapshot) -> Result<u64> {
+    let (def, live) = (collection.def(), collection.live());
+    // Every record that was ever inserted has a key of its own: where all of them are live, dead rows are old versions.
+    if u64::from(def.rows) == live.len() || def.next_key == live.len() {
+        return Ok(0);
+    }
+    let mut dead: HashMap<RecordKey, String> = HashMap::new();
+    for row in (0..def.rows).filter(|row| !live.contains(*row)) {
+        if let Some(record) = snapshot.core().read.get(&RECORDS, &(def.id, row))? {
+            dead.insert(record.key, record.id);
+        }
+    }
+    let mut removed = 0;
+    for (key, id) in dead {
+        let now = collection.row_of(&id)?.map(|row| collection.record(row)).transpose()?;
+        removed += u64::from(now.is_none_or(|now| now.key != key));
+    }
+    Ok(removed)
 }
 
 /// Segments whose files do not hold the rows that count.

@@ -62,7 +62,8 @@ fn collection_json(collection: &CollectionInfo) -> Json {
     json!({
         "name": collection.name,
         "records": collection.records,
-        "removed": collection.removed,
+        "removed": collection.removed - collection.replaced,
+        "replaced": collection.replaced,
         "views": collection.views.iter().map(view_json).collect::<Vec<_>>(),
         "fields": fields,
         "respects": collection.respects.iter().map(respect_json).collect::<Vec<_>>(),
@@ -204,10 +205,13 @@ fn render_sample(sample: &SampleInfo) -> String {
 }
 
 fn render_collection(collection: &CollectionInfo, style: Style) -> Vec<String> {
-    let removed = match collection.removed {
+    let mut removed = match collection.removed - collection.replaced {
         0 => String::new(),
         removed => format!(" · {} removed", thousands(removed)),
     };
+    if collection.replaced > 0 {
+        removed.push_str(&format!(" · {} replaced", count(collection.replaced, "older version")));
+    }
     let title = style.bold(one_line(&collection.name));
     let mut out = vec![format!("{title} · {}{removed}", count(collection.records, "record"))];
     let columns = [
