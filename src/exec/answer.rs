@@ -143,18 +143,22 @@ pub struct CalibrationHeader {
     pub origin: String,
     /// Judged pairs it was fitted on; 0 where it was supplied.
     pub labels: u64,
+    /// Hits of each query that it was fitted on: it holds for ranks 1 to this; `None` where it was supplied.
+    pub top: Option<u32>,
     /// Expected calibration error on queries it was not fitted on, 0 to 1; `None` where it was supplied.
     pub ece: Option<f64>,
     /// Why it may no longer hold: the records, the lens's statistics or the number of hits have changed since.
     pub stale: Option<String>,
 }
 
-/// The random pairs of records that scores are held against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The random pairs that scores are held against.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackgroundHeader {
-    /// Pairs: 100,000 drawn at random, or all ordered pairs of a small collection.
+    /// Pairs: some 100,000 drawn at random, or all of few.
     pub pairs: u64,
+    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of records.
+    pub questions: Option<Arc<str>>,
     /// Time that they took besides the search's own; next to nothing where they were known.
     pub elapsed: Duration,
 }

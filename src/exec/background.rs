@@ -4,13 +4,15 @@
 //! ordered pairs of a collection that has no more of them), `i` as the query, whatever a search's condition keeps. Of a
 //! large collection the pairs are among [`ROWS`] records drawn first, so that what it costs does not grow with it. Under
 //! `csls` the record's correction is taken off as from any score. Tables are kept under all they depend on: the view's
-//! revision, the chain, and whose statistics; of saved lenses writers store them. A percentile is not a probability.
+//! revision, the chain, and whose statistics; of saved lenses writers store them. A percentile is not a probability. Where
+//! a text or a vector asks and the store has questions, `questions` says what values are held against instead.
 
 use super::answer::{Answer, BackgroundHeader};
-use super::blend::parts;
-use super::plan::{Pinning, Plan};
+use super::held::{ReadyLens, key_of, readied};
+use super::plan::Plan;
+use super::questions::{self, AskedTable};
 use super::resolve::resolve;
-use super::run::{prepared, view_of};
+use super::run::view_of;
 use super::why::Background;
 use crate::error::{Error, Result};
 use crate::lens::program::Traveller;
@@ -19,11 +21,10 @@ use crate::linalg::random::Random;
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd;
 use crate::query::ast::{self, Find, LensBase, LensExpr, Output};
-use crate::store::{Snapshot, ViewSnapshot};
+use crate::store::Snapshot;
 use crate::types::control::Control;
 use crate::types::{BackgroundDef, CollectionId, CommitNumber, LensDef, LensRecord, RowSet};
 use rayon::prelude::*;
-use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,10 +50,10 @@ pub(crate) fn attach<'a>(plan: &Plan, answers: impl Iterator<Item = &'a mut Answ
     if answers.is_empty() {
         return Ok(());
     }
-    let Some(table) = plan.snapshot.install(|| table(plan, control))? else { return Ok(()) };
+    let Some((table, questions)) = plan.snapshot.install(|| table_of(plan, control))? else { return Ok(()) };
     let elapsed = begun.elapsed() / u32::try_from(answers.len()).unwrap_or(u32::MAX).max(1);
     for answer in &mut answers {
-        answer.background = Some(BackgroundHeader { pairs: table.count(), elapsed });
+        answer.background = Some(BackgroundHeader { pairs: table.count(), questions: questions.clone(), elapsed });
         for hit in &mut answer.hits {
             hit.percentile = Some(table.percentile(hit.raw));
         }
@@ -65,25 +66,46 @@ pub(crate) fn attach<'a>(plan: &Plan, answers: impl Iterator<Item = &'a mut Answ
 /// # Errors
 /// As [`attach`].
 pub(crate) fn of(plan: &Plan, value: f64, control: &Control) -> Result<Option<Background>> {
-    let table = table(plan, control)?;
-    let place = |table: Arc<Percentiles>| Background {
+    let place = |(table, questions): (Held, Option<Arc<str>>)| Background {
         pairs: table.count(),
+        questions,
         above: f64::from(table.thousandths(value)) / 1000.0,
     };
-    Ok(table.map(place))
+    Ok(table_of(plan, control)?.map(place))
+}
+
+/// What values are held against.
+enum Held {
+    Records(Arc<Percentiles>),
+    Questions(Arc<AskedTable>),
+}
+
+impl std::ops::Deref for Held {
+    type Target = Percentiles;
+
+    fn deref(&self) -> &Percentiles {
+        match self {
+            Held::Records(table) => table,
+            Held::Questions(asked) => &asked.table,
+        }
+    }
+}
+
+/// The table that the plan's question is held against, and whose questions it is of: pairs with stored questions where a
+/// text or a vector asks and there are some, else pairs of records.
+fn table_of(plan: &Plan, control: &Control) -> Result<Option<(Held, Option<Arc<str>>)>> {
+    if let Some(asked) = questions::table(plan, control)? {
+        let words = Arc::clone(&asked.words);
+        return Ok(Some((Held::Questions(asked), Some(words))));
+    }
+    Ok(table(plan, control)?.map(|table| (Held::Records(table), None)))
 }
 
 /// The table of the plan's lens: kept, stored, or computed now. `None` where texts are compared, where a view has no
 /// vectors, and for fewer than two records with a direction.
 pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<Percentiles>>> {
     let Some(lenses) = readied(plan)? else { return Ok(None) };
-    let mut key = format!("background {}", plan.collection.def().id);
-    for lens in &lenses {
-        let def = lens.view.def();
-        let (weight, fingerprint) = (lens.weight, lens.prepared.chain().fingerprint());
-        // Writing to a string cannot fail.
-        let _ = write!(key, " {weight} {} {} {fingerprint:032x} {}", def.id, def.revision, pinned_key(lens.plan));
-    }
+    let key = format!("background {}", key_of(plan, &lenses));
     if let Some(kept) = plan.snapshot.cache().get(key.as_bytes()) {
         return Ok(Some(kept));
     }
@@ -94,38 +116,6 @@ pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<Percent
     let Some(table) = table.map(Arc::new) else { return Ok(None) };
     plan.snapshot.cache().insert(key.as_bytes(), Arc::clone(&table), size_of::<f64>() * 1024);
     Ok(Some(table))
-}
-
-/// A lens of a search with its records ready.
-struct ReadyLens<'a> {
-    plan: &'a Plan,
-    weight: f64,
-    view: &'a ViewSnapshot,
-    prepared: Arc<Prepared>,
-}
-
-fn readied(plan: &Plan) -> Result<Option<Vec<ReadyLens<'_>>>> {
-    let mut lenses = Vec::new();
-    for (weight, plan) in parts(plan) {
-        if plan.compares_texts() {
-            return Ok(None);
-        }
-        let view = view_of(plan)?;
-        let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
-        lenses.push(ReadyLens { plan, weight, view, prepared });
-    }
-    Ok(Some(lenses))
-}
-
-/// Whose pinned statistics a lens has; nothing where they are those of the view's revision.
-fn pinned_key(plan: &Plan) -> String {
-    let mut key = String::new();
-    if let (Some(name), Some(Pinning { statistics })) = (&plan.lens.saved_name, &plan.lens.pinning) {
-        for place in statistics {
-            let _ = write!(key, "{} {} {} {name:?},", place.step_idx, place.commit, place.revision);
-        }
-    }
-    key
 }
 
 /// The oldest statistic that a lens pins, as [`BackgroundDef`] has it.

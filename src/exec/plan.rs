@@ -159,6 +159,7 @@ impl Plan {
             commit: calibration.commit,
             origin: calibration.origin.clone(),
             labels: calibration.labels,
+            top: calibration.judged_on.as_ref().map(|judged| judged.k),
             ece: calibration.reliability.as_ref().map(|reliability| reliability.ece),
             stale: stale(calibration, &self.lens, &self.collection, self.window()),
         })

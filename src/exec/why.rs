@@ -123,12 +123,14 @@ pub struct CalibratedValue {
     pub stale: Option<String>,
 }
 
-/// A value among those of random pairs of the collection's records under the same lens.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A value among those of random pairs under the same lens.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Background {
-    /// Pairs it was compared with: 100,000 drawn at random, or all of a small collection.
+    /// Pairs it was compared with: some 100,000 drawn at random, or all of few.
     pub pairs: u64,
+    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of records.
+    pub questions: Option<std::sync::Arc<str>>,
     /// Share of them that are less similar, 0 to 1, rounded down to a thousandth. It is no probability.
     pub above: f64,
 }

@@ -4,7 +4,7 @@
 //! the closing line of counts. Nothing in it needs colour to be understood.
 
 use super::table::{Column, head, lines};
-use super::text::{count, join_wrapped, one_line, safe, thousands};
+use super::text::{count, join_wrapped, nought, one_line, safe, thousands};
 use crate::cli::console::Style;
 use crate::exec::{Answer, BlendHeader, LensHeader, PlanInfo};
 use crate::query::print_number;
@@ -94,8 +94,13 @@ fn lens_parts(header: &LensHeader) -> Vec<String> {
         Some(calibration) => {
             parts.push(format!("score {} of {}{csls}", header.metric.as_str(), calibration.metric.as_str()));
             parts.push(header.direction().to_string());
+            let ranks = match calibration.top {
+                None => String::new(),
+                Some(1) => ", rank 1".to_string(),
+                Some(top) => format!(", ranks 1 to {top}"),
+            };
             parts.push(format!(
-                "{} (lens version {}, commit {})",
+                "{}{ranks} (lens version {}, commit {})",
                 one_line(&calibration.origin),
                 calibration.version,
                 calibration.commit
@@ -182,7 +187,7 @@ pub(super) fn number(value: f64, metric: Metric) -> String {
         return format!("{value:.0}");
     }
     let size = value.abs();
-    if size >= 1e6 || (size > 0.0 && size < 5e-4) { format!("{value:.2e}") } else { format!("{value:.3}") }
+    if size >= 1e6 || (size > 0.0 && size < 5e-4) { format!("{value:.2e}") } else { nought(format!("{value:.3}")) }
 }
 
 fn footer(answer: &Answer) -> String {
@@ -205,9 +210,15 @@ fn footer(answer: &Answer) -> String {
     if let Some(background) = &answer.background {
         let elapsed = background.elapsed.as_secs_f64() * 1e3;
         let time = if elapsed < 0.05 { String::new() } else { format!(", {}", milliseconds(elapsed)) };
-        parts.push(format!("pctl of {} random pairs{time}", thousands(background.pairs)));
+        let (pairs, of) = (thousands(background.pairs), pairs_of(background.questions.as_deref()));
+        parts.push(format!("pctl of {pairs} random pairs{of}{time}"));
     }
     parts.join(" · ")
+}
+
+/// Which pairs values are held against, where they are not of two records.
+pub(super) fn pairs_of(questions: Option<&str>) -> String {
+    questions.map_or(String::new(), |whose| format!(" of a question ({}) and a record", one_line(whose)))
 }
 
 /// `0.8 ms`, `1.2 s`.

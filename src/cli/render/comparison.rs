@@ -6,7 +6,7 @@
 use super::answer::{header_lines, milliseconds, notes, number};
 use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
 use super::json::{AnswerDocument, HitDocument};
-use super::text::{cut, one_line, pad, pad_left, shown_id, width};
+use super::text::{cut, nought, one_line, pad, pad_left, shown_id, width};
 use crate::cli::console::Style;
 use crate::exec::{Agreement, Answer, Comparison, Hit};
 use serde::{Serialize, Serializer};
@@ -105,7 +105,7 @@ fn agreement_lines(comparison: &Comparison, style: Style) -> Vec<String> {
     let k = comparison.columns.iter().map(|answer| answer.hits().len()).max().unwrap_or(0);
     let words = |agreement: &Agreement| {
         let overlap = agreement.overlap.map_or("-".to_string(), |overlap| format!("{overlap:.2}"));
-        let correlation = agreement.rank_correlation.map_or("-".to_string(), |tau| format!("{tau:.2}"));
+        let correlation = agreement.rank_correlation.map_or("-".to_string(), |tau| nought(format!("{tau:.2}")));
         format!("overlap@{k} {overlap} · rank correlation {correlation} (of {} shared)", agreement.shared)
     };
     let elapsed = milliseconds(comparison.elapsed.as_secs_f64() * 1e3);
@@ -232,7 +232,7 @@ pub(crate) fn comparison_markdown(comparison: &Comparison) -> Vec<String> {
             let Some(hit) = answer.hits().get(row) else { return String::new() };
             let change = changes.get(idx).and_then(|changes| changes.get(row)).copied().flatten();
             let moved = if idx == 0 { String::new() } else { format!(" ({})", moved(change)) };
-            format!("{} {:.4}{moved}", markdown_id(hit.id()), hit.value())
+            format!("{} {}{moved}", markdown_id(hit.id()), nought(format!("{:.4}", hit.value())))
         };
         let cells: Vec<String> = comparison.columns.iter().enumerate().map(cell).collect();
         lines.push(format!("| {rank} | {} |", cells.join(" | ")));

@@ -3,7 +3,7 @@
 //! Owns the quoting of each format. Fields become columns of their own where a format has columns.
 
 use super::json::HitDocument;
-use super::text::{one_line, shown_id};
+use super::text::{nought, one_line, shown_id};
 use crate::exec::Answer;
 use crate::interchange::jsonl::{json_of, json_text};
 use crate::types::Value;
@@ -59,7 +59,7 @@ pub(crate) fn markdown(answer: &Answer) -> Vec<String> {
         vec![format!("| rank | {} | id | text |", value_name(answer)), "| ---: | ---: | --- | --- |".to_string()];
     lines.extend(answer.hits().iter().map(|hit| {
         let (id, text) = (markdown_id(hit.id()), markdown_cell(hit.text()));
-        format!("| {} | {:.4} | {id} | {text} |", hit.rank(), hit.value())
+        format!("| {} | {} | {id} | {text} |", hit.rank(), nought(format!("{:.4}", hit.value())))
     }));
     lines
 }

@@ -48,13 +48,16 @@ struct AnswerShape<'a> {
     plan: PlanShape,
     notes: &'a [String],
     results: Hits<'a>,
-    background: Option<BackgroundShape>,
+    background: Option<BackgroundShape<'a>>,
     elapsed_ms: f64,
 }
 
 #[derive(Serialize)]
-struct BackgroundShape {
+struct BackgroundShape<'a> {
     pairs: u64,
+    of: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    questions: Option<&'a str>,
     elapsed_ms: f64,
 }
 
@@ -99,6 +102,7 @@ struct CalibrationShape<'a> {
     version: u32,
     commit: u64,
     origin: &'a str,
+    top: Option<u32>,
     labels: u64,
     ece: Option<f64>,
     stale: Option<&'a str>,
@@ -178,8 +182,10 @@ impl Serialize for AnswerDocument<'_> {
             plan: plan_shape(&answer.plan),
             notes: &answer.notes,
             results: Hits(answer.hits()),
-            background: answer.background.map(|background| BackgroundShape {
+            background: answer.background.as_ref().map(|background| BackgroundShape {
                 pairs: background.pairs,
+                of: if background.questions.is_some() { "questions" } else { "records" },
+                questions: background.questions.as_deref(),
                 elapsed_ms: milliseconds(background.elapsed),
             }),
             elapsed_ms: milliseconds(answer.elapsed),
@@ -203,6 +209,7 @@ pub(super) fn lens_shape(header: &LensHeader) -> LensShape<'_> {
             version: calibration.version,
             commit: calibration.commit.0,
             origin: &calibration.origin,
+            top: calibration.top,
             labels: calibration.labels,
             ece: calibration.ece,
             stale: calibration.stale.as_deref(),

@@ -6,7 +6,7 @@ use super::answer::{header_lines, milliseconds, notes, number};
 use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
 use super::json::{LensShape, PlanShape, lens_shape, plan_shape};
 use super::table::{Column, lines};
-use super::text::thousands;
+use super::text::{nought, thousands};
 use crate::cli::console::Style;
 use crate::exec::{Pair, PairRecord, Pairs};
 use serde::{Serialize, Serializer};
@@ -138,7 +138,8 @@ pub(crate) fn pairs_markdown(pairs: &Pairs) -> Vec<String> {
     lines.extend(pairs.pairs.iter().map(|pair| {
         let (a, b) = (markdown_id(&pair.a.id), markdown_id(&pair.b.id));
         let (text_a, text_b) = (markdown_cell(&pair.a.text), markdown_cell(&pair.b.text));
-        format!("| {} | {:.4} | {a} | {b} | {text_a} | {text_b} |", pair.rank, pair.value)
+        let value = nought(format!("{:.4}", pair.value));
+        format!("| {} | {value} | {a} | {b} | {text_a} | {text_b} |", pair.rank)
     }));
     lines
 }

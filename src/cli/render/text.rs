@@ -150,6 +150,32 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     }
 }
 
+/// A difference of figures that are fractions: `+0.052`. A nought has no sign of its own, and what is not nought is never
+/// shown as one: `+0.0004`.
+pub(crate) fn signed(value: f64) -> String {
+    if value == 0.0 {
+        return "+0.000".to_string();
+    }
+    let mut places = 3;
+    while places < 9 && value.abs() < 0.5 * 0.1_f64.powi(places) {
+        places += 1;
+    }
+    format!("{value:+.*}", places as usize)
+}
+
+/// A number that was printed with few places, without the sign that a nought may have: `-0.00` is `0.00`.
+pub(crate) fn nought(text: String) -> String {
+    match text.strip_prefix('-') {
+        Some(rest) if rest.contains('0') && !rest.contains(|c: char| ('1'..='9').contains(&c)) => rest.to_string(),
+        _ => text,
+    }
+}
+
+/// The interval of a difference: `[+0.031, +0.072]`.
+pub(crate) fn signed_interval(low: f64, high: f64) -> String {
+    format!("[{}, {}]", signed(low), signed(high))
+}
+
 /// `830 B`, `1.2 MB`.
 pub(crate) fn bytes(number: u64) -> String {
     let mut value = number as f64;
@@ -250,6 +276,16 @@ mod tests {
         assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1_200_000), "1.2 MB");
         assert_eq!(bytes(999_960), "1.0 MB");
+    }
+
+    #[test]
+    fn a_difference_never_looks_like_none_and_nought_has_one_form() {
+        let found = [0.052, -0.0715, 0.0, -0.0, 0.0004, -0.000_04, 0.000_6, 1e-12].map(signed);
+        let expected = ["+0.052", "-0.071", "+0.000", "+0.000", "+0.0004", "-0.00004", "+0.001", "+0.000000000"];
+        assert_eq!(found, expected);
+        assert_eq!(signed_interval(0.0312, 0.0721), "[+0.031, +0.072]");
+        let found = ["-0.00", "-0.0 %", "-0.01", "0.0", "-"].map(|text| nought(text.to_string()));
+        assert_eq!(found, ["0.00", "0.0 %", "-0.01", "0.0", "-"].map(str::to_string));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Owns the wording of each step by what it did: something moved, a length kept, a length made 1.
 
-use super::answer::{header_lines, milliseconds, notes, number};
+use super::answer::{header_lines, milliseconds, notes, number, pairs_of};
 use super::json::{LensShape, lens_shape};
-use super::text::{count, cut, date, one_line, pad, safe, shown_id, thousands, width};
+use super::text::{count, cut, date, nought, one_line, pad, safe, shown_id, thousands, width};
 use crate::cli::console::Style;
 use crate::exec::{CalibratedValue, Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
 use crate::types::Metric;
@@ -32,7 +32,8 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
     if let Some(background) = &why.background {
         let what = if metric_of(why).is_distance() { "nearer than" } else { "above" };
         let share = background.above * 100.0;
-        let text = format!("{what} {share:.1} % of {} random pairs under this lens", thousands(background.pairs));
+        let (pairs, of) = (thousands(background.pairs), pairs_of(background.questions.as_deref()));
+        let text = format!("{what} {share:.1} % of {pairs} random pairs{of} under this lens");
         out.push(row("background", &text, why.parts.last().map_or(0, name_columns)));
     }
     if let Some(calibrated) = &why.calibrated {
@@ -88,7 +89,7 @@ fn plain_line(why: &Why) -> Option<String> {
         (Some(before), Some(now)) => format!(" (rank {} -> {})", thousands(before), thousands(now)),
         _ => String::new(),
     };
-    Some(format!("plain cosine says {:.3}{ranks}", plain.cosine))
+    Some(format!("plain cosine says {}{ranks}", nought(format!("{:.3}", plain.cosine))))
 }
 
 fn part_line(part: &WhyPart) -> String {
@@ -131,7 +132,7 @@ fn before(part: &WhyPart) -> String {
 /// A length or a term with as many digits as say something.
 fn short(value: f64) -> String {
     let size = value.abs();
-    if size >= 1e5 || (size > 0.0 && size < 5e-4) { format!("{value:.2e}") } else { format!("{value:.3}") }
+    if size >= 1e5 || (size > 0.0 && size < 5e-4) { format!("{value:.2e}") } else { nought(format!("{value:.3}")) }
 }
 
 fn step_text(step: &WhyStep) -> String {
@@ -209,6 +210,7 @@ struct CalibratedShape<'a> {
 #[derive(Serialize)]
 struct BackgroundShape {
     pairs: u64,
+    of: &'static str,
     above: f64,
 }
 
@@ -303,9 +305,11 @@ impl Serialize for WhyDocument<'_> {
             listed: why.listed,
             ranked: why.ranked,
             plain: why.plain.map(|plain| PlainShape { cosine: plain.cosine, rank: plain.rank }),
-            background: why
-                .background
-                .map(|background| BackgroundShape { pairs: background.pairs, above: background.above }),
+            background: why.background.as_ref().map(|background| BackgroundShape {
+                pairs: background.pairs,
+                of: if background.questions.is_some() { "questions" } else { "records" },
+                above: background.above,
+            }),
             parts: why.parts.iter().map(part_shape).collect(),
             notes: &why.notes,
             elapsed_ms: super::json::milliseconds(why.elapsed),

@@ -90,7 +90,7 @@ fn percentiles_are_those_of_all_pairs_under_every_kind_of_lens() {
         }
         let values = all_values(fixture, lens);
         let answer = fixture.query(&format!("find #w9 in words{lens} | top 400")).percentiles(true).run().unwrap();
-        let pairs = answer.background.unwrap().pairs;
+        let pairs = answer.background.as_ref().unwrap().pairs;
         assert!((99_000..=100_000).contains(&pairs), "{lens}: {pairs}");
         let is_distance = answer.header.metric.is_distance();
         for hit in answer.hits() {
@@ -112,7 +112,7 @@ fn nobody_pays_who_does_not_ask() {
     let answer = asked.run().unwrap();
     assert!(answer.background.is_none() && answer.hits().iter().all(|hit| hit.percentile().is_none()));
     let with = asked.clone().percentiles(true).run().unwrap();
-    assert_eq!(with.background.unwrap().pairs, 39 * 38, "w0 has no direction");
+    assert_eq!(with.background.as_ref().unwrap().pairs, 39 * 38, "w0 has no direction");
     assert_eq!(
         with.hits().iter().map(|hit| (hit.id(), hit.value().to_bits())).collect::<Vec<_>>(),
         answer.hits().iter().map(|hit| (hit.id(), hit.value().to_bits())).collect::<Vec<_>>()
