@@ -2,12 +2,15 @@
 //!
 //! Owns which judgements count: those of records among the first `k` that the lens finds for their query, because a
 //! probability is read off hits, and off nothing else. The scores are those of the saved lens as it is. The maps
-//! themselves are `reliability`'s.
+//! themselves are `reliability`'s. Hits of one query are alike, so warnings and intervals count queries.
 
+use super::evaluate::Qrels;
+use super::familiar::{AskedNow, Familiar};
+use super::oddities::{Named, Oddities};
 use super::reliability::{self, JudgedScore};
 use crate::error::{Error, Result};
 use crate::exec::{Answer, Lens, Param, Query, Source, backgrounds_of};
-use crate::store::{CANDIDATE, LabelledQuery, Labels, Snapshot, Store};
+use crate::store::{LabelledQuery, Labels, Snapshot, Store};
 use crate::types::control::Control;
 use crate::types::{Calibration, CalibrationMap, CommitNumber, JudgedOn, LensRecord, Metric, Reliability};
 use std::collections::{HashMap, HashSet};
@@ -18,6 +21,11 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const LEAST: usize = 50;
 /// See [`LEAST`].
 pub const FEW: usize = 200;
+/// Queries below which a fit is warned of, however many hits they have: hits of one query are alike, and 200 of 20 queries
+/// say less than 200 of 100.
+pub const FEW_QUERIES: u64 = 100;
+/// First hits from which on it is said how the map does on them alone.
+const LEAST_FIRST: usize = 20;
 /// Hits of a query that count, where nothing else is said.
 pub const TOP: u32 = 10;
 /// Queries that are answered in one go.
@@ -118,6 +126,12 @@ pub struct CalibrationReport {
     pub outside: u64,
     /// Queries that have no direction under the lens.
     pub undirected: u64,
+    /// 95 % interval of the calibration error: whole queries are drawn, so few of them make it wide.
+    pub ece_interval: (f64, f64),
+    /// Of first hits alone: what maps fitted on other queries say on average, what was so, and how many there are.
+    pub first_hits: Option<(f64, f64, u64)>,
+    /// What of the judgements does not fit.
+    pub odd: Oddities,
     /// What the same figures say of the score itself, read as a probability; `None` for metrics that are none.
     pub raw_ece: Option<f64>,
     /// What to bear in mind.
@@ -174,6 +188,7 @@ impl Calibrator {
                 hits.len()
             )));
         };
+        let (ece_interval, first_hits) = (fitted.ece_interval, judged.first_hits(&fitted.told));
         let calibration = self.calibration(&snapshot, &collection, &lens, &judged, fitted)?;
         let replaced = snapshot.calibration(&self.lens)?;
         let stored = batch.put_calibration(&self.lens, calibration)?;
@@ -181,14 +196,17 @@ impl Calibrator {
         let commit = batch.commit()?;
         let relevant = judged.hits.iter().filter(|hit| hit.relevant).count() as u64;
         Ok(CalibrationReport {
-            warnings: warnings(&judged, &stored, seen_in_learning(&snapshot, &lens.name, queries)?),
+            warnings: warnings(&judged, &stored, familiar(&snapshot, &lens, queries)?, &collection),
+            ece_interval,
+            first_hits,
+            odd: judged.odd.clone(),
             raw_ece: raw_ece(lens.lens.metric, &judged.hits),
             lens,
             collection,
             calibration: stored,
             replaced,
             judged: (judged.hits.len() as u64, relevant),
-            outside: judged.outside,
+            outside: judged.outside.saturating_sub(judged.odd.unknown_records.count),
             undirected: judged.undirected,
             commit,
         })
@@ -262,7 +280,7 @@ impl Calibrator {
         if self.top == 0 {
             return Err(Error::invalid("of each query at least its first hit counts: --top 1"));
         }
-        let mut judged = Judged::default();
+        let mut judged = Judged { odd: odd(snapshot, collection, queries)?, ..Judged::default() };
         let find = |source: Source| -> Result<Query> {
             let find = snapshot.find(source).in_collection(collection).lens(Lens::saved(&lens.name));
             Ok(find.top(u64::from(self.top)).prepare()?.control(self.control.clone()))
@@ -281,8 +299,15 @@ impl Calibrator {
             }
             self.control.report("queries", judged.asked, Some(queries.len() as u64));
         }
+        let known = snapshot.collection(collection)?;
         for query in records {
             let Asked::Record(id) = &query.asked else { continue };
+            if known.row_of(id)?.is_none() {
+                judged.asked += 1;
+                judged.outside += query.grades.len() as u64;
+                judged.odd.unknown_queries.add(|| id.clone());
+                continue;
+            }
             judged.take(query, find(Source::id(id))?.run(), lens.lens.metric)?;
         }
         Ok(judged)
@@ -293,6 +318,10 @@ impl Calibrator {
 #[derive(Debug, Default)]
 struct Judged {
     hits: Vec<JudgedScore>,
+    /// The rank of each among the hits of its query.
+    ranks: Vec<u64>,
+    /// What of the judgements does not fit.
+    odd: Oddities,
     /// Queries asked so far, and those that have a judged hit.
     asked: u64,
     queries: u64,
@@ -319,6 +348,7 @@ impl Judged {
             let relevant = grade > 0;
             let score = if metric.is_distance() { -hit.value() } else { hit.value() };
             self.hits.push(JudgedScore { query: self.asked as u32, score, relevant });
+            self.ranks.push(hit.rank());
             let key = format!("{}\0{}\0{relevant}", query.id, hit.id());
             self.hash = self.hash.wrapping_add(xxh3_64(key.as_bytes()));
             found.insert(hit.id());
@@ -328,12 +358,36 @@ impl Judged {
         Ok(())
     }
 
+    /// What was said of first hits alone, and what was so; `None` where there are few, and where there are no others.
+    fn first_hits(&self, told: &[f64]) -> Option<(f64, f64, u64)> {
+        let of_first = self.hits.iter().zip(told).zip(&self.ranks).filter(|(_, rank)| **rank == 1);
+        let first: Vec<(f64, bool)> = of_first.map(|((hit, told), _)| (*told, hit.relevant)).collect();
+        if first.len() < LEAST_FIRST || first.len() == self.hits.len() {
+            return None;
+        }
+        let n = first.len() as f64;
+        let said = first.iter().map(|(told, _)| told).sum::<f64>() / n;
+        let was = first.iter().filter(|(_, relevant)| *relevant).count() as f64 / n;
+        Some((said, was, first.len() as u64))
+    }
+
     /// The hits, where they can be fitted.
     fn usable(&self, lens: &str, top: u32) -> Result<&[JudgedScore]> {
         let count = self.hits.len();
-        let outside = match self.outside {
+        // Judgements of records that are not there lie outside of every answer; they are told apart.
+        let gone = self.odd.unknown_records.count;
+        let unknown = match gone {
             0 => String::new(),
-            n => format!("; {n} more are of records beyond the first {top} hits of their query, which are not shown"),
+            _ => format!(
+                "; {} that the collection does not have",
+                self.odd.unknown_records.text("judgement names a record", "judgements name records")
+            ),
+        };
+        let outside = match self.outside.saturating_sub(gone) {
+            0 => unknown,
+            n => format!(
+                "; {n} more are of records beyond the first {top} hits of their query, which are not shown{unknown}"
+            ),
         };
         let hits = if count == 1 { "judged hit".to_string() } else { "judged hits".to_string() };
         if count < LEAST {
@@ -358,31 +412,64 @@ impl Judged {
     }
 }
 
-/// How many of `queries` are among those that the lens was learned from: on them it does better than on any other.
-fn seen_in_learning(snapshot: &Snapshot, lens: &str, queries: &[JudgedQuery]) -> Result<usize> {
-    let Some(fit) = snapshot.learned(lens.strip_suffix(CANDIDATE).unwrap_or(lens))?.pop() else { return Ok(0) };
-    let Ok(labels) = snapshot.labels(snapshot.collection_name(fit.collection), &fit.respect) else { return Ok(0) };
-    let taught = labels.pairs.iter().filter_map(|pair| labels.queries.get(pair.query_idx));
-    let mut known: HashSet<&str> = HashSet::new();
-    for LabelledQuery { query, .. } in taught {
-        known.insert(&query.id);
-        known.extend(query.text.as_deref());
-        known.extend(query.record.as_ref().map(|record| record.id.as_str()));
+/// What of the judgements does not fit the collection.
+fn odd(snapshot: &Snapshot, collection: &str, queries: &[JudgedQuery]) -> Result<Oddities> {
+    let records = snapshot.collection(collection)?;
+    let mut qrels = Qrels::new();
+    for query in queries {
+        for (record, grade) in &query.grades {
+            qrels.insert(&query.id, record, *grade);
+        }
     }
-    let seen = |query: &&JudgedQuery| match &query.asked {
-        Asked::Text(text) | Asked::Record(text) => known.contains(text.as_str()) || known.contains(query.id.as_str()),
-        Asked::Vector(_) => known.contains(query.id.as_str()),
-    };
-    Ok(queries.iter().filter(seen).count())
+    Oddities::of(&qrels, Named::default(), |_| true, |record| Ok(records.row_of(record)?.is_some()))
 }
 
-fn warnings(judged: &Judged, stored: &Calibration, seen: usize) -> Vec<String> {
+/// Warnings that the lens was learned from some of `queries`, or takes numbers from them: on them it does better than on
+/// any other.
+fn familiar(snapshot: &Snapshot, lens: &LensRecord, queries: &[JudgedQuery]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    if seen > 0 {
+    let known = match Familiar::of_learned(snapshot, &lens.name)? {
+        Some(known) => vec![known],
+        None => Familiar::of_lens(snapshot, &lens.lens)?,
+    };
+    for known in known {
+        let seen = |query: &&JudgedQuery| {
+            let (text, vector, own) = match &query.asked {
+                Asked::Text(text) => (text.as_str(), None, None),
+                Asked::Vector(vector) => ("", Some(vector.as_slice()), None),
+                Asked::Record(id) => ("", None, Some(id.as_str())),
+            };
+            known.knows(&AskedNow { id: &query.id, text, vector, own })
+        };
+        let (count, all) = (queries.iter().filter(seen).count(), queries.len());
+        warnings.extend((count > 0).then(|| {
+            let what = if known.fitted { "the lens was learned from" } else { "the lens takes numbers from" };
+            format!(
+                "{count} of {all} queries are among those {what}, where it does better than on new ones: probabilities and \
+                 the figures above are too sure (judge hits of other queries)"
+            )
+        }));
+    }
+    Ok(warnings)
+}
+
+fn warnings(judged: &Judged, stored: &Calibration, mut warnings: Vec<String>, collection: &str) -> Vec<String> {
+    let no_relevant = judged.odd.without_relevant.count;
+    let odd = Oddities { without_relevant: Named::default(), ..judged.odd.clone() };
+    warnings.extend(odd.notes(collection));
+    if odd.unknown_queries.count > 0 {
+        let some = odd.unknown_queries.text("record that asks is", "records that ask are");
+        warnings.push(format!("{some} not in {collection}, and not counted"));
+    }
+    if no_relevant > 0 {
+        let some = judged.odd.without_relevant.text("query has", "queries have");
+        warnings.push(format!("{some} no relevant record: all of their hits count as wrong"));
+    }
+    if judged.queries < FEW_QUERIES {
+        let queries = judged.queries;
         warnings.push(format!(
-            "{seen} of {} queries are among those the lens was learned from, where it does better than on new ones: \
-             probabilities and the figures above are too sure (judge hits of other queries)",
-            judged.asked
+            "{queries} queries are few, however many hits they have, because the hits of one query are alike: the intervals \
+             say how far the probabilities may be off ({FEW_QUERIES} queries or more are better)"
         ));
     }
     let count = judged.hits.len();

@@ -1,16 +1,19 @@
 //! What a view's vectors are like, and what that suggests to try.
 //!
 //! Owns [`diagnose`]: the sample, which figures are looked at, what is usual, and the words for what is not. The figures
-//! themselves are `figures`'s. The thresholds were earned on two models: this is advice, and no test of anything.
+//! themselves are `figures`'s. The thresholds were earned on two models: this is advice, and no test of anything. Where the
+//! collection has labels, `try_lenses` is the test: advice that they speak against is not given.
 
 use super::figures::{self, NEIGHBOURS, Rows};
-use crate::error::{Error, Result};
+use super::try_lenses::{Tried, TryLabels, TryReport, try_lenses};
+use crate::error::{Error, ErrorKind, Result};
 use crate::exec::embed_texts;
 use crate::lens::{RowReader, RowSource};
 use crate::linalg::random::Random;
 use crate::linalg::stats;
 use crate::query::print_name;
 use crate::store::{Snapshot, ViewSnapshot};
+use crate::types::Accept;
 use crate::types::control::Control;
 
 /// Rows that are looked at.
@@ -38,8 +41,20 @@ pub struct Diagnosis {
     pub queries: Option<u64>,
     /// The figures, in the order of a table.
     pub findings: Vec<Finding>,
+    /// What the labels of the collection say of ready-made lenses, where it has enough of them.
+    pub labels: Option<LabelsSay>,
     /// Remarks on the sample.
     pub notes: Vec<String>,
+}
+
+/// Labels that advice was held against.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LabelsSay {
+    /// The respect.
+    pub respect: String,
+    /// What they say.
+    pub report: TryReport,
 }
 
 /// A figure and what it says.
@@ -58,8 +73,14 @@ pub struct Finding {
     pub flag: bool,
     /// What it means, as it is.
     pub means: String,
-    /// What to try next, as it would be typed; `None` where there is nothing to do.
+    /// What to try next, as it would be typed; `None` where there is nothing to do, and where labels say that it is worse.
     pub try_next: Option<String>,
+    /// What else to try.
+    pub also: Vec<String>,
+    /// What labels say of it.
+    pub verdict: Option<Tried>,
+    /// The stages that are advised, as [`Tried::stages`] has them.
+    stages: Option<&'static str>,
 }
 
 /// Queries to hold records against.
@@ -117,7 +138,7 @@ pub fn diagnose(
     let data = read(view, &rows)?;
     let mut words = Words::new(collection, view);
     let asked = queries.map(|queries| vectors_of(view, queries, &mut words.notes)).transpose()?;
-    let findings = snapshot.install(|| findings(&data, dimension, asked.as_deref(), &words, control))?;
+    let mut findings = snapshot.install(|| findings(&data, dimension, asked.as_deref(), &words, control))?;
     let absent = target.live().len() - records;
     if absent > 0 {
         words.notes.push(format!(
@@ -125,6 +146,10 @@ pub fn diagnose(
             target.live().len(),
             view.def().name
         ));
+    }
+    let labels = labels_say(snapshot, collection, &view.def().name, control)?;
+    if let Some(labels) = &labels {
+        findings.iter_mut().for_each(|finding| finding.hold_against(labels));
     }
     if rows.len() < FEW {
         words.notes.push(format!("{} records are few: shares and neighbours say little", rows.len()));
@@ -143,8 +168,26 @@ pub fn diagnose(
         sampled: rows.len() as u64,
         queries: asked.map(|asked| (asked.len() / dimension.max(1)) as u64),
         findings,
+        labels,
         notes: words.notes,
     })
+}
+
+/// What the labels of the collection say of ready-made lenses over the view: those of the respect with the most labels that
+/// has enough questions.
+fn labels_say(snapshot: &Snapshot, collection: &str, view: &str, control: &Control) -> Result<Option<LabelsSay>> {
+    let mut respects = snapshot.respects(collection)?;
+    respects.sort_by_key(|respect| std::cmp::Reverse(respect.pairs));
+    for respect in respects {
+        let labels = TryLabels::Respect(respect.name.clone());
+        match try_lenses(snapshot, collection, view, &labels, Accept::NewRecords, 0, control) {
+            Ok(report) => return Ok(Some(LabelsSay { respect: respect.name, report })),
+            // Too few of them, or none that this view takes: they say nothing.
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// The view of that name; without one, `raw` where it has vectors, else the first that has.
@@ -265,7 +308,18 @@ fn findings(
 }
 
 fn finding(key: &'static str, what: &'static str, value: f64, usual: impl Into<String>) -> Finding {
-    Finding { key, what, value, usual: usual.into(), flag: false, means: String::new(), try_next: None }
+    Finding {
+        key,
+        what,
+        value,
+        usual: usual.into(),
+        flag: false,
+        means: String::new(),
+        try_next: None,
+        also: Vec::new(),
+        verdict: None,
+        stages: None,
+    }
 }
 
 impl Finding {
@@ -275,6 +329,28 @@ impl Finding {
         self.means = if flag { flagged } else { usual }.to_string();
         self.try_next = try_next.filter(|_| flag);
         self
+    }
+
+    /// Names the stages that it advises, for the labels' verdict.
+    fn advising(mut self, stages: &'static str) -> Self {
+        self.stages = Some(stages).filter(|_| self.flag);
+        self
+    }
+
+    /// Something else to try, where it is flagged.
+    fn or_try(mut self, other: Option<String>) -> Self {
+        self.also.extend(other.filter(|_| self.flag));
+        self
+    }
+
+    /// Adds what labels say of the advice; what they call worse is no advice.
+    fn hold_against(&mut self, labels: &LabelsSay) {
+        let Some(stages) = self.stages else { return };
+        let Some(tried) = labels.report.tried.iter().find(|tried| tried.stages == stages) else { return };
+        self.verdict = Some(tried.clone());
+        if tried.difference.mean < 0.0 {
+            self.try_next = if self.also.is_empty() { None } else { Some(self.also.remove(0)) };
+        }
     }
 }
 
@@ -288,24 +364,31 @@ fn lengths(rows: &Rows, words: &Words) -> Vec<Finding> {
             "every record has a direction",
             words.stages("top 1; then show undirected"),
         ),
-        finding("norm_spread", "spread of lengths (sd / mean)", spread, "up to 0.02").says(
-            spread > 0.02,
-            "vectors are not of one length: cosine, dot and euclidean rank differently; choose one on purpose",
-            "vectors are of one length: cosine, dot and euclidean rank alike",
-            words.stages("score dot"),
-        ),
+        finding("norm_spread", "spread of lengths (sd / mean)", spread, "up to 0.02")
+            .says(
+                spread > 0.02,
+                "vectors are not of one length: a mean is that of the long ones, and `score dot` and `score euclidean` rank \
+                 differently from cosine, for better or worse: that is for labels to say",
+                "vectors are of one length: cosine, dot and euclidean rank alike",
+                words.stages("normalize | center corpus"),
+            )
+            .advising("normalize | center corpus"),
     ]
 }
 
 fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
     let (mean, high, offset) = (rows.mean_cosine(), rows.high_cosine(), rows.offset());
     vec![
-        finding("mean_cosine", "mean cosine of random pairs", mean, "up to 0.3").says(
-            mean > 0.3,
-            "all vectors point much the same way (anisotropic): what they share drowns what tells them apart",
-            "vectors point every way",
-            words.stages("center corpus"),
-        ),
+        finding("mean_cosine", "mean cosine of random pairs", mean, "up to 0.2")
+            .says(
+                mean > 0.2,
+                "all vectors point much the same way (anisotropic; 0 would be every way): what they share drowns what tells \
+                 them apart",
+                if mean > 0.05 { "vectors share a little of a direction (0 would be every way)" } else { "vectors point every way" },
+                words.stages("center corpus"),
+            )
+            .or_try(words.stages("whiten"))
+            .advising("center corpus"),
         finding("high_cosine", "99th percentile of it", high, "").says(
             false,
             "",
@@ -317,7 +400,8 @@ fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
             "vectors have an offset: pearson takes it off and ranks differently from cosine",
             "pearson and cosine rank alike",
             words.stages("score pearson"),
-        ),
+        )
+        .advising("score pearson"),
     ]
 }
 
@@ -344,11 +428,13 @@ fn sides(rows: &Rows, asked: &Rows, words: &Words) -> Finding {
         "queries and records lie in the same place",
         words.sampled("center sides from asked"),
     )
+    .advising("center sides from SAMPLE")
 }
 
 fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding>> {
     let shares = rows.spectrum(control)?;
-    let top = |count: usize| shares.iter().take(count).sum::<f64>();
+    // From zero on: the sum of nothing has a sign otherwise.
+    let top = |count: usize| shares.iter().take(count).fold(0.0, |sum, share| sum + share);
     let rank = if shares.is_empty() { 0.0 } else { figures::effective_rank(&shares) };
     let quarter = rows.dimension as f64 / 4.0;
     let says = |key, what, value, means: &str| finding(key, what, value, "").says(false, "", means, None);
@@ -358,10 +444,13 @@ fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding
         finding("effective_rank", "effective rank (of the spectrum's entropy)", rank, format!("from {quarter:.0} on"))
             .says(
                 rank < quarter,
-                "most of the spread is in few directions: fewer dimensions may cost nothing",
+                "most of the spread is in few directions: fewer dimensions may cost nothing, and whitening gives the others \
+                 a say",
                 "the spread is in many directions",
-                words.gated(),
-            ),
+                words.stages("whiten"),
+            )
+            .or_try(words.gated())
+            .advising("whiten"),
         says(
             "participation",
             "participation ratio",
@@ -378,12 +467,14 @@ fn neighbours(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Findi
     let says = |key, what, value, means: &str| finding(key, what, value, "").says(false, "", means, None);
     let pairs = |bound: &str| Some(format!("pairs in {} | view {} | above {bound}", words.collection, words.view));
     Ok(vec![
-        finding("hub_skewness", "skewness of the 10-occurrence", skewness, "up to 1.4").says(
-            skewness > 1.4,
-            &format!("hubs: some records turn up in very many answers; {most}"),
-            &most,
-            words.sampled("score cosine csls 10 from asked"),
-        ),
+        finding("hub_skewness", "skewness of the 10-occurrence", skewness, "up to 1.4")
+            .says(
+                skewness > 1.4,
+                &format!("hubs: some records turn up in very many answers; {most}"),
+                &most,
+                words.sampled("score cosine csls 10 from asked"),
+            )
+            .advising("score cosine csls 10 from SAMPLE"),
         says(
             "hub_most",
             "most answers of one record (of 10)",

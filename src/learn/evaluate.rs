@@ -2,8 +2,9 @@
 //!
 //! Pure functions: rankings and judgements in, numbers and text out. The conventions are BEIR's and trec_eval's:
 //! a grade above 0 is relevant, gains are the grades themselves, the discount is log2(rank + 1), and an unjudged
-//! record counts as not relevant. Averages run over the queries that have at least one relevant record; a query
-//! that found nothing counts as 0, and a query nobody judged is counted apart.
+//! record counts as not relevant. Averages run over the queries that are judged, as those of trec_eval, pytrec_eval and
+//! ir_measures do: one that found nothing counts as 0, and so does one whose judgements name no relevant record; a query
+//! nobody judged is counted apart.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,9 +20,9 @@ impl Qrels {
         Qrels::default()
     }
 
-    /// Sets the grade of one pair; a pair that is judged twice keeps the last grade.
-    pub fn insert(&mut self, query_id: impl Into<String>, record_id: impl Into<String>, grade: i64) {
-        self.grades.entry(query_id.into()).or_default().insert(record_id.into(), grade);
+    /// Sets the grade of one pair; a pair that is judged twice keeps the last grade. Answers with the one before.
+    pub fn insert(&mut self, query_id: impl Into<String>, record_id: impl Into<String>, grade: i64) -> Option<i64> {
+        self.grades.entry(query_id.into()).or_default().insert(record_id.into(), grade)
     }
 
     /// The judgements of one query.
@@ -53,20 +54,20 @@ impl Qrels {
 /// qrels.insert("q1", "n8", 1);
 /// let report = evaluate([("q1", vec!["n17", "n8"])], &qrels);
 /// assert_eq!(report.mrr_at_10, 0.5);
-/// assert_eq!(report.recall_at_1, 0.0);
+/// assert_eq!(report.success_at_1, 0.0);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Report {
     /// Mean reciprocal rank of the first relevant record among the first ten.
     pub mrr_at_10: f64,
-    /// Share of the queries whose first hit is relevant. With one relevant record for each query this is recall at 1;
-    /// with several it stays a number that the best ranking can bring to 1.
-    pub recall_at_1: f64,
+    /// Share of the queries whose first hit is relevant (trec_eval's `success_1`). With several relevant records for a
+    /// query it is not recall at 1: the best ranking brings it to 1.
+    pub success_at_1: f64,
     /// Mean normalized discounted cumulative gain of the first ten.
     pub ndcg_at_10: f64,
-    /// Queries with at least one relevant record: those the averages run over.
+    /// Queries of which something is judged: those the averages run over.
     pub judged: usize,
-    /// Queries without a relevant record, left out of the averages.
+    /// Queries nobody judged, left out of the averages.
     pub unjudged: usize,
 }
 
@@ -80,24 +81,22 @@ where
     R: AsRef<[S]>,
     S: AsRef<str> + 'a,
 {
-    let nothing = HashMap::new();
     let mut report = Report::default();
     for (query_id, ranking) in rankings {
-        let grades = qrels.of(query_id.as_ref()).unwrap_or(&nothing);
-        if !grades.values().any(|&grade| grade > 0) {
+        let Some(grades) = qrels.of(query_id.as_ref()) else {
             report.unjudged += 1;
             continue;
-        }
+        };
         let ranking: Vec<&str> = ranking.as_ref().iter().map(AsRef::as_ref).collect();
         report.judged += 1;
         report.mrr_at_10 += reciprocal_rank(&ranking, grades, 10);
-        report.recall_at_1 += reciprocal_rank(&ranking, grades, 1);
+        report.success_at_1 += reciprocal_rank(&ranking, grades, 1);
         report.ndcg_at_10 += ndcg(&ranking, grades, 10);
     }
     if report.judged > 0 {
         let count = report.judged as f64;
         report.mrr_at_10 /= count;
-        report.recall_at_1 /= count;
+        report.success_at_1 /= count;
         report.ndcg_at_10 /= count;
     }
     report
@@ -278,16 +277,18 @@ mod tests {
     }
 
     #[test]
-    fn averages_count_empty_answers_and_leave_out_unjudged_queries() {
+    fn averages_count_empty_answers_and_leave_out_only_what_nobody_judged() {
         let mut qrels = Qrels::new();
         qrels.insert("q1", "a", 1);
         qrels.insert("q2", "b", 1);
         qrels.insert("q3", "c", 0);
         let report = evaluate([("q1", vec!["a"]), ("q2", vec![]), ("q3", vec!["c"]), ("q4", vec!["a"])], &qrels);
-        assert_eq!(report, Report { mrr_at_10: 0.5, recall_at_1: 0.5, ndcg_at_10: 0.5, judged: 2, unjudged: 2 });
+        // Of q3 it is known that `c` is no answer: as in trec_eval it counts, and nothing can bring it above 0.
+        let third = 1.0 / 3.0;
+        assert_eq!(report, Report { mrr_at_10: third, success_at_1: third, ndcg_at_10: third, judged: 3, unjudged: 1 });
         // Two records are relevant: a relevant first hit is all that the first rank can bring.
         qrels.insert("q1", "z", 1);
-        assert_eq!(evaluate([("q1", vec!["a"])], &qrels).recall_at_1, 1.0);
+        assert_eq!(evaluate([("q1", vec!["a"])], &qrels).success_at_1, 1.0);
         let nothing: [(&str, Vec<&str>); 0] = [];
         assert_eq!(evaluate(nothing, &qrels), Report::default());
     }

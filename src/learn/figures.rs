@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::random::Random;
-use crate::linalg::{eigen, matrix, simd, stats};
+use crate::linalg::{eigen, matrix, stats};
 use crate::types::control::Control;
 use rayon::prelude::*;
 
@@ -81,22 +81,30 @@ impl Rows {
         if mean > 0.0 { variance.sqrt() / mean } else { 0.0 }
     }
 
-    /// Mean of the unit rows.
+    /// Mean of the unit rows, whose lengths are 1 to double precision here.
     pub fn mean(&self) -> Vec<f64> {
         let mut sum = vec![0.0; self.dimension];
         for row in self.iter() {
-            sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x));
+            let length = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            sum.iter_mut().zip(row).for_each(|(sum, &x)| *sum += f64::from(x) / length);
         }
         let n = self.len().max(1) as f64;
         sum.iter_mut().for_each(|x| *x /= n);
         sum
     }
 
-    /// Mean cosine of all pairs of different rows.
+    /// Mean cosine of all pairs of different rows, -1 to 1; of equal rows it is 1.
     pub fn mean_cosine(&self) -> f64 {
         let n = self.len() as f64;
         let square: f64 = self.mean().iter().map(|x| x * x).sum();
-        if n > 1.0 { (n * square - 1.0) / (n - 1.0) } else { 0.0 }
+        if n > 1.0 { as_cosine((n * square - 1.0) / (n - 1.0)) } else { 0.0 }
+    }
+
+    /// Cosine of two rows, -1 to 1; of a row with one that is equal it is 1.
+    fn cosine(&self, i: usize, j: usize) -> f64 {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let (a, b) = (self.row(i), self.row(j));
+        as_cosine(dot(a, b) / (dot(a, a) * dot(b, b)).sqrt())
     }
 
     /// What 99 in 100 random pairs have a lower cosine than.
@@ -106,18 +114,16 @@ impl Rows {
             return 0.0;
         }
         let mut random = Random::new(0xc051);
-        let mut cosines: Vec<f32> = (0..PAIRS.min((n * n) as u64))
+        let pairs: Vec<(usize, usize)> = (0..PAIRS.min((n * n) as u64))
             .map(|_| {
-                let i = random.below(n);
-                let j = random.below(n - 1);
-                let j = if j >= i { j + 1 } else { j };
-                let record = crate::linalg::rows::RowRef::F32(self.row(j));
-                simd::dot_row(self.row(i), record)
+                let (i, j) = (random.below(n), random.below(n - 1));
+                (i, if j >= i { j + 1 } else { j })
             })
             .collect();
+        let mut cosines: Vec<f64> = pairs.into_par_iter().map(|(i, j)| self.cosine(i, j)).collect();
         let at = (cosines.len() * 99 / 100).min(cosines.len() - 1);
-        let (_, found, _) = cosines.select_nth_unstable_by(at, f32::total_cmp);
-        f64::from(*found)
+        let (_, found, _) = cosines.select_nth_unstable_by(at, f64::total_cmp);
+        *found
     }
 
     /// Mean coordinate of the unit rows times the root of the dimension: the part of a row that `score pearson` takes off.
@@ -164,7 +170,8 @@ impl Rows {
         if total <= 1e-12 * self.len() as f64 {
             return Ok(Vec::new());
         }
-        Ok(found.variances.iter().map(|variance| variance / total).collect())
+        // Rounding may leave a little less than nothing.
+        Ok(found.variances.iter().map(|variance| (variance / total).max(0.0)).collect())
     }
 
     /// Of each row its nearest neighbours: see [`Neighbours`].
@@ -206,6 +213,11 @@ impl Rows {
         }
         Ok(neighbours)
     }
+}
+
+/// A cosine without what rounding added: at most 1, to twelve digits, and with no sign where it is 0.
+fn as_cosine(value: f64) -> f64 {
+    ((value * 1e12).round() / 1e12).clamp(-1.0, 1.0) + 0.0
 }
 
 /// The nearest of one row so far, best first.
@@ -358,6 +370,19 @@ mod tests {
         assert!(rows.neighbours(&Control::default()).unwrap().nearest == [0.0]);
         let same = Rows::new(&[1.0, 0.0].repeat(30), 2);
         assert!(same.spectrum(&Control::default()).unwrap().is_empty());
-        assert!((same.mean_cosine() - 1.0).abs() < 1e-12 && (same.high_cosine() - 1.0).abs() < 1e-6);
+        assert_eq!((same.mean_cosine(), same.high_cosine()), (1.0, 1.0));
+    }
+
+    #[test]
+    fn equal_rows_have_a_cosine_of_one_and_no_figure_has_a_sign_of_its_own() {
+        for seed in 0..40 {
+            let row = numbers(384, seed + 1);
+            let (three, turned) = (Rows::new(&row.repeat(3), 384), row.iter().map(|x| -x).collect::<Vec<_>>());
+            assert_eq!((three.mean_cosine(), three.high_cosine()), (1.0, 1.0), "{seed}");
+            let opposite = Rows::new(&[row, turned].concat(), 384);
+            assert_eq!((opposite.mean_cosine(), opposite.offset()), (-1.0, 0.0), "{seed}");
+        }
+        let crossed = Rows::new(&[1.0, 0.0, 0.0, -1.0], 2);
+        assert!(crossed.mean_cosine() == 0.0 && crossed.mean_cosine().is_sign_positive());
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 pub enum Measure {
     /// Reciprocal rank of the first relevant record among the first k.
     Mrr(usize),
-    /// Whether the first record is relevant.
+    /// Whether the first record is relevant: success at 1, which is no recall.
     FirstHit,
     /// Normalized discounted cumulative gain of the first k.
     Ndcg(usize),
@@ -48,7 +48,7 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Measure::Mrr(k) => write!(f, "MRR@{k}"),
-            Measure::FirstHit => f.write_str("R@1"),
+            Measure::FirstHit => f.write_str("success@1"),
             Measure::Ndcg(k) => write!(f, "nDCG@{k}"),
             Measure::Recall(k) => write!(f, "recall@{k}"),
             Measure::Precision(k) => write!(f, "precision@{k}"),
@@ -71,10 +71,12 @@ pub struct Measured {
 /// All figures of one ranking.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measurement {
-    /// Positions of the queries that have a relevant record: what the figures are over.
+    /// Positions of the queries of which something is judged: what the figures are over.
     pub judged: Vec<usize>,
-    /// Queries without one.
+    /// Queries nobody judged.
     pub unjudged: usize,
+    /// Judged queries without a relevant record; each figure of theirs is 0.
+    pub without_relevant: usize,
     /// One for each measure asked for, in that order.
     pub measured: Vec<Measured>,
     /// Rank of the first relevant record by judged query; `None` where the ranking lists none.
@@ -97,10 +99,11 @@ pub fn measure(rankings: &[(String, Vec<String>)], qrels: &Qrels, measures: &[Me
     let mut found = Measurement::default();
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); measures.len()];
     for (idx, (query, ranking)) in rankings.iter().enumerate() {
-        let Some(grades) = qrels.of(query).filter(|grades| grades.values().any(|&grade| grade > 0)) else {
+        let Some(grades) = qrels.of(query) else {
             found.unjudged += 1;
             continue;
         };
+        found.without_relevant += usize::from(!grades.values().any(|&grade| grade > 0));
         let ranking: Vec<&str> = ranking.iter().map(String::as_str).collect();
         found.judged.push(idx);
         let first = ranking.iter().position(|id| grades.get(*id).is_some_and(|&grade| grade > 0));
@@ -162,9 +165,13 @@ mod tests {
         let dcg = 1.0 / 3f64.log2();
         let values: Vec<Vec<f64>> = found.measured.iter().map(|measured| measured.values.clone()).collect();
         let ndcg = dcg / (2.0 + 1.0 / 3f64.log2());
-        assert_eq!(values, [vec![0.5, 0.0], vec![0.5, 0.0], vec![1.0 / 3.0, 0.0], vec![0.5, 0.0], vec![ndcg, 0.0]]);
-        assert_eq!((found.judged, found.unjudged, found.first_ranks), (vec![0, 1], 2, vec![Some(2), None]));
-        assert_eq!(found.measured[0].interval.unwrap().mean, 0.25);
+        // q3 is judged and has no relevant record: it counts, as 0.
+        let expected = [0.5, 0.5, 1.0 / 3.0, 0.5, ndcg].map(|first| vec![first, 0.0, 0.0]);
+        assert_eq!(values, expected);
+        assert_eq!((found.judged, found.unjudged, found.without_relevant), (vec![0, 1, 2], 1, 1));
+        assert_eq!(found.first_ranks, [Some(2), None, None]);
+        assert!((found.measured[0].interval.unwrap().mean - 0.5 / 3.0).abs() < 1e-15);
+        assert_eq!(Measure::FirstHit.to_string(), "success@1");
         let names: Vec<String> = Measure::at(5).iter().map(ToString::to_string).collect();
         assert_eq!(names, ["MRR@5", "nDCG@5", "recall@5", "precision@5"]);
     }

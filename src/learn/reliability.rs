@@ -3,6 +3,8 @@
 //! Owns the two maps (logistic and isotonic), their fit, and the figures of reliability, all over plain numbers: a
 //! [`JudgedScore`] knows neither a store nor a lens. Invariant: no map falls, and none says 0 or 1.
 
+use super::bootstrap::quantile;
+use crate::linalg::random::Random;
 use crate::types::{CalibrationMap, Reliability};
 use std::collections::BTreeMap;
 
@@ -12,6 +14,13 @@ pub const BINS: usize = 10;
 const FOLDS: usize = 5;
 /// Judged hits from which on an isotonic map is tried.
 pub const ISOTONIC_FROM: usize = 1_000;
+
+/// Draws of questions, at most, that intervals are read from.
+const DRAWS: usize = 400;
+/// Hits that all draws together go through, about: of very many hits fewer draws do.
+const DRAWN_HITS: usize = 8_000_000;
+/// Queries up to which each is left out once.
+const JACKKNIFED: usize = 300;
 
 /// A score of which somebody said whether it was of a relevant record.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +40,8 @@ pub struct Logistic {
     pub scale: f64,
     /// Any finite number.
     pub bias: f64,
-    /// Variance of the scale, covariance, variance of the bias; hits of one query count as one draw.
+    /// Variance of the scale, covariance, variance of the bias; hits of one query count as one draw, and few queries make
+    /// it wider (see [`widened`]).
     pub covariance: (f64, f64, f64),
 }
 
@@ -42,6 +52,10 @@ pub struct Calibrated {
     pub map: CalibrationMap,
     /// Figures of the same kind of map, fitted on other queries than it is held against.
     pub reliability: Reliability,
+    /// 95 % interval of the calibration error, from draws of whole queries.
+    pub ece_interval: (f64, f64),
+    /// What maps fitted on other queries say of each hit, in the hits' order.
+    pub told: Vec<f64>,
 }
 
 /// What `map` says of `score`, 0 to 1.
@@ -63,14 +77,20 @@ pub fn calibrate(hits: &[JudgedScore]) -> Option<Calibrated> {
         return None;
     }
     let of_logistic = cross_validated(hits, platt_map);
+    let made = |map: CalibrationMap, told: Vec<Told>, covariance| Calibrated {
+        map,
+        reliability: Reliability { covariance, ..reliability(&told) },
+        ece_interval: ece_interval(hits, &told),
+        told: told.iter().map(|told| told.0).collect(),
+    };
     if hits.len() >= ISOTONIC_FROM {
         let of_isotonic = cross_validated(hits, isotonic);
-        if of_isotonic.log_loss < of_logistic.log_loss {
-            return Some(Calibrated { map: isotonic(hits), reliability: of_isotonic });
+        if reliability(&of_isotonic).log_loss < reliability(&of_logistic).log_loss {
+            return Some(made(isotonic(hits), of_isotonic, None));
         }
     }
     let map = CalibrationMap::Logistic { scale: logistic.scale, bias: logistic.bias };
-    Some(Calibrated { map, reliability: Reliability { covariance: Some(logistic.covariance), ..of_logistic } })
+    Some(made(map, of_logistic, Some(widened(hits, &logistic))))
 }
 
 /// Platt's scaling (Platt 1999) with his smoothed targets, by Newton's method with backtracking (Lin, Lin and Weng 2007,
@@ -223,25 +243,101 @@ pub fn isotonic(hits: &[JudgedScore]) -> CalibrationMap {
     }
 }
 
-/// Figures of maps that `fit` made of other queries than each is held against.
-fn cross_validated(hits: &[JudgedScore], fit: impl Fn(&[JudgedScore]) -> CalibrationMap) -> Reliability {
-    let queries: Vec<u32> = {
-        let mut queries: Vec<u32> = hits.iter().map(|hit| hit.query).collect();
-        queries.sort_unstable();
-        queries.dedup();
-        queries
-    };
+/// What was said of a hit: probability, base rate, whether it was relevant.
+type Told = (f64, f64, bool);
+
+/// What maps that `fit` made of other queries say of each hit, in the hits' order.
+fn cross_validated(hits: &[JudgedScore], fit: impl Fn(&[JudgedScore]) -> CalibrationMap) -> Vec<Told> {
+    let queries = queries_of(hits);
     // In the order that they came in, neighbours may be alike: folds take every fifth.
-    let fold_of = |query: u32| queries.binary_search(&query).unwrap_or(0) % FOLDS.min(queries.len().max(1));
-    let mut told = Vec::with_capacity(hits.len());
-    for fold in 0..FOLDS.min(queries.len().max(1)) {
-        let (held, fitted): (Vec<JudgedScore>, Vec<JudgedScore>) =
-            hits.iter().partition(|hit| fold_of(hit.query) == fold);
+    let folds = FOLDS.min(queries.len().max(1));
+    let fold_of = |query: u32| queries.binary_search(&query).unwrap_or(0) % folds;
+    let mut told = vec![(0.5, 0.5, false); hits.len()];
+    for fold in 0..folds {
+        let fitted: Vec<JudgedScore> = hits.iter().filter(|hit| fold_of(hit.query) != fold).copied().collect();
         let map = fit(&fitted);
         let base = (fitted.iter().filter(|hit| hit.relevant).count() as f64 + 1.0) / (fitted.len() as f64 + 2.0);
-        told.extend(held.iter().map(|hit| (probability(&map, hit.score), base, hit.relevant)));
+        for (told, hit) in told.iter_mut().zip(hits).filter(|(_, hit)| fold_of(hit.query) == fold) {
+            *told = (probability(&map, hit.score), base, hit.relevant);
+        }
     }
-    reliability(&told)
+    told
+}
+
+/// The queries that have a hit, in their order.
+fn queries_of(hits: &[JudgedScore]) -> Vec<u32> {
+    let mut queries: Vec<u32> = hits.iter().map(|hit| hit.query).collect();
+    queries.sort_unstable();
+    queries.dedup();
+    queries
+}
+
+/// Places of the hits of each query.
+fn by_query(hits: &[JudgedScore]) -> Vec<Vec<usize>> {
+    let mut places: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (at, hit) in hits.iter().enumerate() {
+        places.entry(hit.query).or_default().push(at);
+    }
+    places.into_values().collect()
+}
+
+fn draws_for(hits: usize) -> usize {
+    (DRAWN_HITS / hits.max(1)).clamp(40, DRAWS)
+}
+
+/// The 95 % interval of the calibration error. Hits of one query are alike, so whole queries are drawn; each draw adds
+/// noise of its own to every bin, which makes the upper end rather too high than too low.
+fn ece_interval(hits: &[JudgedScore], told: &[Told]) -> (f64, f64) {
+    let groups = by_query(hits);
+    let mut random = Random::new(0xece);
+    let mut errors: Vec<f64> = (0..draws_for(hits.len()))
+        .map(|_| {
+            let drawn = (0..groups.len()).filter_map(|_| groups.get(random.below(groups.len()))).flatten();
+            let drawn: Vec<_> = drawn.filter_map(|at| told.get(*at).copied()).collect();
+            reliability(&drawn).ece
+        })
+        .collect();
+    errors.sort_unstable_by(f64::total_cmp);
+    (quantile(&errors, 0.025), quantile(&errors, 0.975))
+}
+
+/// The covariance of a fit over few queries: from refits that leave out one query each (the jackknife, CR3 of Cameron and
+/// Miller 2015, "A practitioner's guide to cluster-robust inference"), wider by Student's factor for their number. Of very
+/// many queries the sandwich says the same and is kept.
+pub fn widened(hits: &[JudgedScore], fit: &Logistic) -> (f64, f64, f64) {
+    let groups = by_query(hits);
+    let n = groups.len() as f64;
+    let factor = (student(groups.len().saturating_sub(1)) / 1.96).powi(2);
+    let scaled = |(a, ab, b): Symmetric, factor: f64| (a * factor, ab * factor, b * factor);
+    if groups.len() < 2 || groups.len() > JACKKNIFED {
+        return scaled(fit.covariance, factor);
+    }
+    let left_out = groups.iter().map(|group| {
+        let first = group.first().and_then(|at| hits.get(*at)).map(|hit| hit.query);
+        let others: Vec<JudgedScore> = hits.iter().filter(|hit| Some(hit.query) != first).copied().collect();
+        let refit = platt(&others);
+        (refit.scale - fit.scale, refit.bias - fit.bias)
+    });
+    let sum = left_out.fold((0.0, 0.0, 0.0), |(a, ab, b), (x, y)| (a + x * x, ab + x * y, b + y * y));
+    scaled(sum, factor * (n - 1.0) / n)
+}
+
+/// The 97.5th percentile of Student's distribution (Abramowitz and Stegun 26.7.5, which is exact to the third digit from 6 on).
+fn student(freedom: usize) -> f64 {
+    match freedom {
+        0 | 1 => 12.706,
+        2 => 4.303,
+        3 => 3.182,
+        4 => 2.776,
+        5 => 2.571,
+        n => {
+            let (n, x) = (n as f64, 1.959_964_f64);
+            let one = (x.powi(3) + x) / 4.0;
+            let two = (5.0 * x.powi(5) + 16.0 * x.powi(3) + 3.0 * x) / 96.0;
+            let three = (3.0 * x.powi(7) + 19.0 * x.powi(5) + 17.0 * x.powi(3) - 15.0 * x) / 384.0;
+            x + one / n + two / (n * n) + three / (n * n * n)
+        }
+    }
 }
 
 /// Reliability of what was said: probability, base rate, and whether it was relevant.
@@ -400,12 +496,62 @@ mod tests {
         assert!((found.log_loss - expected).abs() < 1e-12 && (found.base_log_loss - 2f64.ln()).abs() < 1e-12);
     }
 
+    /// Hits of queries that differ: each has a luck of its own, which its hits share.
+    fn clustered(queries: u32, spread: f64, seed: u64) -> Vec<JudgedScore> {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        for _ in 0..8 {
+            random.next();
+        }
+        let mut hits = Vec::new();
+        for query in 0..queries {
+            let luck = spread * ((0..12).map(|_| random.next()).sum::<f64>() - 6.0);
+            for _ in 0..10 {
+                let score = random.next();
+                let relevant = random.next() < sigmoid(6.0 * score - 3.0 + luck);
+                hits.push(JudgedScore { query, score, relevant });
+            }
+        }
+        hits
+    }
+
+    #[test]
+    fn few_queries_have_intervals_that_hold_the_truth() {
+        let fresh = clustered(1_500, 1.5, 999);
+        let (mut ece_held, mut error_held, mut narrow_held, runs) = (0, 0, 0, 100);
+        // What is true of a score of 0.6: the mean over the luck of queries.
+        let near: Vec<_> = fresh.iter().filter(|hit| (hit.score - 0.6).abs() < 0.02).collect();
+        let truth = near.iter().filter(|hit| hit.relevant).count() as f64 / near.len() as f64;
+        for seed in 0..runs {
+            let hits = clustered(20, 1.5, seed + 1);
+            let Some(found) = calibrate(&hits) else { continue };
+            let told: Vec<_> =
+                fresh.iter().map(|hit| (probability(&found.map, hit.score), 0.5, hit.relevant)).collect();
+            let true_ece = reliability(&told).ece;
+            ece_held += u32::from(true_ece <= found.ece_interval.1 && found.ece_interval.0 <= found.ece_interval.1);
+            let off = (probability(&found.map, 0.6) - truth).abs();
+            let wide = found.reliability.covariance.unwrap();
+            error_held += u32::from(off <= probability_error(&found.map, wide, 0.6).unwrap());
+            narrow_held += u32::from(off <= probability_error(&found.map, platt(&hits).covariance, 0.6).unwrap());
+        }
+        println!("{ece_held} {error_held} {narrow_held} of {runs}");
+        assert!(ece_held >= 93, "the calibration error of other queries lies within: {ece_held} of {runs}");
+        assert!(error_held >= 90 && error_held > narrow_held, "{error_held} and {narrow_held} of {runs}");
+    }
+
+    #[test]
+    fn students_factor_is_that_of_the_tables() {
+        for (freedom, expected) in [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (19, 2.093), (100, 1.984)] {
+            assert!((student(freedom) - expected).abs() < 0.02, "{freedom}: {}", student(freedom));
+        }
+        assert!((student(1_000_000) - 1.96).abs() < 1e-4);
+    }
+
     #[test]
     fn reliability_comes_from_other_queries() {
         // What a fit sees is written into its map: the queries that it says nothing of are those it is held against.
         let hits = drawn(230, 11, |s| s);
         let left_out = std::cell::RefCell::new(Vec::new());
-        let found = cross_validated(&hits, |fitted| {
+        let told = cross_validated(&hits, |fitted| {
             let seen: std::collections::BTreeSet<u32> = fitted.iter().map(|hit| hit.query).collect();
             let missing: Vec<u32> = (0..23).filter(|query| !seen.contains(query)).collect();
             assert!((4..=5).contains(&missing.len()), "{missing:?}");
@@ -416,6 +562,8 @@ mod tests {
         let mut left_out = left_out.into_inner();
         left_out.sort_unstable();
         assert_eq!(left_out, (0..23).collect::<Vec<u32>>());
+        let found = reliability(&told);
+        assert!(told.iter().zip(&hits).all(|(told, hit)| told.2 == hit.relevant));
         assert_eq!(found.table.iter().map(|bin| bin.2).sum::<u64>(), 230);
     }
 }

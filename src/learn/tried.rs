@@ -32,18 +32,20 @@ pub struct GivenQuestion {
     pub text: String,
     /// Its vector in the view that is looked at; without one its text is embedded.
     pub vector: Option<Vec<f32>>,
-    /// Grades by record id: above 0 relevant.
+    /// Grades by record id: above 0 relevant. Without any the question takes no part.
     pub grades: HashMap<String, i64>,
+    /// The id of the record that it is, which is not among its own hits; `None`, or one that is not there: none.
+    pub own: Option<String>,
 }
 
-/// A question with a vector and at least one answer.
+/// A judged question with a vector.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     id: String,
     pub(super) vector: Vec<f32>,
     /// The record that it is.
     pub(super) own: Option<u32>,
-    /// Rows that answer it, or numbers of its classes.
+    /// Rows that answer it, or numbers of its classes. Without one it counts as 0, as trec_eval has it.
     answers: BTreeSet<u32>,
 }
 
@@ -63,6 +65,8 @@ struct Raw {
     text: Option<String>,
     vector: Option<Vec<f32>>,
     own: Option<u32>,
+    /// Whether that record's vector is what is asked with.
+    asks_for_itself: bool,
     answers: BTreeSet<u32>,
 }
 
@@ -112,6 +116,7 @@ impl Judged {
                 .filter(|came| came.view == view.def().name)
                 .map(|came| came.data.clone()),
             own: query.row.map(|row| row.0),
+            asks_for_itself: true,
             answers,
         };
         labels.queries.iter().zip(answers).map(raw).collect()
@@ -140,6 +145,7 @@ impl Judged {
             text: None,
             vector: None,
             own: Some(row),
+            asks_for_itself: true,
             answers: self.of_row.get(&row).into_iter().flatten().copied().collect(),
         };
         rows.into_iter().map(raw).collect()
@@ -152,7 +158,7 @@ impl Judged {
         questions: &[GivenQuestion],
     ) -> Result<Vec<Raw>> {
         let mut found = Vec::with_capacity(questions.len());
-        for question in questions {
+        for question in questions.iter().filter(|question| !question.grades.is_empty()) {
             let mut answers = BTreeSet::new();
             for (id, _) in question.grades.iter().filter(|(_, grade)| **grade > 0) {
                 match target.row_of(id)?.filter(|row| view.present().contains(row.0)) {
@@ -163,7 +169,8 @@ impl Judged {
                 }
             }
             let (id, text, vector) = (question.id.clone(), Some(question.text.clone()), question.vector.clone());
-            found.push(Raw { id, text, vector, own: None, answers });
+            let own = question.own.as_deref().map(|own| target.row_of(own)).transpose()?.flatten();
+            found.push(Raw { id, text, vector, own: own.map(|row| row.0), asks_for_itself: false, answers });
         }
         Ok(found)
     }
@@ -172,11 +179,11 @@ impl Judged {
     fn embed(&mut self, view: &ViewSnapshot, raw: Vec<Raw>) -> Result<()> {
         let embedder = view.embedder()?;
         let (mut texts, mut waiting) = (Vec::new(), Vec::new());
-        for question in raw.into_iter().filter(|question| !question.answers.is_empty()) {
-            let Raw { id, text, vector, own, answers } = question;
+        for question in raw {
+            let Raw { id, text, vector, own, asks_for_itself, answers } = question;
             let vector = match (vector, own) {
                 (Some(vector), _) if vector.len() == view.dimension() => Some(vector),
-                (_, Some(row)) => view.vector(row)?,
+                (_, Some(row)) if asks_for_itself => view.vector(row)?,
                 _ => None,
             };
             let text = text.filter(|text| !text.trim().is_empty() && embedder.is_some());
@@ -202,6 +209,11 @@ impl Judged {
             }
         }
         Ok(())
+    }
+
+    /// How many questions have an answer.
+    pub(super) fn answered(&self) -> usize {
+        self.asked.iter().filter(|asked| !asked.answers.is_empty()).count()
     }
 
     /// Whether the record at `row` answers a question.

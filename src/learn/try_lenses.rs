@@ -26,8 +26,6 @@ const FOLDS: usize = 5;
 const DEPTH: usize = 10;
 /// Questions that `csls` compares records with, at most, and that `center sides` takes its mean from.
 const REFERENCE: usize = 1_000;
-/// What z must exceed to be called clear: a mistake of 5 % on one side.
-const CLEAR_Z: f64 = 1.64;
 /// Questions below which nothing is tried.
 const LEAST: usize = 20;
 
@@ -41,7 +39,7 @@ pub struct TryReport {
     pub view: String,
     /// The figure: `MRR@10`, or `P@10` where the labels are classes.
     pub measure: &'static str,
-    /// Questions it is over.
+    /// Questions it is over. One that is judged and has no answer that is there counts as 0, as in `evaluate`.
     pub queries: u64,
     /// Questions and pairs that could not take part: without a vector, or about records without one.
     pub left_out: u64,
@@ -63,8 +61,10 @@ pub struct Tried {
     pub mean: f64,
     /// What it does differently from plain cosine on the same questions.
     pub difference: Interval,
-    /// Whether it is better beyond doubt: z above 1.64.
+    /// Whether it is better beyond doubt: the whole interval of the difference lies above 0.
     pub clear: bool,
+    /// Whether it is worse beyond doubt: the whole interval lies below 0.
+    pub worse: bool,
 }
 
 /// A change to the plain lens.
@@ -78,6 +78,10 @@ enum Change {
     Whiten(Option<usize>),
     Drop(usize),
     Pca(usize),
+    /// The mean of unit rows, which long ones do not lead.
+    NormalizeCenter,
+    Dot,
+    Pearson,
 }
 
 impl Change {
@@ -89,6 +93,7 @@ impl Change {
         let parts = [dimension / 6, dimension / 3];
         let parts = parts.into_iter().filter(|k| *k >= 2);
         all.extend(parts.flat_map(|k| [Change::Pca(k), Change::Whiten(Some(k))]));
+        all.extend([Change::NormalizeCenter, Change::Dot, Change::Pearson]);
         all
     }
 
@@ -103,6 +108,9 @@ impl Change {
             Change::Whiten(Some(k)) => format!("whiten {k}"),
             Change::Drop(k) => format!("drop {k}"),
             Change::Pca(k) => format!("center corpus | project PCA{k}"),
+            Change::NormalizeCenter => "normalize | center corpus".to_string(),
+            Change::Dot => "score dot".to_string(),
+            Change::Pearson => "score pearson".to_string(),
         }
     }
 
@@ -113,7 +121,7 @@ impl Change {
 }
 
 /// Tries ready-made changes of the plain lens over one view against labels: centring, `center sides`, `csls`, PCA to fewer
-/// dimensions, whitening with its floor, dropped directions, standardizing. The same seed gives the same table.
+/// dimensions, whitening with its floor, dropped directions, standardizing, other metrics. The same seed gives the same table.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a collection, view or respect that is not there,
@@ -131,10 +139,10 @@ pub fn try_lenses(
     let target = snapshot.collection(collection)?;
     let looked_at = target.view_named(view)?;
     let judged = Judged::gather(snapshot, &target, looked_at, labels, seed)?;
-    if judged.asked.len() < LEAST {
+    let answered = judged.answered();
+    if answered < LEAST {
         return Err(Error::invalid(format!(
-            "{} questions have an answer with a vector in view {view}: with fewer than {LEAST} every difference is chance",
-            judged.asked.len()
+            "{answered} questions have an answer with a vector in view {view}: with fewer than {LEAST} every difference is chance"
         )));
     }
     snapshot.install(|| run(collection, looked_at, &judged, accept, seed, control))
@@ -161,7 +169,8 @@ fn run(
         let changes: Vec<f64> = figures.iter().zip(&plain).map(|(figure, plain)| figure - plain).collect();
         let difference = interval(&changes, seed)?;
         let mean = figures.iter().sum::<f64>() / figures.len().max(1) as f64;
-        tried.push(Tried { stages: change.stages(), mean, clear: difference.z() > CLEAR_Z, difference });
+        let (clear, worse) = (difference.low > 0.0, difference.high < 0.0);
+        tried.push(Tried { stages: change.stages(), mean, clear, worse, difference });
         control.report("lenses", done, Some(total));
     }
     tried.sort_by(|a, b| b.difference.mean.total_cmp(&a.difference.mean));
@@ -248,7 +257,8 @@ impl Trial<'_> {
     fn chain(&self, change: Change, sample: Option<SampleRows>, directions: &[f32]) -> Result<Chain> {
         let dimension = self.view.dimension();
         let steps = match (change, sample.clone()) {
-            (Change::Plain | Change::Csls, _) => Vec::new(),
+            (Change::Plain | Change::Csls | Change::Dot | Change::Pearson, _) => Vec::new(),
+            (Change::NormalizeCenter, _) => vec![ResolvedStep::Normalize, ResolvedStep::CenterCorpus],
             (Change::CenterCorpus, _) | (Change::CenterSides, None) => vec![ResolvedStep::CenterCorpus],
             (Change::CenterSides, Some(sample)) => vec![ResolvedStep::CenterSides(sample)],
             (Change::Standardize, _) => vec![ResolvedStep::Standardize],
@@ -267,7 +277,12 @@ impl Trial<'_> {
                 vec![ResolvedStep::CenterCorpus, ResolvedStep::Project(projection)]
             }
         };
-        let chain = Chain::new(steps, VectorMetric::Cosine, dimension)?;
+        let metric = match change {
+            Change::Dot => VectorMetric::Dot,
+            Change::Pearson => VectorMetric::Pearson,
+            _ => VectorMetric::Cosine,
+        };
+        let chain = Chain::new(steps, metric, dimension)?;
         match (change, sample) {
             (Change::Csls, Some(sample)) => {
                 let count = sample.rows().len() / dimension.max(1);

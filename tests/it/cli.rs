@@ -2,6 +2,7 @@
 
 mod again;
 mod durability;
+mod figures;
 mod forms;
 mod import;
 mod labels;

@@ -4,6 +4,7 @@
 //! fitted on.
 
 use super::Run;
+use super::evaluate::odd_json;
 use super::label::{self, ToJudge};
 use crate::cli::Outcome;
 use crate::cli::console::Console;
@@ -14,13 +15,14 @@ use crate::exec::map_text;
 use crate::interchange::beir::read_queries;
 use crate::interchange::judged::{JudgedBy, read_judged};
 use crate::interchange::npy::NpyReader;
-use crate::learn::calibrate::{Asked, CalibrationReport, Calibrator, JudgedQuery, TOP, judged_of_labels};
+use crate::learn::calibrate::{Asked, CalibrationReport, Calibrator, JudgedQuery, LEAST, TOP, judged_of_labels};
+use crate::learn::oddities::Oddities;
 use crate::query::print_name;
 use crate::store::{CANDIDATE, Snapshot, Store};
 use crate::types::{Calibration, CalibrationMap, Control, LearnMode, LearnedDef, Reliability};
 use clap::{ArgGroup, Args};
 use serde_json::{Value as Json, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -72,17 +74,17 @@ impl Run for Calibrate {
         if let (Some(scale), Some(bias)) = (self.scale, self.bias) {
             return self.supplied(console, scale, bias);
         }
-        let queries = match (&self.judged, self.label, &self.respect) {
+        let (queries, odd) = match (&self.judged, self.label, &self.respect) {
             (Some(judged), ..) => self.judged_queries(judged)?,
             (None, Some(number), _) => {
                 let respect = self.judge(console, number)?;
-                self.labelled_queries(console, &respect)?
+                (self.labelled_queries(console, &respect)?, Oddities::default())
             }
-            (None, None, Some(respect)) => self.labelled_queries(console, respect)?,
+            (None, None, Some(respect)) => (self.labelled_queries(console, respect)?, Oddities::default()),
             // The arguments are not accepted without one of these.
-            (None, None, None) => Vec::new(),
+            (None, None, None) => (Vec::new(), Oddities::default()),
         };
-        self.fit(console, &queries)
+        self.fit(console, &queries, odd)
     }
 }
 
@@ -116,12 +118,22 @@ impl Calibrate {
         console.line(format!("find ... | using {} | score probability", one_line(&print_name(&self.lens))))
     }
 
-    /// The judgements of a file, by query.
-    fn judged_queries(&self, path: &Path) -> Result<Vec<JudgedQuery>> {
+    /// The judgements of a file, by query, with what contradicts and which queries are not there.
+    fn judged_queries(&self, path: &Path) -> Result<(Vec<JudgedQuery>, Oddities)> {
         let known = self.known_queries()?;
+        let mut odd = Oddities::default();
+        let mut missing: HashSet<String> = HashSet::new();
         let mut places: HashMap<JudgedBy, usize> = HashMap::new();
         let mut queries: Vec<JudgedQuery> = Vec::new();
         for line in read_judged(path)? {
+            if let (JudgedBy::Id(id), Some(known)) = (&line.query, &known)
+                && !known.contains_key(id)
+            {
+                if missing.insert(id.clone()) {
+                    odd.unknown_queries.add(|| id.clone());
+                }
+                continue;
+            }
             let place = match places.get(&line.query) {
                 Some(place) => *place,
                 None => {
@@ -131,12 +143,20 @@ impl Calibrate {
                 }
             };
             // The last word counts.
-            queries.get_mut(place).map(|query| query.grades.insert(line.record, line.grade));
+            let Some(query) = queries.get_mut(place) else { continue };
+            let before = query.grades.insert(line.record.clone(), line.grade);
+            if let Some(before) = before.filter(|before| *before != line.grade) {
+                odd.contradicting.add(|| format!("{} {}: {before}, then {}", query.id, line.record, line.grade));
+            }
+        }
+        if queries.is_empty() && !missing.is_empty() {
+            let some = odd.unknown_queries.text("query is judged", "queries are judged");
+            return Err(Error::not_found(format!("{some}, but none of them is among the queries")));
         }
         if queries.is_empty() {
             return Err(Error::invalid(format!("{} holds no judgements", path.display())));
         }
-        Ok(queries)
+        Ok((queries, odd))
     }
 
     /// Has hits of the lens judged, `number` of them, drawn from the first ones of each query; the respect that keeps them.
@@ -164,6 +184,7 @@ impl Calibrate {
             query_vectors: self.query_vectors.as_deref(),
             depth: self.top,
             number,
+            least: LEAST as u64,
             seed: self.seed,
         };
         label::judge(&asked, console, &store)?;
@@ -220,7 +241,7 @@ impl Calibrate {
         Ok(Some(known))
     }
 
-    fn fit(&self, console: &mut Console, queries: &[JudgedQuery]) -> Result<Outcome> {
+    fn fit(&self, console: &mut Console, queries: &[JudgedQuery], odd: Oddities) -> Result<Outcome> {
         let begun = Instant::now();
         let store = console.open_writer(&self.store)?;
         let reporter = console.reporter("scoring judged hits");
@@ -231,8 +252,16 @@ impl Calibrate {
                 reporter.done(progress.done);
             }
         });
-        let report = self.calibrator(&store).control(control).calibrate(queries)?;
+        let mut report = self.calibrator(&store).control(control).calibrate(queries)?;
         drop(reporter);
+        report.warnings.extend(odd.notes(&report.collection));
+        if odd.unknown_queries.count > 0 {
+            let some = odd.unknown_queries.text("judged query is", "judged queries are");
+            report.warnings.push(format!("{some} not among the queries, and not counted"));
+        }
+        report.odd.contradicting = odd.contradicting;
+        report.odd.unknown_queries.count += odd.unknown_queries.count;
+        report.odd.unknown_queries.examples.extend(odd.unknown_queries.examples);
         if console.json {
             console.document(&report_json(&report, begun))?;
             return Ok(Outcome::Done);
@@ -255,6 +284,8 @@ impl Calibrate {
             self.top,
             count(queries, "query")
         ))?;
+        let ranks = if self.top == 1 { "rank 1".to_string() } else { format!("ranks 1 to {}", self.top) };
+        console.line(format!("fitted for hits of {ranks}: what searches that list so many are to show"))?;
         if report.undirected > 0 {
             console.line(format!("{} without direction under the lens", count(report.undirected, "query")))?;
         }
@@ -262,7 +293,7 @@ impl Calibrate {
         let map = map_text(calibration, &report.lens.lens);
         console.line(format!("lens {name}, version {version}: probability = {map} (commit {})", report.commit))?;
         if let Some(reliability) = &calibration.reliability {
-            self.reliability(console, reliability, report.raw_ece)?;
+            self.reliability(console, reliability, report)?;
         }
         for warning in &report.warnings {
             console.line(format!("note: {}", safe(warning)))?;
@@ -270,16 +301,26 @@ impl Calibrate {
         self.last_lines(console, report.replaced.as_ref())
     }
 
-    fn reliability(&self, console: &mut Console, reliability: &Reliability, raw: Option<f64>) -> Result<()> {
-        let raw = raw.map_or(String::new(), |raw| format!(" (the score itself: {raw:.3})"));
+    fn reliability(&self, console: &mut Console, reliability: &Reliability, report: &CalibrationReport) -> Result<()> {
+        let raw = report.raw_ece.map_or(String::new(), |raw| format!(" (the score itself: {raw:.3})"));
         console.line("on queries that this map was not fitted on (cross-validated):")?;
         console.line(format!(
-            "  calibration error {:.3}{raw} · log-loss {:.3}, of the base rate {:.3}",
-            reliability.ece, reliability.log_loss, reliability.base_log_loss
+            "  calibration error {:.3} [{:.3}, {:.3}]{raw} · log-loss {:.3}, of the base rate {:.3}",
+            reliability.ece,
+            report.ece_interval.0,
+            report.ece_interval.1,
+            reliability.log_loss,
+            reliability.base_log_loss
         ))?;
         console.line(console.style.dim("   said  was     hits".to_string()))?;
         for (said, was, hits) in &reliability.table {
             console.line(format!("  {said:>5.2}  {was:<5.2}  {hits:>5}"))?;
+        }
+        if let Some((said, was, hits)) = report.first_hits {
+            console.line(format!(
+                "  of the {} alone: said {said:.2}, was {was:.2}; `--top 1` fits them by themselves",
+                count(hits, "first hit")
+            ))?;
         }
         Ok(())
     }
@@ -316,15 +357,21 @@ fn report_json(report: &CalibrationReport, begun: Instant) -> Json {
             .iter()
             .map(|(said, was, hits)| json!({"probability": said, "relevant": was, "hits": hits}))
             .collect();
-        json!({"ece": found.ece, "log_loss": found.log_loss, "base_log_loss": found.base_log_loss, "table": table})
+        json!({
+            "ece": found.ece, "ece_low": report.ece_interval.0, "ece_high": report.ece_interval.1,
+            "log_loss": found.log_loss, "base_log_loss": found.base_log_loss, "table": table,
+        })
     });
+    let first_hits =
+        report.first_hits.map(|(said, was, hits)| json!({"probability": said, "relevant": was, "hits": hits}));
     json!({
         "lens": report.lens.name, "version": calibration.lens_version, "metric": report.lens.lens.metric.as_str(),
         "collection": report.collection,
         "method": if scale.is_some() { "platt" } else { "isotonic" },
         "scale": scale, "bias": bias, "steps": steps, "origin": calibration.origin,
         "judged": report.judged.0, "relevant": report.judged.1, "queries": judged.map(|judged| judged.queries),
-        "top": judged.map(|judged| judged.k), "outside": report.outside, "undirected": report.undirected,
+        "top": judged.map(|judged| judged.k), "ranks": judged.map(|judged| [1, judged.k]), "first_hits": first_hits,
+        "qrels": odd_json(&report.odd), "outside": report.outside, "undirected": report.undirected,
         "raw_ece": report.raw_ece, "reliability": reliability, "warnings": report.warnings,
         "replaced": report.replaced.is_some(), "commit": report.commit.0,
         "seconds": milliseconds(begun.elapsed()) / 1e3,

@@ -4,17 +4,21 @@ use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
 use crate::cli::render::json::milliseconds;
-use crate::cli::render::text::{count, one_line, safe, thousands, wrap};
+use crate::cli::render::text::{count, nought, one_line, safe, signed, signed_interval, thousands, wrap};
 use crate::error::{Error, Result};
 use crate::interchange::beir::read_queries;
 use crate::interchange::npy::NpyReader;
-use crate::learn::diagnose::{Diagnosis, Finding, Queries, diagnose};
+use crate::learn::diagnose::{Diagnosis, Finding, LabelsSay, Queries, diagnose};
+use crate::learn::try_lenses::Tried;
 use crate::store::Snapshot;
 use crate::types::Control;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Lenses shown that labels call better.
+const SHOWN_LENSES: usize = 3;
 
 /// Arguments of `diagnose`.
 #[derive(Debug, Args)]
@@ -103,14 +107,39 @@ impl Diagnose {
 
 /// A figure with as many digits as say something.
 fn value_text(finding: &Finding) -> String {
-    match finding.key {
+    nought(match finding.key {
         "zero_rows" | "dead_dimensions" | "hub_most" => format!("{:.0}", finding.value),
         "near_duplicates" | "duplicates" | "antihubs" | "share_1" | "share_5" => {
             format!("{:.1} %", finding.value * 100.0)
         }
         "effective_rank" | "participation" => format!("{:.0}", finding.value),
         _ => format!("{:.3}", finding.value),
+    })
+}
+
+/// What labels say of one lens: `MRR@10 +0.052 [+0.031, +0.072], better`.
+fn verdict_text(tried: &Tried, measure: &str) -> String {
+    let found = &tried.difference;
+    let word = match (tried.clear, tried.worse) {
+        (true, _) => ", better",
+        (_, true) => ", worse",
+        _ => ", which is no clear difference",
+    };
+    format!("{measure} {} {}{word}", signed(found.mean), signed_interval(found.low, found.high))
+}
+
+/// What the labels of the collection say of ready-made lenses: those that are better beyond doubt, the best first.
+fn labels_lines(labels: &LabelsSay) -> Vec<String> {
+    let report = &labels.report;
+    let (respect, asked) = (one_line(&labels.respect), count(report.queries, "question"));
+    let plain = format!("plain cosine {} {:.3}", report.measure, report.plain.mean);
+    let mut lines = vec![format!("by the labels of {respect:?} ({asked}; {plain}):")];
+    let better: Vec<&Tried> = report.tried.iter().filter(|tried| tried.clear).take(SHOWN_LENSES).collect();
+    if better.is_empty() {
+        lines.push(format!("  none of {} ready-made lenses is clearly better", report.tried.len()));
     }
+    lines.extend(better.iter().map(|tried| format!("  {}  {}", tried.stages, verdict_text(tried, report.measure))));
+    lines
 }
 
 fn render(found: &Diagnosis, seconds: f64, style: Style) -> Vec<String> {
@@ -128,16 +157,29 @@ fn render(found: &Diagnosis, seconds: f64, style: Style) -> Vec<String> {
         let width = style.width.saturating_sub(6).max(30);
         let means = wrap(&finding.means, width).into_iter().map(|line| format!("      {line}"));
         out.extend(means.map(|line| if finding.flag { line } else { style.dim(line) }));
+        if let (Some(tried), Some(labels)) = (&finding.verdict, &found.labels) {
+            out.push(format!("      by the labels: {}  {}", tried.stages, verdict_text(tried, labels.report.measure)));
+        }
         // Commands stay whole, so that they can be pasted.
         let next = finding.try_next.iter().flat_map(|next| next.split("; then "));
         out.extend(next.enumerate().map(|(at, one)| format!("      {} {one}", if at == 0 { "try:" } else { "then" })));
+        out.extend(finding.also.iter().map(|other| format!("      or:  {other}")));
     }
+    out.extend(found.labels.iter().flat_map(labels_lines));
     out.extend(found.notes.iter().map(|note| style.dim(format!("note: {}", safe(note)))));
     let flagged = found.findings.iter().filter(|finding| finding.flag).count() as u64;
     let told =
         if flagged == 0 { "nothing unusual".to_string() } else { format!("{} unusual", count(flagged, "figure")) };
     out.push(style.dim(format!("{told} · thresholds are advice, earned on two models · {seconds:.1} s")));
     out
+}
+
+fn tried_json(tried: &Tried) -> Json {
+    let found = &tried.difference;
+    json!({
+        "lens": tried.stages, "mean": tried.mean, "difference": found.mean, "low": found.low, "high": found.high,
+        "better": tried.clear, "worse": tried.worse,
+    })
 }
 
 fn diagnosis_json(found: &Diagnosis, seconds: f64) -> Json {
@@ -147,7 +189,8 @@ fn diagnosis_json(found: &Diagnosis, seconds: f64) -> Json {
         .map(|finding| {
             json!({
                 "key": finding.key, "what": finding.what, "value": finding.value, "usual": finding.usual,
-                "flag": finding.flag, "means": finding.means, "try": finding.try_next,
+                "flag": finding.flag, "means": finding.means, "try": finding.try_next, "or_try": finding.also,
+                "verdict": finding.verdict.as_ref().map(tried_json),
             })
         })
         .collect();
@@ -155,6 +198,11 @@ fn diagnosis_json(found: &Diagnosis, seconds: f64) -> Json {
         "collection": found.collection, "view": found.view, "dimension": found.dimension, "records": found.records,
         "absent": found.absent,
         "sample": found.sampled, "queries": found.queries, "findings": findings, "notes": found.notes,
+        "labels": found.labels.as_ref().map(|labels| json!({
+            "respect": labels.respect, "metric": labels.report.measure, "queries": labels.report.queries,
+            "plain": labels.report.plain.mean,
+            "tried": labels.report.tried.iter().map(tried_json).collect::<Vec<_>>(),
+        })),
         "seconds": seconds,
     })
 }

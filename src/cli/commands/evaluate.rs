@@ -8,6 +8,7 @@ mod report;
 
 use self::questions::Questions;
 use self::report::Report;
+pub(super) use self::report::odd_json;
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Answer, Hit, Query};
 use crate::interchange::output::TextFile;
 use crate::learn::evaluate::{run_line, run_scores};
+use crate::learn::familiar::Familiar;
 use crate::learn::measure::{Measure, measure};
 use crate::query::ast::{LensBase, LensExpr, Statement};
 use crate::query::{parse, print};
@@ -27,7 +29,9 @@ use std::time::Instant;
 /// Questions answered in one go; it bounds the answers held at once.
 const BATCH: usize = 4096;
 /// What a search lists where it does not say.
-const DEFAULT_TOP: u64 = 10;
+const DEFAULT_TOP: usize = 10;
+/// What a search may list.
+const MOST_HITS: usize = 1_000_000;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
@@ -59,6 +63,9 @@ pub(in crate::cli) struct Evaluate {
     /// Ask only the queries that are judged
     #[arg(long)]
     judged_only: bool,
+    /// Leave the record whose id is the query's out of the answers, as where the queries are records
+    #[arg(long)]
+    exclude_own_id: bool,
     /// Write the answers as a TREC run; given once for each search, in their order
     #[arg(long, value_name = "out.trec")]
     run: Vec<PathBuf>,
@@ -68,7 +75,12 @@ pub(in crate::cli) struct Evaluate {
 struct Side {
     /// What the user typed for it: the statement, or the lens in its place.
     asked: String,
+    /// The search as it is shown.
+    statement: String,
+    /// The search as it is run: see [`Side::deepen`].
     query: Query,
+    /// Hits to skip and to list of each answer.
+    window: (usize, usize),
     run: Option<TextFile>,
     /// Pairs of a question's id and the ids of its hits.
     rankings: Vec<(String, Vec<String>)>,
@@ -90,6 +102,9 @@ impl Run for Evaluate {
         let snapshot = console.open_reader(&self.store)?.snapshot()?;
         let mut sides = self.sides(&snapshot)?;
         let mut questions = self.questions(&snapshot)?;
+        if questions.may_find_themselves() {
+            sides.iter_mut().try_for_each(|side| side.deepen(&snapshot))?;
+        }
         let reporter = console.reporter("answering");
         reporter.total(questions.len() as u64);
         let mut done = 0;
@@ -111,8 +126,10 @@ impl Run for Evaluate {
         for side in &mut sides {
             side.run.take().map_or(Ok(()), TextFile::finish)?;
         }
-        self.report(&questions, &sides).print(console)?;
-        Ok(if hits > 0 { Outcome::Done } else { Outcome::Nothing })
+        let warnings = familiar(&snapshot, &mut questions, &sides)?;
+        self.report(&questions, &sides, warnings).print(console)?;
+        let found = hits > 0 && !questions.odd.is_hopeless();
+        Ok(if found { Outcome::Done } else { Outcome::Nothing })
     }
 }
 
@@ -130,6 +147,8 @@ impl Evaluate {
             let run = runs.next().map(|path| TextFile::create(path)).transpose()?;
             sides.push(Side {
                 asked: asked.clone(),
+                statement: query.statement().to_string(),
+                window: window_of(query.statement()),
                 query,
                 run,
                 rankings: Vec::new(),
@@ -177,6 +196,12 @@ impl Evaluate {
         if self.judged_only {
             questions.keep_judged();
         }
+        if self.exclude_own_id {
+            questions.exclude_own_ids();
+        }
+        if let Ok(Statement::Find(find)) = parse(&self.statement) {
+            questions.look_at(snapshot, &find.collection.node)?;
+        }
         if questions.len() == 0 {
             return Err(Error::invalid("there is nothing to ask: no query is judged"));
         }
@@ -196,7 +221,7 @@ impl Evaluate {
         measures
     }
 
-    fn report<'a>(&'a self, questions: &'a Questions, sides: &'a [Side]) -> Report<'a> {
+    fn report<'a>(&'a self, questions: &'a Questions, sides: &'a [Side], warnings: Vec<String>) -> Report<'a> {
         let shown = self.measures();
         let mut all = shown.clone();
         all.extend([Measure::Mrr(10), Measure::Ndcg(10)].into_iter().filter(|old| !shown.contains(old)));
@@ -207,14 +232,29 @@ impl Evaluate {
         let deepest = u64::from(self.at.iter().copied().max().unwrap_or(0));
         let too_short: Vec<&str> = sides
             .iter()
-            .filter(|side| questions.qrels.is_some() && top_of(side.query.statement()) < deepest)
+            .filter(|side| questions.qrels.is_some() && (side.window.1 as u64) < deepest)
             .map(|side| side.asked.as_str())
             .collect();
-        Report { sides, questions, runs: &self.run, shown, figures, too_short, deepest }
+        Report { sides, questions, runs: &self.run, shown, figures, warnings, too_short, deepest }
     }
 }
 
 impl Side {
+    /// Where questions may find themselves: lists one hit more, and skips what is to be skipped afterwards, so that as many
+    /// others are listed as were asked for.
+    fn deepen(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let Statement::Find(mut find) = parse(&self.statement)? else { return Ok(()) };
+        let (skip, top) = self.window;
+        find.output.skip = None;
+        find.output.top = Some(((skip + top + 1).min(MOST_HITS) as u64).into());
+        self.query = snapshot.query(&print(&Statement::Find(find)))?;
+        Ok(())
+    }
+
+    fn is_deeper(&self) -> bool {
+        self.query.statement() != self.statement
+    }
+
     /// Takes one question's answer into the run and the rankings; one that failed alone has an empty ranking. A record
     /// that asks is not its own answer.
     fn take(&mut self, questions: &Questions, idx: usize, answer: Result<Answer>) -> Result<()> {
@@ -222,8 +262,9 @@ impl Side {
         let mut ids = Vec::new();
         match answer {
             Ok(answer) => {
-                let hits: Vec<&Hit> =
-                    answer.hits().iter().filter(|hit| question.own.as_deref() != Some(hit.id())).collect();
+                let others = answer.hits().iter().filter(|hit| question.own.as_deref() != Some(hit.id()));
+                let (skip, top) = self.window;
+                let hits: Vec<&Hit> = others.skip(if self.is_deeper() { skip } else { 0 }).take(top).collect();
                 let is_distance = hits.first().is_some_and(|hit| hit.is_distance());
                 let scores = run_scores(hits.iter().map(|hit| hit.value()), is_distance);
                 for (hit, score) in hits.into_iter().zip(scores) {
@@ -250,10 +291,22 @@ fn is_search(text: &str) -> bool {
     text.trim_start().split(char::is_whitespace).next().is_some_and(|word| word.eq_ignore_ascii_case("find"))
 }
 
-/// How many hits a search lists.
-fn top_of(statement: &str) -> u64 {
-    match parse(statement) {
-        Ok(Statement::Find(find)) => find.output.top.map_or(DEFAULT_TOP, |top| top.node),
-        _ => DEFAULT_TOP,
+/// How many hits a search skips, and how many it lists.
+fn window_of(statement: &str) -> (usize, usize) {
+    let Ok(Statement::Find(find)) = parse(statement) else { return (0, DEFAULT_TOP) };
+    let count = |written: Option<u64>, default| written.map_or(default, |count| count as usize);
+    let (skip, top) = (find.output.skip.map(|skip| skip.node), find.output.top.map(|top| top.node));
+    (count(skip, 0), count(top, DEFAULT_TOP))
+}
+
+/// What each search's lens has seen of the questions before, as warnings.
+fn familiar(snapshot: &Snapshot, questions: &mut Questions, sides: &[Side]) -> Result<Vec<String>> {
+    let mut warnings: Vec<String> = Vec::new();
+    for answer in sides.iter().filter_map(|side| side.sample.as_ref()) {
+        for known in Familiar::of(snapshot, &answer.header)? {
+            let seen = questions.count_known(&known)?;
+            warnings.extend(known.warning(seen, questions.len()).filter(|warning| !warnings.contains(warning)));
+        }
     }
+    Ok(warnings)
 }

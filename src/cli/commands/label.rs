@@ -94,6 +94,9 @@ pub(in crate::cli) struct Label {
     /// Forget the respect with all its labels
     #[arg(long)]
     drop: bool,
+    /// Judged pairs that whoever asked for the labels needs
+    #[arg(skip)]
+    least: u64,
 }
 
 /// A strategy, as typed.
@@ -129,6 +132,9 @@ pub(super) struct ToJudge<'a> {
     pub(super) depth: u32,
     /// Answers to ask for, at most; drawn from all hits, as a calibration is to hold for all that are shown.
     pub(super) number: u64,
+    /// Judged pairs of at least two questions that have to come together with those that are stored: where that cannot be,
+    /// nothing is asked.
+    pub(super) least: u64,
     pub(super) seed: u64,
 }
 
@@ -163,6 +169,7 @@ pub(super) fn judge(asked: &ToJudge<'_>, console: &mut Console, store: &Store) -
         conflicts: false,
         list: false,
         drop: false,
+        least: asked.least,
     };
     session::ask(&label, console, store)
 }

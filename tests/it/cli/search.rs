@@ -167,7 +167,7 @@ fn evaluate_writes_a_run_and_scores_it() {
     let report = place.run(base.iter().chain(&rest)).exits(0).json();
     assert_eq!((&report["queries"], &report["judged"], &report["failed"]), (&3.into(), &2.into(), &1.into()));
     assert_eq!(report["MRR@10"], 0.75);
-    assert_eq!(report["R@1"], 0.5);
+    assert_eq!(report["success@1"], 0.5);
     let ndcg = report["nDCG@10"].as_f64().unwrap();
     assert!((ndcg - (1.0 + 1.0 / 3f64.log2()) / 2.0).abs() < 1e-12, "{ndcg}");
     let run = std::fs::read_to_string(place.path("out.trec")).unwrap();
@@ -175,6 +175,6 @@ fn evaluate_writes_a_run_and_scores_it() {
     assert_eq!((first[0], first[1], first[2], first[3], first[5]), ("q1", "Q0", "a", "1", "simile"));
     assert_eq!(run.lines().count(), 6);
     let shown = place.run(base.iter().chain(&["--qrels", "qrels.tsv"])).exits(0).stdout;
-    assert!(shown.contains("MRR@10 0.7500 · R@1 0.5000"), "{shown}");
+    assert!(shown.contains("MRR@10 0.7500 · success@1 0.5000"), "{shown}");
     place.run(["evaluate", "s", "find [1, 0] in corpus", "--queries", "q.jsonl"]).exits(2);
 }

@@ -5,10 +5,12 @@
 use crate::error::{Error, Result};
 use crate::exec::Param;
 use crate::interchange::beir::{read_qrels, read_queries};
-use crate::interchange::labels::open_vectors;
+use crate::interchange::labels::{next_vector, open_vectors};
 use crate::interchange::npy::NpyReader;
 use crate::learn::evaluate::Qrels;
+use crate::learn::familiar::{AskedNow, Familiar};
 use crate::learn::labels;
+use crate::learn::oddities::{Judgements, Named, Oddities};
 use crate::query::ast::{LensBase, Statement};
 use crate::query::parse;
 use crate::store::Snapshot;
@@ -23,8 +25,10 @@ pub(super) struct Questions {
     next_row: u64,
     /// `None`: nothing is judged.
     pub(super) qrels: Option<Qrels>,
-    /// Judged queries that are not among the questions.
-    pub(super) missing: u64,
+    /// What of the judgements does not fit; filled in by [`Questions::look_at`].
+    pub(super) odd: Oddities,
+    /// Whether no record is its own answer.
+    exclude_own: bool,
 }
 
 /// One question.
@@ -49,16 +53,46 @@ impl Questions {
         if lines.is_empty() {
             return Err(Error::invalid(format!("{} holds no queries", queries.display())));
         }
-        let qrels = qrels.map(load_qrels).transpose()?;
-        let asked: HashSet<&str> = lines.iter().map(|line| line.id.as_str()).collect();
-        let missing = qrels.as_ref().map_or(0, |qrels| qrels.queries().filter(|query| !asked.contains(query)).count());
+        let judged = qrels.map(load_judgements).transpose()?;
         let vectors = vectors.map(|path| open_vectors(path, lines.len())).transpose()?;
         let list = lines
             .into_iter()
             .zip(0..)
             .map(|(line, row)| AskedQuestion { id: line.id, text: line.text, row, vector: None, own: None })
             .collect();
-        Ok(Questions { list, vectors, next_row: 0, qrels, missing: missing as u64 })
+        let (qrels, contradicting) = match judged {
+            Some(Judgements { qrels, contradicting }) => (Some(qrels), contradicting),
+            None => (None, Named::default()),
+        };
+        let odd = Oddities { contradicting, ..Oddities::default() };
+        Ok(Questions { list, vectors, next_row: 0, qrels, odd, exclude_own: false })
+    }
+
+    /// Compares the judgements with the questions, and with the records of `collection`.
+    ///
+    /// # Errors
+    /// For a collection that is not there.
+    pub(super) fn look_at(&mut self, snapshot: &Snapshot, collection: &str) -> Result<()> {
+        let Some(qrels) = &self.qrels else { return Ok(()) };
+        let asked: HashSet<&str> = self.list.iter().map(|question| question.id.as_str()).collect();
+        let records = snapshot.collection(collection)?;
+        let contradicting = std::mem::take(&mut self.odd.contradicting);
+        let has = |record: &str| Ok(records.row_of(record)?.is_some());
+        self.odd = Oddities::of(qrels, contradicting, |query| asked.contains(query), has)?;
+        Ok(())
+    }
+
+    /// Leaves out of every answer the record whose id is the question's.
+    pub(super) fn exclude_own_ids(&mut self) {
+        self.exclude_own = true;
+        for question in &mut self.list {
+            question.own.get_or_insert_with(|| question.id.clone());
+        }
+    }
+
+    /// Whether a question may find itself, so that a search has to list one hit more than it shows.
+    pub(super) fn may_find_themselves(&self) -> bool {
+        self.exclude_own || self.list.iter().any(|question| question.own.is_some())
     }
 
     /// The questions of stored labels. A record that asks is searched with by its own vector in the view of the search.
@@ -97,7 +131,13 @@ impl Questions {
             let text = query.query.text.clone().unwrap_or_default();
             list.push(AskedQuestion { id: query.query.id.clone(), text, row: 0, vector, own });
         }
-        Ok(Questions { list, vectors: None, next_row: 0, qrels: Some(labels::qrels(&stored)), missing: 0 })
+        let mut contradicting = Named::default();
+        for found in labels::contradictions(&stored) {
+            contradicting.add(|| format!("{} {}", found.asked, found.record));
+        }
+        let odd = Oddities { contradicting, ..Oddities::default() };
+        let qrels = Some(labels::qrels(&stored));
+        Ok(Questions { list, vectors: None, next_row: 0, qrels, odd, exclude_own: false })
     }
 
     /// Leaves out what is not judged.
@@ -115,6 +155,25 @@ impl Questions {
         self.list.get(idx)
     }
 
+    /// How many of the questions a lens has seen.
+    ///
+    /// # Errors
+    /// When the vectors cannot be read.
+    pub(super) fn count_known(&mut self, known: &Familiar) -> Result<usize> {
+        let mut count = 0;
+        for at in 0..self.list.len() {
+            let came = match self.params(at..at + 1)?.pop() {
+                Some(Param::Vector(vector)) => Some(vector),
+                _ => None,
+            };
+            let Some(question) = self.list.get(at) else { continue };
+            let own = if self.exclude_own { None } else { question.own.as_deref() };
+            let (id, text) = (question.id.as_str(), question.text.as_str());
+            count += usize::from(known.knows(&AskedNow { id, text, vector: came.as_deref(), own }));
+        }
+        Ok(count)
+    }
+
     /// What to search with for these questions.
     ///
     /// # Errors
@@ -128,7 +187,7 @@ impl Questions {
                         vectors.seek(question.row)?;
                     }
                     self.next_row = question.row + 1;
-                    Param::Vector(crate::interchange::labels::next_vector(vectors)?)
+                    Param::Vector(next_vector(vectors)?)
                 }
                 (None, Some(vector)) => Param::Vector(vector.clone()),
                 (None, None) => Param::Text(question.text.clone()),
@@ -138,10 +197,10 @@ impl Questions {
     }
 }
 
-fn load_qrels(path: &Path) -> Result<Qrels> {
-    let mut qrels = Qrels::new();
+fn load_judgements(path: &Path) -> Result<Judgements> {
+    let mut judged = Judgements::default();
     for judgement in read_qrels(path)? {
-        qrels.insert(judgement.query, judgement.record, judgement.grade);
+        judged.say(&judgement.query, &judgement.record, judgement.grade);
     }
-    Ok(qrels)
+    Ok(judged)
 }

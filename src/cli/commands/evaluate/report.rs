@@ -7,10 +7,11 @@ use super::questions::Questions;
 use crate::cli::console::Console;
 use crate::cli::render::answer::header_lines;
 use crate::cli::render::table::{Column, lines};
-use crate::cli::render::text::{count, one_line, safe};
+use crate::cli::render::text::{count, one_line, safe, signed_interval, thousands};
 use crate::error::Result;
 use crate::learn::bootstrap::Interval;
 use crate::learn::measure::{Difference, Measure, Measurement, difference};
+use crate::learn::oddities::{Named, Oddities};
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub(super) struct Report<'a> {
     pub(super) shown: Vec<Measure>,
     /// One for each side; `None` without judgements.
     pub(super) figures: Option<Vec<Measurement>>,
+    /// What the lenses have seen of the questions before.
+    pub(super) warnings: Vec<String>,
     /// Searches that list fewer hits than the deepest figure looks at.
     pub(super) too_short: Vec<&'a str>,
     pub(super) deepest: u64,
@@ -57,21 +60,30 @@ impl Report<'_> {
         }
         self.print_figures(console)?;
         for note in self.notes() {
-            console.line(format!("note: {note}"))?;
+            console.line(format!("note: {}", safe(&note)))?;
         }
         for side in self.sides {
             if let Some(reason) = &side.first_failure {
                 console.line(format!("{} without an answer: {}", count(side.failed, "query"), safe(reason)))?;
             }
         }
-        let queries = self.questions.len() as u64;
-        let seconds: f64 = self.sides.iter().map(|side| side.seconds).sum();
-        let rate = (queries * self.sides.len() as u64) as f64 / seconds.max(1e-9);
-        console.line(format!("{} in {seconds:.1} s ({rate:.0}/s)", count(queries, "query")))?;
+        console.line(self.timing())?;
         for (side, path) in self.sides.iter().zip(self.runs) {
             console.line(format!("{} in {}", count(side.hits, "line"), safe(&path.display().to_string())))?;
         }
         Ok(())
+    }
+
+    /// How long it took: queries a second, however many searches each went through.
+    fn timing(&self) -> String {
+        let queries = self.questions.len() as u64;
+        let seconds: f64 = self.sides.iter().map(|side| side.seconds).sum();
+        let through = match self.sides.len() {
+            1 => String::new(),
+            searches => format!(", each through {searches} searches,"),
+        };
+        let rate = thousands((queries as f64 / seconds.max(1e-9)).round() as u64);
+        format!("{}{through} in {seconds:.2} s ({rate} queries/s)", count(queries, "query"))
     }
 
     /// The figures, where there are any over at least one query.
@@ -82,13 +94,21 @@ impl Report<'_> {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.figures.is_some() && self.judged().is_none() {
-            notes.push(
-                "none of the queries has a relevant record in the judgements: there is nothing to score".to_string(),
-            );
+            notes.push("the judgements say nothing of any of the queries: there is nothing to score".to_string());
         }
-        if self.questions.missing > 0 {
-            notes.push(format!("{} not in the file, and not counted", count(self.questions.missing, "judged query")));
+        let odd = &self.questions.odd;
+        if self.figures.is_some() {
+            let collection = self.sides.iter().find_map(|side| Some(side.sample.as_ref()?.collection.as_str()));
+            notes.extend(odd.notes(collection.unwrap_or("the collection")));
         }
+        if odd.unknown_queries.count > 0 {
+            let some = odd.unknown_queries.text("judged query is", "judged queries are");
+            let zero = self.with_missing(0, Measure::Mrr(10)).map_or(String::new(), |mean| {
+                format!(" (counted as 0, as ir_measures counts what was not asked, MRR@10 is {mean:.4})")
+            });
+            notes.push(format!("{some} not in the file, and not counted{zero}"));
+        }
+        notes.extend(self.warnings.iter().cloned());
         for search in &self.too_short {
             let search = one_line(search);
             notes.push(format!("`{search}` lists fewer hits than figures at {} look at", self.deepest));
@@ -96,12 +116,20 @@ impl Report<'_> {
         notes
     }
 
+    /// A mean in which judged queries that were not asked count as 0; `None` where there are none.
+    fn with_missing(&self, idx: usize, measure: Measure) -> Option<f64> {
+        let missing = self.questions.odd.unknown_queries.count;
+        let figures = self.judged()?.get(idx).filter(|_| missing > 0)?;
+        let judged = figures.judged.len() as f64;
+        Some(interval(figures, measure)?.mean * judged / (judged + missing as f64))
+    }
+
     fn print_figures(&self, console: &mut Console) -> Result<()> {
         let Some(figures) = self.judged() else { return Ok(()) };
         let Some(first) = figures.first() else { return Ok(()) };
         let mean = |measure: Measure| interval(first, measure).map_or(0.0, |interval| interval.mean);
         console.line(format!(
-            "MRR@10 {:.4} · R@1 {:.4} · nDCG@10 {:.4} · {} judged",
+            "MRR@10 {:.4} · success@1 {:.4} · nDCG@10 {:.4} · {} judged",
             mean(Measure::Mrr(10)),
             mean(Measure::FirstHit),
             mean(Measure::Ndcg(10)),
@@ -190,11 +218,13 @@ impl Report<'_> {
         let seconds: f64 = self.sides.iter().map(|side| side.seconds).sum();
         let mut document = Map::new();
         document.insert("queries".to_string(), json!(self.questions.len()));
-        document.insert("missing".to_string(), json!(self.questions.missing));
+        document.insert("missing".to_string(), json!(self.questions.odd.unknown_queries.count));
+        document.insert("qrels".to_string(), odd_json(&self.questions.odd));
         document.insert("notes".to_string(), json!(self.notes()));
         document.insert("seconds".to_string(), json!((seconds * 1000.0).round() / 1000.0));
         let first = self.figures.as_ref().and_then(|figures| figures.first());
         document.insert("judged".to_string(), json!(first.map(|first| first.judged.len())));
+        document.insert("unjudged".to_string(), json!(first.map(|first| first.unjudged)));
         self.describe(&mut document, 0);
         let against: Vec<Json> = (1..self.sides.len())
             .map(|idx| {
@@ -213,8 +243,7 @@ impl Report<'_> {
     /// What is known of one side.
     fn describe(&self, document: &mut Map<String, Json>, idx: usize) {
         let Some(side) = self.sides.get(idx) else { return };
-        let statement = side.sample.as_ref().map_or(side.query.statement(), |answer| &answer.statement);
-        document.insert("query".to_string(), json!(statement));
+        document.insert("query".to_string(), json!(side.statement));
         document.insert("failed".to_string(), json!(side.failed));
         document.insert("run".to_string(), json!(self.runs.get(idx).map(|path| path.display().to_string())));
         if idx > 0 {
@@ -231,6 +260,16 @@ impl Report<'_> {
             .map(|measured| (measured.measure.to_string(), measured.interval.map_or(Json::Null, interval_json)))
             .collect();
         document.insert("measures".to_string(), Json::Object(measures));
+        let zero: Map<String, Json> = figures
+            .iter()
+            .flat_map(|figures| &figures.measured)
+            .filter_map(|measured| {
+                Some((measured.measure.to_string(), json!(self.with_missing(idx, measured.measure)?)))
+            })
+            .collect();
+        if !zero.is_empty() {
+            document.insert("missing_as_zero".to_string(), Json::Object(zero));
+        }
     }
 
     /// What the first search does differently from this one.
@@ -284,6 +323,15 @@ fn of(difference: &Difference, measure: Measure) -> Option<Interval> {
     difference.by_measure.iter().find(|(of, _)| *of == measure)?.1
 }
 
+/// What does not fit, each kind with its number and a few examples.
+pub(in crate::cli) fn odd_json(odd: &Oddities) -> Json {
+    let named = |named: &Named| json!({"count": named.count, "examples": named.examples});
+    json!({
+        "unknown_queries": named(&odd.unknown_queries), "unknown_records": named(&odd.unknown_records),
+        "contradicting": named(&odd.contradicting), "without_relevant": named(&odd.without_relevant),
+    })
+}
+
 fn interval_json(interval: Interval) -> Json {
     json!({"mean": interval.mean, "low": interval.low, "high": interval.high})
 }
@@ -293,5 +341,5 @@ fn shown(interval: Option<Interval>) -> String {
 }
 
 fn shown_difference(interval: Option<Interval>) -> String {
-    interval.map_or(String::new(), |i| format!("{:+.4}  [{:+.3}, {:+.3}]", i.mean, i.low, i.high))
+    interval.map_or(String::new(), |i| format!("{:+.4}  {}", i.mean + 0.0, signed_interval(i.low, i.high)))
 }

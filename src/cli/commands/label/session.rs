@@ -8,8 +8,8 @@ use super::candidates::{self, Pairs};
 use super::keys::{Answered, HELP, Keys};
 use crate::cli::Outcome;
 use crate::cli::console::{Console, to_stderr};
-use crate::cli::render::text::{count, one_line, shell_word, shown_id, wrap};
-use crate::error::Result;
+use crate::cli::render::text::{count, nought, one_line, shell_word, shown_id, wrap};
+use crate::error::{Error, Result};
 use crate::learn::LEAST_LABELS;
 use crate::learn::judge::{Candidate, Strategy};
 use crate::store::{CollectionSnapshot, NewLabels, Snapshot, Store};
@@ -66,6 +66,7 @@ impl<'a> Session<'a> {
     fn held(label: &'a Label, console: &mut Console, store: &'a Store) -> Result<Self> {
         let snapshot = store.snapshot()?;
         let pairs = candidates::find(label, &snapshot)?;
+        refuse_too_few(label, &snapshot, &pairs)?;
         let collection = snapshot.collection(&label.collection)?;
         let mut session = Session { label, store, collection, pairs, tally: Tally::default(), answered: Vec::new() };
         session.ask_all(console)?;
@@ -166,7 +167,8 @@ impl Session<'_> {
             say(console, &format!("    {line}"))?;
         }
         let (id, rank, name) = (shown_id(&candidate.record), candidate.rank, self.pairs.value_name);
-        say(console, &console.style.dim(format!("    {id} · rank {rank} · {name} {:.3}", candidate.value)))
+        let value = nought(format!("{:.3}", candidate.value));
+        say(console, &console.style.dim(format!("    {id} · rank {rank} · {name} {value}")))
     }
 
     fn finish(&self, console: &mut Console) -> Result<()> {
@@ -217,6 +219,44 @@ impl Session<'_> {
         let words = [store.as_str(), "LENS", "--in", collection, "--view", view, "--respect", respect].map(shell_word);
         console.line(format!("{yes} say yes · next: simile learn {}", words.join(" ")))
     }
+}
+
+/// Refuses, before a person has judged anything, what cannot come to as many labels as are needed.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), with the number that would do.
+fn refuse_too_few(label: &Label, snapshot: &Snapshot, pairs: &Pairs) -> Result<()> {
+    let respect = snapshot.respect(&label.collection, &label.respect)?;
+    let before = respect.as_ref().map_or(0, |respect| respect.pairs);
+    let has = match before {
+        0 => format!("nothing is labelled in {:?} yet", label.respect),
+        before => format!("{} stored in {:?}", count(before, "label"), label.respect),
+    };
+    let least = label.least;
+    let wanted = label.count.unwrap_or(u64::MAX);
+    if before.saturating_add(wanted) < least {
+        let more = least - before;
+        return Err(Error::invalid(format!(
+            "{wanted} more judged hits are too few: {has}, and a calibration needs at least {least}: --label {more}, better more"
+        )));
+    }
+    let hits = pairs.candidates.len() as u64;
+    if least > 0 && before + hits < least {
+        return Err(Error::invalid(format!(
+            "there are {} left to judge: {has}, and a calibration needs at least {least}; ask more questions, or raise --top",
+            count(hits, "hit")
+        )));
+    }
+    let mut asked: Vec<usize> = pairs.candidates.iter().map(|candidate| candidate.query_idx).collect();
+    asked.sort_unstable();
+    asked.dedup();
+    let labelled = if before > 0 { snapshot.labels(&label.collection, &label.respect)?.queries.len() } else { 0 };
+    if least > 0 && asked.len() + labelled < 2 {
+        let message =
+            "the hits of a single question say nothing about others: a calibration needs at least two questions";
+        return Err(Error::invalid(message));
+    }
+    Ok(())
 }
 
 fn commit_of(snapshot: &Snapshot) -> u64 {
