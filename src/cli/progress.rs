@@ -144,8 +144,13 @@ impl Reporter {
 
     /// A control that moves the bar.
     pub(crate) fn control(&self) -> Control {
+        self.listen(Control::new())
+    }
+
+    /// `control`, moving the bar as well.
+    pub(crate) fn listen(&self, control: Control) -> Control {
         let reporter = self.clone();
-        Control::new().on_progress(move |progress| {
+        control.on_progress(move |progress| {
             if let Some(total) = progress.total
                 && reporter.bar.length() != Some(total)
             {

@@ -8,7 +8,7 @@
 use super::folder::Folder;
 use super::jsonl::json_text;
 use super::npy::NpyWriter;
-use super::output::TextFile;
+use super::output::{TextFile, Written};
 use crate::error::{Error, Result};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot, text_from};
 use crate::types::control::Control;
@@ -49,7 +49,8 @@ pub struct ExportedMatrix {
     pub ids: Option<PathBuf>,
 }
 
-/// Writes `collection` to `out` (packed if it ends in `.gz`) and its views' vectors into the folder `vectors`.
+/// Writes `collection` to `out` and its views' vectors into the folder `vectors`; the files of the folder come back, to be
+/// published together with what `out` writes.
 ///
 /// # Errors
 /// When the collection does not exist, is damaged, or a file cannot be written.
@@ -59,15 +60,17 @@ pub fn export(
     out: &mut dyn FnMut(&str) -> Result<()>,
     vectors: Option<&Path>,
     control: &Control,
-) -> Result<ExportReport> {
+) -> Result<(ExportReport, Vec<Written>)> {
     let collection = snapshot.collection(collection)?;
+    // A folder that is refused is refused before the records are written.
+    vectors.map_or(Ok(()), super::output::create_folder)?;
     let mut report = write_records(&collection, out, vectors.is_some(), control)?;
+    let mut files = Vec::new();
     if let Some(folder) = vectors {
-        super::output::create_folder(folder)?;
         let mut described = Folder::of(collection.def(), report.records, &report.id_key, &report.text_key);
         for (view, described) in collection.views().iter().zip(&mut described.views) {
-            let matrix = write_matrix(&collection, view, folder, control)?;
-            described.texts = write_texts(&collection, view, folder, control)?.as_deref().and_then(name_of);
+            let matrix = write_matrix(&collection, view, folder, &mut files, control)?;
+            described.texts = write_texts(&collection, view, folder, &mut files, control)?.as_deref().and_then(name_of);
             described.vectors = matrix.as_ref().and_then(|matrix| name_of(&matrix.file));
             described.ids = matrix.as_ref().and_then(|matrix| matrix.ids.as_deref()).and_then(name_of);
             report.matrices.extend(matrix);
@@ -75,13 +78,13 @@ pub fn export(
         let (path, text) = described.written(folder)?;
         let mut file = TextFile::create(&path)?;
         file.line(&text)?;
-        file.finish()?;
+        files.push(file.finish()?);
     } else {
         let is_made_anew = |view: &ViewDef| view.name == "raw" && (view.embedder.is_some() || view.rows == 0);
         let lost = collection.def().views.iter().filter(|view| !is_made_anew(view));
         report.other_views = lost.map(|view| view.name.clone()).collect();
     }
-    Ok(report)
+    Ok((report, files))
 }
 
 fn name_of(path: &Path) -> Option<String> {
@@ -160,6 +163,7 @@ fn write_texts(
     collection: &CollectionSnapshot,
     view: &ViewSnapshot,
     folder: &Path,
+    files: &mut Vec<Written>,
     control: &Control,
 ) -> Result<Option<PathBuf>> {
     let def = view.def();
@@ -180,7 +184,7 @@ fn write_texts(
         file.line(&line(&[("id", Json::from(record.id)), ("text", Json::from(kept))], &BTreeMap::new()))?;
     }
     let is_made = file.is_some();
-    file.map_or(Ok(()), TextFile::finish)?;
+    files.extend(file.map(TextFile::finish).transpose()?);
     Ok(is_made.then_some(path))
 }
 
@@ -188,6 +192,7 @@ fn write_matrix(
     collection: &CollectionSnapshot,
     view: &ViewSnapshot,
     folder: &Path,
+    files: &mut Vec<Written>,
     control: &Control,
 ) -> Result<Option<ExportedMatrix>> {
     let def = view.def();
@@ -210,10 +215,8 @@ fn write_matrix(
         }
         control.report("vectors", done as u64 + 1, Some(rows));
     }
-    matrix.finish()?;
-    if let Some(id_file) = id_file {
-        id_file.finish()?;
-    }
+    files.push(matrix.finish()?);
+    files.extend(id_file.map(TextFile::finish).transpose()?);
     Ok(Some(ExportedMatrix { view: def.name.clone(), file, rows, dimension, absent, ids }))
 }
 

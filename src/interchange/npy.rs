@@ -14,7 +14,9 @@
 
 use super::input::open_file;
 use super::npy_header::{Element, Header, encode_header, parse_header};
+use super::output::Written;
 use crate::error::{Error, Result};
+use crate::storage::replace::NewFile;
 use crate::types::limits::{DIMENSION, ROWS};
 use half::f16;
 use std::fs::File;
@@ -222,13 +224,13 @@ fn read_header(file: &mut impl Read) -> Result<(u64, Header), Problem> {
 /// Writes a `.npy` file whose shape is known beforehand, row after row.
 pub(crate) struct NpyWriter {
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<NewFile>,
     header: Header,
     written: u64,
 }
 
 impl NpyWriter {
-    /// Makes (or replaces) `path` for `rows` rows of `columns` numbers; `half` stores them as f2.
+    /// Begins `path`, which takes its place when it is published, for `rows` rows of `columns` numbers; `half` stores them as f2.
     ///
     /// # Errors
     /// When the file cannot be made.
@@ -265,12 +267,13 @@ impl NpyWriter {
     ///
     /// # Errors
     /// When rows are missing or the file cannot be written.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<Written> {
         if self.written != self.header.rows {
             let (written, rows) = (self.written, self.header.rows);
             return Err(Error::invalid(format!("{}: {written} of {rows} rows were written", self.path.display())));
         }
-        self.file.flush().map_err(|source| Error::io("write", &self.path, source))
+        let flushed = self.file.into_inner().map_err(io::IntoInnerError::into_error);
+        Written::new(flushed.map_err(|source| Error::io("write", &self.path, source))?)
     }
 }
 

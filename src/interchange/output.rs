@@ -1,47 +1,96 @@
 //! Files that simile writes for other programs.
 //!
-//! Owns their creation, and the choice of gzip by name: what ends in `.gz` is packed. It knows no format.
+//! Owns their creation, and the choice of gzip by name: what ends in `.gz` is packed. No file is written into a store, and
+//! each is written beside its place, which it takes when it is whole (`storage/replace`). It knows no format.
 
+use crate::catalog::{CATALOG_FILE, HEAD_FILE, LOCK_FILE, SUMS_FILE};
 use crate::error::{Error, Result};
 use crate::storage;
+use crate::storage::replace::{NewFile, Target, existing_folder, is_there};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Makes or replaces the file at `path`.
+/// Begins the file at `path`, which takes its place when it is published.
 ///
 /// # Errors
-/// When the operating system refuses.
-pub(crate) fn create_file(path: &Path) -> Result<File> {
-    storage::input::create(path)
+/// When it would lie in a store, or the operating system refuses.
+pub(crate) fn create_file(path: &Path) -> Result<NewFile> {
+    let target = Target::of(path)?;
+    match &target {
+        Target::File(place) => keep_out_of_stores(path, place)?,
+        Target::Stream(place) => existing_folder(place).map_or(Ok(()), |place| keep_out_of_stores(path, &place))?,
+    }
+    NewFile::create(path, target)
 }
 
 /// Makes the folder at `path`, and those above it.
 ///
 /// # Errors
-/// When the operating system refuses.
+/// When it would lie in a store, or the operating system refuses.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    if let Some(there) = existing_folder(path) {
+        keep_out_of_stores(path, &there)?;
+    }
     storage::input::create_dir(path)
+}
+
+/// Refuses a place in a store, this one or another; all links are resolved.
+fn keep_out_of_stores(asked: &Path, place: &Path) -> Result<()> {
+    let Some(store) = place.ancestors().find(|above| is_store(above)) else { return Ok(()) };
+    let message = format!(
+        "{} lies in the store {}, where only simile's own files belong; write somewhere else",
+        asked.display(),
+        store.display()
+    );
+    Err(Error::invalid(message).with_path(asked))
+}
+
+/// Whether the folder is a store, or one that has lost a file.
+fn is_store(folder: &Path) -> bool {
+    let parts = [CATALOG_FILE, SUMS_FILE, HEAD_FILE, LOCK_FILE].into_iter().filter(|part| is_there(folder, part));
+    is_there(folder, CATALOG_FILE) || parts.count() > 1
+}
+
+/// A file whose bytes are safe beside its place.
+#[must_use = "it takes its place when it is published"]
+pub(crate) struct Written(NewFile);
+
+impl Written {
+    /// What has been written to `file`, whole.
+    ///
+    /// # Errors
+    /// When its bytes cannot be made safe.
+    pub(crate) fn new(file: NewFile) -> Result<Written> {
+        file.sync()?;
+        Ok(Written(file))
+    }
+}
+
+/// Puts files that belong together into their places, once all of them are whole.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn publish(files: impl IntoIterator<Item = Written>) -> Result<()> {
+    files.into_iter().try_for_each(|file| file.0.publish())
 }
 
 /// A text file being written, plain or gzip by its name.
 pub(crate) struct TextFile {
-    path: PathBuf,
     sink: Sink,
 }
 
 enum Sink {
-    Plain(BufWriter<File>),
-    Gzip(BufWriter<GzEncoder<File>>),
+    Plain(BufWriter<NewFile>),
+    Gzip(BufWriter<GzEncoder<NewFile>>),
 }
 
 impl TextFile {
-    /// Makes or replaces `path`.
+    /// Begins `path`, which takes its place when it is published.
     ///
     /// # Errors
-    /// When the operating system refuses.
+    /// As [`create_file`].
     pub(crate) fn create(path: &Path) -> Result<TextFile> {
         let file = create_file(path)?;
         let gzip = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
@@ -50,7 +99,14 @@ impl TextFile {
         } else {
             Sink::Plain(BufWriter::with_capacity(1 << 16, file))
         };
-        Ok(TextFile { path: path.to_path_buf(), sink })
+        Ok(TextFile { sink })
+    }
+
+    fn path(&self) -> &Path {
+        match &self.sink {
+            Sink::Plain(sink) => sink.get_ref().path(),
+            Sink::Gzip(sink) => sink.get_ref().get_ref().path(),
+        }
     }
 
     /// Appends `line` and a newline.
@@ -64,22 +120,20 @@ impl TextFile {
         };
         sink.write_all(line.as_bytes())
             .and_then(|()| sink.write_all(b"\n"))
-            .map_err(|source| Error::io("write", &self.path, source))
+            .map_err(|source| Error::io("write", self.path(), source))
     }
 
     /// Writes what is still held back, gzip's end included.
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(crate) fn finish(self) -> Result<()> {
-        let path = self.path;
-        let flushed: io::Result<()> = match self.sink {
-            Sink::Plain(mut sink) => sink.flush(),
-            Sink::Gzip(sink) => {
-                sink.into_inner().map_err(io::IntoInnerError::into_error).and_then(|encoder| encoder.finish()).map(drop)
-            }
+    pub(crate) fn finish(self) -> Result<Written> {
+        let path = self.path().to_path_buf();
+        let flushed: io::Result<NewFile> = match self.sink {
+            Sink::Plain(sink) => sink.into_inner().map_err(io::IntoInnerError::into_error),
+            Sink::Gzip(sink) => sink.into_inner().map_err(io::IntoInnerError::into_error).and_then(GzEncoder::finish),
         };
-        flushed.map_err(|source| Error::io("write", &path, source))
+        Written::new(flushed.map_err(|source| Error::io("write", &path, source))?)
     }
 }
 
@@ -96,7 +150,7 @@ mod tests {
             let mut file = TextFile::create(&path).unwrap();
             file.line("one").unwrap();
             file.line("two").unwrap();
-            file.finish().unwrap();
+            publish([file.finish().unwrap()]).unwrap();
             let mut reader = LineReader::new(open(&path).unwrap());
             assert_eq!(reader.next_line().unwrap().unwrap().bytes, b"one", "{name}");
             assert_eq!(reader.next_line().unwrap().unwrap().bytes, b"two", "{name}");

@@ -1,7 +1,7 @@
-//! Files of the user's own: what import reads and export writes, outside any store.
+//! Files of the user's own, outside any store: what import reads, and folders that export makes.
 //!
-//! Other modules may not call the operating system's file functions themselves; these helpers give them readers and
-//! writers whose errors name the path.
+//! Other modules may not call the operating system's file functions themselves; these helpers give them
+//! readers whose errors name the path. What is written is `replace`'s.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
 use crate::error::{Error, Result};
@@ -28,14 +28,6 @@ pub fn open(path: &Path) -> Result<File> {
 /// Whether there is a folder at `path`.
 pub fn is_folder(path: &Path) -> bool {
     path.is_dir()
-}
-
-/// Makes (or empties) a file of the user's for writing.
-///
-/// # Errors
-/// `Io` when the operating system refuses.
-pub fn create(path: &Path) -> Result<File> {
-    File::create(path).map_err(|source| Error::io("create", path, source))
 }
 
 /// Makes a folder, and those above it.

@@ -20,6 +20,7 @@ pub mod mmap;
 pub mod process;
 #[cfg_attr(not(test), allow(dead_code, reason = "stores in memory are for tests and the fault clock"))]
 pub mod range_lock;
+pub(crate) mod replace;
 pub mod resident;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@ mod labels;
 mod learning;
 mod lenses;
 mod mistakes;
+#[cfg(unix)]
+mod outputs;
 mod processes;
 mod readings;
 mod search;

@@ -14,7 +14,7 @@ use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::error::{Error, Result};
 use crate::exec::{Answer, Hit, Query};
-use crate::interchange::output::TextFile;
+use crate::interchange::output::{TextFile, publish};
 use crate::learn::evaluate::{run_line, run_scores};
 use crate::learn::familiar::Familiar;
 use crate::learn::measure::{Measure, measure};
@@ -123,9 +123,8 @@ impl Run for Evaluate {
         }
         drop(reporter);
         let hits: u64 = sides.iter().map(|side| side.hits).sum();
-        for side in &mut sides {
-            side.run.take().map_or(Ok(()), TextFile::finish)?;
-        }
+        let runs = sides.iter_mut().filter_map(|side| side.run.take());
+        publish(runs.map(TextFile::finish).collect::<Result<Vec<_>>>()?)?;
         let warnings = familiar(&snapshot, &mut questions, &sides)?;
         self.report(&questions, &sides, warnings).print(console)?;
         let found = hits > 0 && !questions.odd.is_hopeless();

@@ -2,11 +2,11 @@
 
 use super::Run;
 use crate::cli::Outcome;
-use crate::cli::console::Console;
+use crate::cli::console::{Console, interruptible};
 use crate::cli::render::text::{count, safe, thousands};
 use crate::error::Result;
 use crate::interchange::export::{ExportReport, export};
-use crate::interchange::output::TextFile;
+use crate::interchange::output::{TextFile, publish};
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -33,22 +33,24 @@ impl Run for Export {
         // A name that does not exist must not leave an empty file behind.
         snapshot.collection(&self.collection)?;
         let reporter = console.reporter(&format!("exporting {}", self.collection));
-        let control = reporter.control();
+        let control = reporter.listen(interruptible());
         let to_stdout = self.output == Path::new("-");
         let report = if to_stdout {
             let mut sink = |line: &str| console.line(line);
-            export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?
+            let (report, files) = export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?;
+            console.flush()?;
+            publish(files)?;
+            report
         } else {
             let mut file = TextFile::create(&self.output)?;
             let mut sink = |line: &str| file.line(line);
-            let report = export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?;
-            file.finish()?;
+            let (report, files) = export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?;
+            publish(files.into_iter().chain([file.finish()?]))?;
             report
         };
         reporter.clear();
         if to_stdout {
             // Standard output is the records', line by line; what is said about them goes beside it.
-            console.flush()?;
             if console.json {
                 console.document_aside(&document(&self, &report))?;
             }

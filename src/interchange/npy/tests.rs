@@ -1,5 +1,6 @@
 //! Reading back what was written, and files that lie about themselves.
 
+use super::super::output::publish;
 use super::*;
 use std::fs;
 
@@ -32,7 +33,7 @@ fn f4_and_f2_come_back_bit_for_bit() {
     let path = folder.path().join("f4.npy");
     let mut writer = NpyWriter::create(&path, 2, 3, false).unwrap();
     matrix.iter().for_each(|row| writer.row(row).unwrap());
-    writer.finish().unwrap();
+    publish([writer.finish().unwrap()]).unwrap();
     let found = rows(&path);
     for (want, found) in matrix.iter().zip(&found) {
         assert!(want.iter().zip(found).all(|(a, b)| a.to_bits() == b.to_bits()), "{want:?} became {found:?}");
@@ -42,7 +43,7 @@ fn f4_and_f2_come_back_bit_for_bit() {
     let path = folder.path().join("f2.npy");
     let mut writer = NpyWriter::create(&path, 1, 4, true).unwrap();
     writer.row(&halves).unwrap();
-    writer.finish().unwrap();
+    publish([writer.finish().unwrap()]).unwrap();
     assert_eq!(NpyReader::open(&path).unwrap().element(), Element::F2);
     assert_eq!(rows(&path), [halves]);
 }
