@@ -289,10 +289,7 @@ impl PageBackend {
 
     /// A failed write or sync is remembered: the writer is poisoned by it.
     fn note_failure(&self, result: io::Result<()>) -> io::Result<()> {
-        if result.is_err() {
-            self.health.note_write_failed();
-        }
-        result
+        result.inspect_err(|source| self.health.note_failure(source))
     }
 }
 

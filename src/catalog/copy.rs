@@ -55,5 +55,8 @@ pub fn copy_to(
         }
     }
     transaction.commit_without_head()?;
-    head::create(&**storage, source.meta().commit)
+    head::create(&**storage, source.meta().commit)?;
+    // Closing writes, too; a copy that was not closed needs a repair before anybody can read it.
+    handle.close();
+    handle.health.failure("close").map_or(Ok(()), Err)
 }

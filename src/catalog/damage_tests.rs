@@ -230,11 +230,11 @@ fn a_handle_survives_damage_that_goes_away() {
 fn check_names_each_damaged_page_and_goes_on() {
     let storage = small_store();
     let open = |storage: &MemoryStorage| {
-        Catalog::open_read(Arc::new(storage.clone()), CatalogOptions::default()).unwrap().integrity().unwrap()
+        Catalog::open_read(Arc::new(storage.clone()), CatalogOptions::default()).unwrap().integrity(true).unwrap()
     };
     assert_eq!(open(&storage), []);
     let writer = Catalog::open_write(Arc::new(storage.clone()), CatalogOptions::default()).unwrap();
-    assert_eq!(writer.integrity().unwrap(), [], "as a writer");
+    assert_eq!(writer.integrity(true).unwrap(), [], "as a writer");
     assert_eq!(open(&storage), [], "beside a writer");
     drop(writer);
     // All pages of texts but the last are hit: leaves, whose loss leaves the rest readable.

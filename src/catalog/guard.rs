@@ -9,6 +9,7 @@ use super::header::HeaderLock;
 use super::holder::{self, Holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::Storage;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,8 @@ pub(super) struct Health {
     holder: Arc<Holder>,
     broken: AtomicBool,
     write_failed: AtomicBool,
+    /// The first write or sync that failed, in the operating system's words.
+    failure: Mutex<Option<io::Error>>,
     findings: Mutex<Vec<Damage>>,
 }
 
@@ -38,6 +41,7 @@ impl Health {
             holder: Arc::clone(holder),
             broken: AtomicBool::new(false),
             write_failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
             findings: Mutex::new(Vec::new()),
         }
     }
@@ -60,6 +64,19 @@ impl Health {
     pub(super) fn note_write_failed(&self) {
         self.write_failed.store(true, Ordering::Release);
         self.broken.store(true, Ordering::Release);
+    }
+
+    /// Remembers why a write or sync failed.
+    pub(super) fn note_failure(&self, source: &io::Error) {
+        let same = source.raw_os_error().map_or_else(|| io::Error::from(source.kind()), io::Error::from_raw_os_error);
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(same);
+        self.note_write_failed();
+    }
+
+    /// The first write or sync that failed, as an error of what it was for: redb tells nobody of those in its closing.
+    pub(super) fn failure(&self, action: &'static str) -> Option<Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map(|source| Error::io(action, &self.catalog, source))
     }
 
     /// Records damage once.

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const REPAIR_PATIENCE: Duration = Duration::from_secs(10);
 /// A writer's lock that is held only for a repair is free again after this.
 const WRITER_PATIENCE: Duration = Duration::from_millis(300);
+/// What is said of a catalog that repairs do not help.
+const REPAIRED_IN_VAIN: &str = "the catalog was not closed and cannot be repaired";
 /// How often a taken lock is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -293,28 +295,45 @@ pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -
 pub(super) fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
     let deadline = Instant::now() + options.busy_timeout.max(REPAIR_PATIENCE);
     loop {
-        match Handle::open(storage, options, OpenMode::Read, OnDamage::Fail) {
+        // Whether a lock is in the way; else a repair was made that did not help.
+        let is_busy = match Handle::open(storage, options, OpenMode::Read, OnDamage::Fail) {
             Ok(handle) => return Ok(handle),
             Err(OpenFailure::Failed(error)) => return Err(no_store(&**storage, error)),
             Err(OpenFailure::NeedsRepair) => match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
-                // Opening it as a writer has repaired it; closing it leaves it clean.
-                Ok(repaired) => drop(repaired),
+                // Opening it as a writer has repaired it; closing it leaves it clean, where closing can write.
+                Ok(repaired) => {
+                    repaired.close();
+                    if let Some(error) = repaired.health.failure("repair") {
+                        return Err(needs_repair(&**storage, error));
+                    }
+                    false
+                }
                 Err(OpenFailure::Failed(error)) if error.kind() == ErrorKind::Locked => {
                     if Instant::now() >= deadline {
                         return Err(error);
                     }
-                    std::thread::sleep(RETRY_INTERVAL);
+                    pause()
                 }
                 Err(OpenFailure::Failed(error)) => return Err(needs_repair(&**storage, error)),
                 // Somebody else repairs it or writes to it by now.
-                Err(OpenFailure::Busy | OpenFailure::NeedsRepair) => std::thread::sleep(RETRY_INTERVAL),
+                Err(OpenFailure::Busy) => pause(),
+                Err(OpenFailure::NeedsRepair) => !pause(),
             },
-            Err(OpenFailure::Busy) => std::thread::sleep(RETRY_INTERVAL),
-        }
+            Err(OpenFailure::Busy) => pause(),
+        };
         if Instant::now() >= deadline {
-            return Err(holder::locked(&**storage));
+            return Err(match is_busy {
+                true => holder::locked(&**storage),
+                false => stale_or_damaged(&**storage, REPAIRED_IN_VAIN, "a repair", "it still needs one"),
+            });
         }
     }
+}
+
+/// Waits before a lock is tried again; true.
+fn pause() -> bool {
+    std::thread::sleep(RETRY_INTERVAL);
+    true
 }
 
 /// A missing file: no store is here at all, or one that has lost a file.
@@ -342,16 +361,24 @@ pub(super) fn moved(storage: &dyn Storage) -> Error {
 }
 
 fn needs_repair(storage: &dyn Storage, error: Error) -> Error {
+    let root = storage.root();
     let io_error = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
     let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
     if io_error.is_some_and(|source| denied.contains(&source.kind())) {
-        let root = storage.root();
         let message = format!(
             "{} needs a repair after its writer was killed, and this process may not write to it; \
-             open it once with write permission (`simile check` does)",
+             open it once with write permission (`simile check` does), or copy what is in it into a new store \
+             (`simile check {0} --salvage DEST`)",
             root.display()
         );
         return Error::new(ErrorKind::ReadOnly, message).with_path(root).with_source(error);
+    }
+    if let Some(source) = io_error {
+        let message = format!(
+            "{} was not closed (its writer was killed, or the disk was full) and the repair that it needs failed: {source}",
+            root.display()
+        );
+        return Error::new(ErrorKind::Io, message).with_path(root).with_source(error);
     }
     error
 }

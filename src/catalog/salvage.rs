@@ -6,19 +6,32 @@
 use super::backend::OnDamage;
 use super::codec;
 use super::database::CatalogOptions;
-use super::handle::{Handle, OpenFailure};
+use super::handle::{Handle, OpenFailure, stale_or_damaged};
 use super::holder;
 use super::key::KeyBytes;
 use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
 use super::tables::Table;
 use super::walk::out_of_order;
-use crate::error::{Damage, Error, Result};
+use super::{CATALOG_FILE, SUMS_FILE};
+use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;
 use crate::storage::{OpenMode, Storage};
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often what cannot be read is read again, and how often a lock is waited for: a device may fail once.
+const ATTEMPTS: usize = 4;
+const BUSY_ATTEMPTS: usize = 1_000;
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Bytes that are copied at once.
+const COPY_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 4_096;
 
 /// Findings listed one by one.
 const MOST_FINDINGS: usize = 10_000;
@@ -29,55 +42,123 @@ const LEAST_ENTRY_BYTES: u64 = 16;
 #[derive(Debug)]
 pub struct Salvager {
     storage: Arc<dyn Storage>,
+    /// Where a catalog that may not be written is copied to for its repair.
+    scratch: Arc<dyn Storage>,
     options: CatalogOptions,
     /// `None` after damage that redb does not get over, until the next reading.
     open: Option<(ReadTransaction, Arc<Handle>)>,
     findings: Vec<Damage>,
+    /// How many things were found, those included that are not listed.
+    count: u64,
 }
 
 impl Salvager {
-    /// Opens the catalog of a store for salvage.
+    /// Opens the catalog of a store for salvage. Where the store may not be written and needs the repair that follows a
+    /// killed writer, its catalog is copied into the folder `scratch` and repaired there.
     ///
     /// # Errors
     /// `NotFound` without a store, `Locked` while somebody writes to it, `Corrupt` when nothing of it can be read.
-    pub fn open(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Salvager> {
-        let mut salvager = Salvager { storage: Arc::clone(storage), options, open: None, findings: Vec::new() };
-        salvager.reopen()?;
+    pub fn open(storage: &Arc<dyn Storage>, scratch: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Salvager> {
+        let (storage, scratch) = (Arc::clone(storage), Arc::clone(scratch));
+        let mut salvager = Salvager { storage, scratch, options, open: None, findings: Vec::new(), count: 0 };
+        patiently(|| salvager.reopen().map(drop))?;
         Ok(salvager)
     }
 
     fn reopen(&mut self) -> Result<&ReadTransaction> {
         if self.open.is_none() {
-            let handle = match self.open_handle(OpenMode::Read) {
-                // A killed writer left it: what the next writer would repair is repaired.
-                Err(OpenFailure::NeedsRepair) => self.open_handle(OpenMode::Write),
-                other => other,
-            };
-            let handle = Arc::new(handle.map_err(|failure| match failure {
-                OpenFailure::Failed(error) => error,
-                OpenFailure::Busy | OpenFailure::NeedsRepair => holder::locked(&*self.storage),
-            })?);
+            let handle = Arc::new(self.open_somehow()?);
             let read = handle.begin_read_raw()?;
             self.open = Some((read, handle));
         }
         self.open.as_ref().map(|(read, _)| read).ok_or_else(|| Error::invalid("the catalog is not open"))
     }
 
-    fn open_handle(&self, mode: OpenMode) -> Result<Handle, OpenFailure> {
-        Handle::open(&self.storage, self.options, mode, OnDamage::Record)
+    fn open_somehow(&mut self) -> Result<Handle> {
+        for _ in 0..BUSY_ATTEMPTS {
+            match Handle::open(&self.storage, self.options, OpenMode::Read, OnDamage::Record) {
+                Ok(handle) => return Ok(handle),
+                Err(OpenFailure::Failed(error)) => return Err(error),
+                Err(OpenFailure::Busy) => {}
+                // A killed writer left it: what the next writer would repair is repaired.
+                Err(OpenFailure::NeedsRepair) => {
+                    match Handle::open(&self.storage, self.options, OpenMode::Write, OnDamage::Record) {
+                        Ok(handle) => return Ok(handle),
+                        Err(OpenFailure::Failed(error)) if is_refusal(&error) => {
+                            self.storage = self.copied()?;
+                            continue;
+                        }
+                        Err(OpenFailure::Failed(error)) => return Err(error),
+                        Err(OpenFailure::NeedsRepair) => {
+                            let what = "the catalog cannot be repaired";
+                            return Err(stale_or_damaged(&*self.storage, what, "a repair", "redb gave up repairing"));
+                        }
+                        Err(OpenFailure::Busy) => {}
+                    }
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(holder::locked(&*self.storage))
+    }
+
+    /// The catalog's files in the scratch folder.
+    fn copied(&self) -> Result<Arc<dyn Storage>> {
+        for file in [CATALOG_FILE, SUMS_FILE] {
+            let (from, to) = match self.storage.open(file, OpenMode::Read) {
+                Ok(from) => (from, self.scratch.open(file, OpenMode::CreateOrOpen)?),
+                // What the catalog has to show without its sums it shows without them.
+                Err(error) if file == SUMS_FILE && error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let len = patiently(|| self.storage.len(file))?;
+            let mut bytes = vec![0; COPY_BYTES];
+            let mut done = 0;
+            while done < len {
+                let part = bytes.get_mut(..COPY_BYTES.min((len - done) as usize)).unwrap_or_default();
+                let failed = |source| Error::io("read", &self.storage.root().join(file), source);
+                if patiently(|| from.read_exact_at(part, done).map_err(failed)).is_err() {
+                    // Page by page: what cannot be read does not fit its checksum, and the rest does.
+                    for (offset, page) in (done..).step_by(PAGE_BYTES).zip(part.chunks_mut(PAGE_BYTES)) {
+                        if patiently(|| from.read_exact_at(page, offset).map_err(failed)).is_err() {
+                            page.fill(0);
+                        }
+                    }
+                }
+                let failed = |source| Error::io("write", &self.scratch.root().join(file), source);
+                to.write_all_at(part, done).map_err(failed)?;
+                done += part.len() as u64;
+            }
+        }
+        Ok(Arc::clone(&self.scratch))
     }
 
     /// Lists something that is lost.
     pub fn note(&mut self, damage: Damage) {
-        if self.findings.len() < MOST_FINDINGS && !self.findings.contains(&damage) {
+        if self.findings.len() >= MOST_FINDINGS {
+            self.count += 1;
+        } else if !self.findings.contains(&damage) {
+            self.count += 1;
             self.findings.push(damage);
         }
     }
 
-    /// Everything that could not be read, in the order it was met.
-    pub fn into_findings(mut self) -> Vec<Damage> {
+    /// Lists why something could not be read.
+    pub fn note_error(&mut self, what: &str, error: &Error) {
+        let damage = error.damage().cloned().unwrap_or_else(|| Damage {
+            file: super::CATALOG_FILE.into(),
+            offset: 0,
+            what: what.to_string(),
+            expected: "something that can be read".to_string(),
+            found: causes(error),
+        });
+        self.note(damage);
+    }
+
+    /// Everything that could not be read, in the order it was met, and how many such things there are.
+    pub fn into_findings(mut self) -> (Vec<Damage>, u64) {
         self.close();
-        self.findings
+        (self.findings, self.count)
     }
 
     fn close(&mut self) {
@@ -88,34 +169,26 @@ impl Salvager {
     }
 
     /// What `call` reads, or `None` after listing the damage it met.
-    fn attempt<T>(&mut self, call: impl FnOnce(&ReadTransaction) -> Result<T>) -> Option<T> {
-        let answer = self.reopen().and_then(call);
-        if answer.is_err() && self.open.as_ref().is_some_and(|(_, handle)| handle.health.is_broken()) {
-            self.close();
-        }
-        answer.map_err(|error| self.note_error(&error)).ok()
-    }
-
-    fn note_error(&mut self, error: &Error) {
-        let damage = error.damage().cloned().unwrap_or_else(|| Damage {
-            file: super::CATALOG_FILE.into(),
-            offset: 0,
-            what: error.to_string(),
-            expected: "something that can be read".to_string(),
-            found: error.kind().as_str().to_string(),
+    fn attempt<T>(&mut self, what: &str, mut call: impl FnMut(&ReadTransaction) -> Result<T>) -> Option<T> {
+        let answer = patiently(|| {
+            let answer = self.reopen().and_then(&mut call);
+            if answer.is_err() && self.open.as_ref().is_some_and(|(_, handle)| handle.health.is_broken()) {
+                self.close();
+            }
+            answer
         });
-        self.note(damage);
+        answer.map_err(|error| self.note_error(what, &error)).ok()
     }
 
     /// The value of `key`; `None` where it is missing, `Err` where it is there and cannot be read (which is listed).
     #[allow(clippy::result_unit_err, reason = "the damage itself is in the list of findings")]
     pub fn get<K: KeyBytes, V: DeserializeOwned>(&mut self, table: &Table<K, V>, key: &K) -> Result<Option<V>, ()> {
-        self.attempt(|read| read.get(table, key)).ok_or(())
+        self.attempt(table.name(), |read| read.get(table, key)).ok_or(())
     }
 
     /// How many entries a table says it has; `None` where that cannot be read.
     pub fn count_of<K, V>(&mut self, table: &Table<K, V>) -> Option<u64> {
-        self.attempt(|read| read.raw_len(table.name()))
+        self.attempt(table.name(), |read| read.raw_len(table.name()))
     }
 
     /// The entries of a small table that can be read, and whose keys have `within`.
@@ -129,7 +202,7 @@ impl Salvager {
             let Some(decoded) = K::decode(key).filter(&within) else { return };
             match codec::decode(table.name(), key, stored) {
                 Ok(value) => found.push((decoded, value)),
-                Err(error) => salvager.note_error(&error),
+                Err(error) => salvager.note_error(table.name(), &error),
             }
         });
         found
@@ -162,9 +235,10 @@ impl Salvager {
     fn walk(&mut self, table: &'static str, mut visit: impl FnMut(&mut Salvager, &[u8], &[u8])) {
         // Pages that several others name would show their entries again and again.
         let most = self.storage.len(super::CATALOG_FILE).unwrap_or(0) / LEAST_ENTRY_BYTES;
-        let Some(mut walk) = self.attempt(|read| read.in_any_order(table, most)) else { return };
+        let Some(mut walk) = self.attempt(table, |read| read.in_any_order(table, most)) else { return };
         let (mut last, mut seen, mut is_ordered) = (Vec::new(), HashSet::new(), true);
-        while let Some(batch) = self.attempt(|read| read.next_in_any_order(&mut walk)).filter(|batch| !batch.is_empty())
+        while let Some(batch) =
+            self.attempt(table, |read| read.next_in_any_order(&mut walk)).filter(|batch| !batch.is_empty())
         {
             for (key, stored) in batch {
                 if is_ordered && !seen.is_empty() && key <= last {
@@ -179,4 +253,52 @@ impl Salvager {
             }
         }
     }
+}
+
+/// What `call` answers, asked again where the operating system could not read: a device may fail once.
+///
+/// # Errors
+/// The last answer.
+pub fn patiently<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    let mut answer = call();
+    for _ in 1..ATTEMPTS {
+        if !answer.as_ref().is_err_and(is_read_error) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        answer = call();
+    }
+    answer
+}
+
+/// Whether the operating system refused, and not what was read.
+fn is_read_error(error: &Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if matches!(cause.downcast_ref(), Some(redb::Error::Io(cause)) if cause.kind() != io::ErrorKind::InvalidData) {
+            return true;
+        }
+        source = cause.source();
+    }
+    error.kind() == ErrorKind::Io
+}
+
+/// Whether writing is not allowed here: the medium or the permissions are against it.
+fn is_refusal(error: &Error) -> bool {
+    let refusals = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| refusals.contains(&source.kind()))
+}
+
+/// An error with all that is behind it.
+fn causes(error: &Error) -> String {
+    let (mut words, mut source) = (error.to_string(), std::error::Error::source(error));
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.contains(&cause_words) {
+            words = format!("{words}: {cause_words}");
+        }
+        source = cause.source();
+    }
+    words
 }

@@ -7,7 +7,7 @@ use super::background;
 use super::names::Site;
 use super::pinned::pin;
 use super::resolve::{flatten, no_such_lens};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{DerivedInfo, Snapshot, Store};
 use crate::types::control::Control;
@@ -16,9 +16,6 @@ use crate::types::{
     Statistic, Step,
 };
 use std::collections::{HashMap, HashSet};
-
-/// How often it is tried again when other threads commit in between.
-const TRIES: u32 = 10;
 
 /// What [`materialize`] wrote.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,44 +55,45 @@ pub struct Materialized {
 /// [`ErrorKind::Query`] for an unknown lens, [`ErrorKind::Invalid`] for one without vectors, [`ErrorKind::ReadOnly`] for
 /// a store open for reading, and what a commit answers.
 pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Control) -> Result<Materialized> {
-    for _ in 0..TRIES {
-        let snapshot = store.snapshot()?;
-        let expr = LensExpr { base: LensBase::Using(lens.to_string().into()), ..LensExpr::default() };
-        let Some(saved) = snapshot.lens(lens)? else {
-            let site = Site::new(lens);
-            return Err(no_such_lens(&snapshot, &lens.to_string().into(), &site)?.into());
-        };
-        let added = missing(&snapshot, &saved, &expr, &control)?;
-        let pins: HashSet<CollectionId> = added.iter().map(|(place, _)| place.collection).collect();
-        let pinned_collections: Vec<String> =
-            snapshot.collections().iter().filter(|def| pins.contains(&def.id)).map(|def| def.name.clone()).collect();
-        let mut batch = store.begin_with(control.clone())?;
-        if batch.follows() != snapshot.commit() {
-            continue;
-        }
-        if !added.is_empty() {
-            let mut all = known(&snapshot, &saved)?;
-            all.extend(added);
-            batch.pin(lens, all)?;
-        }
-        let names = batch.materialize(lens, element)?;
-        let wanted = |collection| pins.contains(&collection);
-        let mut backgrounds = background::of_saved(&snapshot, &saved, &control)?;
-        backgrounds.retain(|(collection, _)| !wanted(*collection));
-        backgrounds.extend(background::of_fresh(&snapshot, &saved.lens, saved.version, wanted, &control)?);
-        batch.put_backgrounds(lens, backgrounds)?;
-        let commit = batch.commit()?;
-        let snapshot = store.snapshot()?;
-        let mut rows = Vec::new();
-        if let Some(saved) = snapshot.lens(lens)? {
-            for name in names {
-                let derived = snapshot.collection(&name)?.derived_info(&saved)?;
-                rows.extend(derived.into_iter().filter(|info| info.kind == DerivedKind::Rows));
-            }
-        }
-        return Ok(Materialized { lens: lens.to_string(), commit, pinned_collections, rows });
+    // An unknown lens is told without waiting for anybody.
+    saved_lens(&store.snapshot()?, lens)?;
+    // The batch keeps other writers out, so that what is computed here belongs to the last commit.
+    let mut batch = store.begin_with(control.clone())?;
+    let snapshot = store.snapshot()?;
+    let saved = saved_lens(&snapshot, lens)?;
+    let expr = LensExpr { base: LensBase::Using(lens.to_string().into()), ..LensExpr::default() };
+    let added = missing(&snapshot, &saved, &expr, &control)?;
+    let pins: HashSet<CollectionId> = added.iter().map(|(place, _)| place.collection).collect();
+    let pinned_collections: Vec<String> =
+        snapshot.collections().iter().filter(|def| pins.contains(&def.id)).map(|def| def.name.clone()).collect();
+    if !added.is_empty() {
+        let mut all = known(&snapshot, &saved)?;
+        all.extend(added);
+        batch.pin(lens, all)?;
     }
-    Err(Error::new(ErrorKind::Locked, "the store changes faster than a lens can be materialized; try again"))
+    let names = batch.materialize(lens, element)?;
+    let wanted = |collection| pins.contains(&collection);
+    let mut backgrounds = background::of_saved(&snapshot, &saved, &control)?;
+    backgrounds.retain(|(collection, _)| !wanted(*collection));
+    backgrounds.extend(background::of_fresh(&snapshot, &saved.lens, saved.version, wanted, &control)?);
+    batch.put_backgrounds(lens, backgrounds)?;
+    let commit = batch.commit()?;
+    let snapshot = store.snapshot()?;
+    let mut rows = Vec::new();
+    if let Some(saved) = snapshot.lens(lens)? {
+        for name in names {
+            let derived = snapshot.collection(&name)?.derived_info(&saved)?;
+            rows.extend(derived.into_iter().filter(|info| info.kind == DerivedKind::Rows));
+        }
+    }
+    Ok(Materialized { lens: lens.to_string(), commit, pinned_collections, rows })
+}
+
+fn saved_lens(snapshot: &Snapshot, lens: &str) -> Result<LensRecord> {
+    match snapshot.lens(lens)? {
+        Some(saved) => Ok(saved),
+        None => Err(no_such_lens(snapshot, &lens.to_string().into(), &Site::new(lens))?.into()),
+    }
 }
 
 /// What `saved` pins by now.

@@ -234,13 +234,14 @@ impl Session {
             return Err(site.error("resolve::probability_saved", message, &metric.span).into());
         }
         can_be_saved(snapshot, &flat, site)?;
+        self.store.expect_turn()?;
         let pinned = pin(snapshot, &flat, site, &self.control)?;
         let places: HashSet<CollectionId> = pinned.iter().map(|(place, _)| place.collection).collect();
         let pinned_collections =
             snapshot.collections().iter().filter(|def| places.contains(&def.id)).map(|def| def.name.clone()).collect();
         let notes = crate::query::doubts(&flat.def.steps, flat.def.metric);
         let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
-        let mut batch = self.store.begin()?;
+        let mut batch = self.store.begin_after_work(&self.control)?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
         let found = background::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?;
         batch.put_backgrounds(&record.name, found)?;

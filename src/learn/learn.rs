@@ -155,6 +155,8 @@ impl Learner {
     /// and for vectors that are not finite; what a commit answers.
     pub fn run(&self) -> Result<LearnReport> {
         let begun = Instant::now();
+        // Who could not store anything now hears of it before the work, and not after it.
+        self.store.expect_turn()?;
         let snapshot = self.store.snapshot()?;
         let collection = snapshot.collection(&self.collection)?;
         let view = self.view_of(&collection)?;
@@ -173,11 +175,12 @@ impl Learner {
         report.contradictions = contradictions(&labels).len() as u64;
         report.why = why(&report);
         report.advice = advice(&report);
-        let mut batch = self.store.begin()?;
+        let mut batch = self.store.begin_after_work(&self.control)?;
         report.fit = batch.put_learned(parts(self, &made, report.fit.clone())?)?;
         batch.put_fit_figures(&report.fit.lens, report.fit.fit, &report.figures)?;
         batch.commit()?;
-        self.store_background(&report.name)?;
+        // The lens is kept by now. What cannot be added to it is computed by whoever searches first.
+        _ = self.store_background(&report.name);
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the copy: one snapshot, whose lease keeps its files; segments as far as they count, every block
 //! checked on the way; then the catalog's tables, every value checked, written by one transaction into a new catalog;
-//! then HEAD. The copy gets its name last. What stands beyond the committed rows, dead pages and garbage stay behind.
+//! then HEAD. The copy is opened and checked, and gets its name last. What stands beyond the committed rows, dead pages and garbage stay behind.
 
 use super::core::Core;
 use super::handle::{Shared, Store};
@@ -83,5 +83,7 @@ fn copy_into(shared: &Arc<Shared>, to: &Arc<dyn Storage>, control: &Control) -> 
     let options = CatalogOptions { cache_bytes: shared.cache_bytes(), ..CatalogOptions::default() };
     catalog::copy_to(&core.read, to, options, control)?;
     to.sync_dir("")?;
-    Ok(BackedUp { commit: core.meta.commit, segments, bytes: super::info::bytes_on_disk(&**to)? })
+    let bytes = super::info::bytes_on_disk(&**to)?;
+    Store::verify_made(to, control)?;
+    Ok(BackedUp { commit: core.meta.commit, segments, bytes })
 }

@@ -6,11 +6,12 @@
 
 use super::append::{Embedded, ViewState};
 use super::derived::{self, KnownLenses};
-use super::handle::{Shared, WriterTicket};
+use super::handle::Shared;
 use super::lenses::check_name;
 use super::options::{CollectionSpec, EmbedderChoice, ViewSpec};
 use super::snapshot::no_such_collection;
 use super::state::CollectionState;
+use super::turn::Turn;
 use super::writer::CollectionWriter;
 use super::{fill, garbage};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
@@ -63,7 +64,7 @@ pub struct Batch {
     /// Why the batch cannot go on.
     broken: Option<Broken>,
     pub(super) control: Control,
-    _ticket: WriterTicket,
+    _turn: Turn,
 }
 
 /// What made a batch unusable.
@@ -73,7 +74,7 @@ struct Broken {
 }
 
 impl Batch {
-    pub(super) fn begin(shared: Arc<Shared>, ticket: WriterTicket, control: Control) -> Result<Batch> {
+    pub(super) fn begin(shared: Arc<Shared>, turn: Turn, control: Control) -> Result<Batch> {
         let tx = shared.catalog.begin_write()?;
         let meta = tx.meta()?;
         garbage::collect(&shared, &tx, &meta)?;
@@ -90,7 +91,7 @@ impl Batch {
             changed: false,
             broken: None,
             control,
-            _ticket: ticket,
+            _turn: turn,
         })
     }
 

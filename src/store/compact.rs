@@ -9,12 +9,15 @@
 use super::append::{Appending, ViewState};
 use super::batch::Batch;
 use super::column::ColumnFiller;
+use super::core::Core;
 use super::derived::{by_collection, is_given_up, remove, view_def};
 use super::handle::{Shared, Store};
 use super::record::{COLUMNS, RECORDS, put_chunk};
 use super::{garbage, info};
+use crate::catalog::sums::read_block_sums;
 use crate::catalog::{CatalogRead, KeyBytes, Table, WriteTransaction, tables};
 use crate::error::{Damage, Error, Result};
+use crate::segment::{self, SegmentReader};
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, StoreMeta, ViewDef, ViewKind,
 };
@@ -75,17 +78,45 @@ impl Store {
         let moved = move_everything(&mut batch);
         let rows_removed = batch.note(moved)?;
         let commit = batch.commit()?;
-        let ticket = shared.take_ticket()?;
-        let bytes_waiting = forget_garbage(shared)?;
-        let shrunk = shared.catalog.shrink();
-        drop(ticket);
-        if let Err(error) = shrunk {
-            shared.poison(&error);
-            return Err(error);
-        }
+        let settled = settle(shared, control);
+        let kept = format!("the rows are removed with commit {commit}; the space they took is not given back yet");
+        let bytes_waiting = settled.map_err(|error| error.context(kept))?;
         let bytes_after = info::bytes_on_disk(&*shared.storage)?;
         Ok(Compacted { bytes_before, bytes_after, bytes_waiting, rows_removed, commit })
     }
+}
+
+/// Gives back what nobody reads any more, where the turn comes in time; what a commit has done does not fail for want of it.
+fn settle(shared: &Arc<Shared>, control: &Control) -> Result<u64> {
+    check_new_files(shared, control)?;
+    let Ok(turn) = shared.take_turn() else { return waiting(shared, &shared.catalog.begin_read()?) };
+    let bytes_waiting = forget_garbage(shared)?;
+    let shrunk = shared.catalog.shrink();
+    drop(turn);
+    shrunk.inspect_err(|error| shared.poison(error))?;
+    Ok(bytes_waiting)
+}
+
+/// Opens what the commit has made, as any reader will, and checks its vectors.
+fn check_new_files(shared: &Arc<Shared>, control: &Control) -> Result<()> {
+    let core = Core::take(shared)?;
+    let mut found = Vec::new();
+    for ((view, _), entry) in core.read.range(&tables::SEGMENTS, ..)? {
+        control.checkpoint()?;
+        let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
+        let sums = read_block_sums(&core.read, entry.id, blocks)?;
+        SegmentReader::open(&*shared.storage, view, &entry, sums)?.verify_all(&mut found)?;
+    }
+    found.into_iter().next().map_or(Ok(()), |damage| Err(Error::corrupt(damage)))
+}
+
+/// Bytes of replaced files that are still there.
+fn waiting(shared: &Shared, read: &impl CatalogRead) -> Result<u64> {
+    let mut bytes = 0;
+    for ((_, path), ()) in read.range(&tables::GARBAGE, ..)? {
+        bytes += if shared.storage.exists(&path)? { shared.storage.len(&path)? } else { 0 };
+    }
+    Ok(bytes)
 }
 
 /// Removes what nobody reads any more, and forgets it durably; answers with the bytes that have to stay.
@@ -93,10 +124,7 @@ fn forget_garbage(shared: &Arc<Shared>) -> Result<u64> {
     let tx = shared.catalog.begin_write()?;
     let meta = tx.meta()?;
     let removed = garbage::collect(shared, &tx, &meta)?;
-    let mut bytes = 0;
-    for ((_, path), ()) in tx.range(&tables::GARBAGE, ..)? {
-        bytes += if shared.storage.exists(&path)? { shared.storage.len(&path)? } else { 0 };
-    }
+    let bytes = waiting(shared, &tx)?;
     if removed > 0 {
         let committed = tx.commit();
         committed.inspect_err(|error| shared.poison(error))?;

@@ -15,19 +15,23 @@ use super::readers::SegmentReaders;
 use super::recent::RecentRecords;
 use super::recover;
 use super::snapshot::Snapshot;
+use super::turn::{Line, Turn};
 use crate::catalog::lease::{self, Lease};
 use crate::catalog::tables::COLLECTIONS;
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, newer_format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::linalg::team::Team;
+use crate::linalg::team::{self, Team};
 use crate::storage::{FsStorage, Storage};
 use crate::text::embed::{self, Embedder};
-use crate::types::{Control, FORMAT, StoreMeta};
+use crate::types::{CommitNumber, Control, FORMAT, StoreMeta};
 use std::fmt;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// How long [`Store::write`] waits for its turn where nothing is said.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
 const KNOWN_FEATURES: u64 = super::column::LONG_VALUES;
@@ -73,7 +77,7 @@ pub(super) struct Shared {
     options: Options,
     pool: Option<rayon::ThreadPool>,
     team: Option<Team>,
-    gate: Gate,
+    line: Arc<Line>,
     poison: Mutex<Option<String>>,
     leases: Mutex<Weak<Lease>>,
     latest: Mutex<Weak<super::snapshot::Inner>>,
@@ -85,25 +89,6 @@ pub(super) enum Leased {
     Held(Arc<Lease>),
     /// No: its files are being collected, or its lease can neither be made nor locked here.
     Not,
-}
-
-/// Lets one batch through at a time.
-#[derive(Default)]
-struct Gate {
-    taken: Mutex<bool>,
-    freed: Condvar,
-}
-
-/// Held by the batch that is open.
-pub(super) struct WriterTicket {
-    shared: Arc<Shared>,
-}
-
-impl Drop for WriterTicket {
-    fn drop(&mut self) {
-        *lock(&self.shared.gate.taken) = false;
-        self.shared.gate.freed.notify_one();
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -149,8 +134,24 @@ impl Store {
     }
 
     pub(super) fn create_with(path: &Path, options: Options) -> Result<Store> {
-        place::make_at(path, |storage| recover::format_new(storage, &options))?;
+        place::make_at(path, |storage| {
+            recover::format_new(storage, &options)?;
+            Store::verify_made(storage, &Control::new())
+        })?;
         Store::open_with(path, options)
+    }
+
+    /// Opens what was just made, as any reader will, and checks it: what was written is a store once it reads back.
+    pub(super) fn verify_made(storage: &Arc<dyn Storage>, control: &Control) -> Result<()> {
+        let opened = Store::open_storage(Arc::clone(storage), Options::new().read_only(true));
+        // redb's own check opens for writing, and what could go wrong in that has gone right by now.
+        let report = opened.and_then(|store| super::check::run(&store.shared, control, false));
+        let checked = report
+            .and_then(|report| report.findings.into_iter().next().map_or(Ok(()), |damage| Err(Error::corrupt(damage))));
+        checked.map_err(|error| match error.kind() {
+            ErrorKind::Cancelled => error,
+            _ => error.context("the new store does not read back as it was written, and is removed"),
+        })
     }
 
     pub(super) fn open_with(path: &Path, options: Options) -> Result<Store> {
@@ -169,6 +170,9 @@ impl Store {
             true => error.context(storage.root().display()).with_path(storage.root()),
             false => error,
         })?;
+        if let Err(words) = team::settle_threads(false) {
+            return Err(Error::new(ErrorKind::Io, format!("cannot start any thread for searches: {words}")));
+        }
         let pool = match options.threads {
             Some(threads) => Some(build_pool(threads)?),
             None => None,
@@ -183,7 +187,7 @@ impl Store {
             team: options.threads.map(Team::new),
             options,
             pool,
-            gate: Gate::default(),
+            line: Arc::default(),
             poison: Mutex::default(),
             leases: Mutex::default(),
             latest: Mutex::default(),
@@ -225,7 +229,8 @@ impl Store {
         Ok(snapshot)
     }
 
-    /// Begins an all-or-nothing change, waiting for another open batch as long as [`Options::busy_timeout`] says.
+    /// Begins an all-or-nothing change, waiting for the open batch and those who came before as long as
+    /// [`Options::busy_timeout`] says. [`Store::write`] does all of it in one call.
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`] for a read-only handle or after a failed write, [`ErrorKind::Locked`] when another
@@ -239,13 +244,72 @@ impl Store {
     /// # Errors
     /// As [`Store::begin`].
     pub fn begin_with(&self, control: Control) -> Result<Batch> {
+        self.check_writable()?;
+        let turn = self.shared.take_turn()?;
+        Batch::begin(Arc::clone(&self.shared), turn, control)
+    }
+
+    /// Changes the store by `work`, whose result comes back with the number of the commit. Writers of this handle stand in
+    /// line, first come, first served; this one waits as long as [`Options::busy_timeout`] says, or a minute where nothing
+    /// is said. Where `work` fails, nothing is changed.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// use simile::{Record, Store};
+    /// let store = Store::create(folder.path().join("notes.simile"))?;
+    /// std::thread::scope(|scope| {
+    ///     for writer in 0..4 {
+    ///         let store = &store;
+    ///         scope.spawn(move || {
+    ///             store.write(|batch| batch.collection("notes")?.insert(Record::new(format!("n{writer}"), "a note")))
+    ///         });
+    ///     }
+    /// });
+    /// assert_eq!(store.snapshot()?.collection("notes")?.live().len(), 4);
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Store::begin`] and [`Batch::commit`], and what `work` answers.
+    pub fn write<T>(&self, work: impl FnOnce(&mut Batch) -> Result<T>) -> Result<(T, CommitNumber)> {
+        self.check_writable()?;
+        let patience = Some(self.shared.options.busy_timeout).filter(|timeout| !timeout.is_zero());
+        let turn = self.shared.wait_for_turn(|waited| patience.unwrap_or(WRITE_PATIENCE).saturating_sub(waited))?;
+        let mut batch = Batch::begin(Arc::clone(&self.shared), turn, Control::new())?;
+        let result = work(&mut batch)?;
+        Ok((result, batch.commit()?))
+    }
+
+    /// Fails where a batch could not be begun by now: asked before long work that ends in one.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub(crate) fn expect_turn(&self) -> Result<()> {
+        self.check_writable()?;
+        self.shared.take_turn().map(drop)
+    }
+
+    /// As [`Store::begin`], for work that would be lost: it waits as long as it takes. Once `control` is cancelled it waits as
+    /// long as any other; what has been done by then is still stored.
+    ///
+    /// # Errors
+    /// As [`Store::begin`].
+    pub(crate) fn begin_after_work(&self, control: &Control) -> Result<Batch> {
+        self.check_writable()?;
+        let own = self.shared.options.busy_timeout;
+        let turn = self.shared.wait_for_turn(|waited| match control.checkpoint() {
+            Ok(()) => Duration::MAX,
+            Err(_) => own.saturating_sub(waited),
+        })?;
+        Batch::begin(Arc::clone(&self.shared), turn, Control::new())
+    }
+
+    fn check_writable(&self) -> Result<()> {
         if self.shared.options.read_only {
             let message = format!("{} is open for reading only", self.shared.path.display());
             return Err(Error::new(ErrorKind::ReadOnly, message).with_path(&self.shared.path));
         }
-        self.shared.check_poison()?;
-        let ticket = self.shared.take_ticket()?;
-        Batch::begin(Arc::clone(&self.shared), ticket, control)
+        self.shared.check_poison()
     }
 
     /// The store in numbers.
@@ -269,7 +333,7 @@ impl Store {
     /// # Errors
     /// As [`Store::check`], and [`ErrorKind::Cancelled`].
     pub fn check_with(&self, control: &Control) -> Result<CheckReport> {
-        super::check::run(&self.shared, control)
+        super::check::run(&self.shared, control, true)
     }
 
     /// The embedder of that name: one of the app's own ([`Options::embedder`]) or one of this build.
@@ -344,19 +408,16 @@ impl Shared {
         }
     }
 
-    pub(super) fn take_ticket(self: &Arc<Self>) -> Result<WriterTicket> {
-        let until = Instant::now() + self.options.busy_timeout;
-        let mut taken = lock(&self.gate.taken);
-        while *taken {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let message = format!("another batch of this process is writing to {}", self.path.display());
-                return Err(Error::new(ErrorKind::Locked, message).with_path(&self.path));
-            }
-            taken = self.gate.freed.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *taken = true;
-        Ok(WriterTicket { shared: Arc::clone(self) })
+    /// The turn to write, waiting as long as the options say.
+    pub(super) fn take_turn(&self) -> Result<Turn> {
+        self.wait_for_turn(|waited| self.options.busy_timeout.saturating_sub(waited))
+    }
+
+    fn wait_for_turn(&self, patience: impl Fn(Duration) -> Duration) -> Result<Turn> {
+        self.line.wait(patience).ok_or_else(|| {
+            let message = format!("another batch of this process is writing to {}", self.path.display());
+            Error::new(ErrorKind::Locked, message).with_path(&self.path)
+        })
     }
 }
 

@@ -79,6 +79,7 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 #[cfg(test)]
 mod two_writers_tests;
 mod validate;

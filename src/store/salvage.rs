@@ -3,11 +3,14 @@
 //! Owns [`Salvaged`] and the walk: definitions, then every record that can be read, with its texts and those of its
 //! vectors whose blocks are intact, through an ordinary batch of the new store; then projections, samples and lenses.
 //! Records whose collection's definition is lost come under a name made of its number, as do its views (`lost`).
-//! Nothing is taken over whose checksum fails. The damaged store is not changed, but for the repair that any opening after
-//! a killed writer makes. Record keys stay; what was derived from views is left to be made again.
+//! Nothing is taken over whose checksum fails, and what the operating system cannot read is asked for again. The damaged store
+//! is not changed, but for the repair that any opening after a killed writer makes; where it may not be written, that repair
+//! is made on a copy of its catalog. Record keys stay; what was derived from views is left to be made again.
 
 mod labels;
 mod lost;
+#[cfg(test)]
+mod tests;
 
 use super::batch::Batch;
 use super::handle::Store;
@@ -17,16 +20,19 @@ use super::place;
 use super::record::{RECORDS, StoredRecord};
 use super::rows::SET_CHUNK_ROWS;
 use super::samples::samples_of;
-use crate::catalog::salvage::Salvager;
+use crate::catalog::salvage::{Salvager, patiently};
 use crate::catalog::sums::SUMS_PER_CHUNK;
 use crate::catalog::{CATALOG_FILE, CatalogOptions, CatalogRead, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader, SegmentRows};
-use crate::storage::{FsStorage, Storage};
+use crate::storage::{FsStorage, MemoryStorage, Storage};
 use crate::types::{CollectionDef, CollectionId, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Where a catalog that may not be written is repaired, in the folder of the new store.
+const SCRATCH_FOLDER: &str = "scratch";
 
 /// What [`Store::salvage`] saved, and what it could not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,8 +45,17 @@ pub struct Salvaged {
     pub vectors: u64,
     /// Vectors that are lost of records that are not: those rows are absent from their views.
     pub vectors_lost: u64,
-    /// What is damaged or missing.
+    /// What is damaged or missing, or could not be read: the first 10,000 of it.
     pub lost: Vec<Damage>,
+    /// How many such things there are, those included that are not listed.
+    pub lost_count: u64,
+}
+
+impl Salvaged {
+    /// Whether nothing is lost.
+    pub fn is_complete(&self) -> bool {
+        self.records_lost + self.vectors_lost + self.lost_count == 0
+    }
 }
 
 impl Store {
@@ -53,24 +68,44 @@ impl Store {
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where not even the definitions of its collections can be read.
     pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>, control: &Control) -> Result<Salvaged> {
         let from: Arc<dyn Storage> = Arc::new(FsStorage::open(from.as_ref())?);
-        place::make_at(to.as_ref(), |to| Store::salvage_storage(&from, to, Options::new(), control))
+        place::make_at(to.as_ref(), |to| {
+            let folder = to.root().join(SCRATCH_FOLDER);
+            let scratch: Arc<dyn Storage> = Arc::new(FsStorage::create(&folder)?);
+            let salvaged = Store::salvage_with(&from, &scratch, to, Options::new(), control);
+            FsStorage::remove_root(&folder);
+            salvaged.and_then(|salvaged| Store::verify_made(to, control).map(|()| salvaged))
+        })
     }
 
     /// As [`Store::salvage`], into an empty folder: the seam that tests use.
+    #[cfg_attr(not(test), allow(dead_code, reason = "only tests salvage in memory"))]
     pub(crate) fn salvage_storage(
         from: &Arc<dyn Storage>,
         to: &Arc<dyn Storage>,
         options: Options,
         control: &Control,
     ) -> Result<Salvaged> {
-        let source = Salvager::open(from, CatalogOptions::default())?;
+        let scratch: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        let salvaged = Store::salvage_with(from, &scratch, to, options, control)?;
+        Store::verify_made(to, control)?;
+        Ok(salvaged)
+    }
+
+    fn salvage_with(
+        from: &Arc<dyn Storage>,
+        scratch: &Arc<dyn Storage>,
+        to: &Arc<dyn Storage>,
+        options: Options,
+        control: &Control,
+    ) -> Result<Salvaged> {
+        let source = Salvager::open(from, scratch, CatalogOptions::default())?;
         let store = Store::create_storage(to, options)?;
         let batch = store.begin_with(control.clone())?;
         let mut work = Work { from, source, batch, control, report: Salvaged::default() };
         work.run()?;
         let Work { source, batch, mut report, .. } = work;
         batch.commit()?;
-        report.lost = source.into_findings();
+        (report.lost, report.lost_count) = source.into_findings();
         Ok(report)
     }
 }
@@ -195,7 +230,7 @@ impl Work<'_> {
             {
                 record.view_texts.insert(view.def.name.clone(), text);
             }
-            match view.vector(row) {
+            match patiently(|| view.vector(row)) {
                 Ok(Some(vector)) => {
                     self.report.vectors += 1;
                     record.vectors.insert(view.def.name.clone(), vector);
@@ -203,9 +238,8 @@ impl Work<'_> {
                 Ok(None) => {}
                 Err(error) => {
                     self.report.vectors_lost += 1;
-                    if let Some(damage) = error.damage() {
-                        self.source.note(damage.clone());
-                    }
+                    let what = format!("collection {}, view {}, row {row}", def.name, view.def.name);
+                    self.source.note_error(&what, &error);
                 }
             }
         }
@@ -241,12 +275,11 @@ impl Work<'_> {
         let absent = chunks.map(|chunk| self.set_chunk(&tables::ABSENT, def.id, chunk)).collect();
         let mut segments = Vec::new();
         for (_, entry) in self.source.entries(&tables::SEGMENTS, |(view, _)| *view == def.id) {
-            match self.open_segment(def.id, &entry) {
+            match patiently(|| self.open_segment(def.id, &entry)) {
                 Ok(reader) => segments.push((reader.entry().clone(), reader)),
                 Err(error) => {
-                    if let Some(damage) = error.damage() {
-                        self.source.note(damage.clone());
-                    }
+                    let what = format!("segment {} of view {}", entry.id, def.name);
+                    self.source.note_error(&what, &error);
                 }
             }
         }
@@ -260,7 +293,10 @@ impl Work<'_> {
         let name = segment::path(view, entry.id);
         let stride = segment::stride_bytes(entry.dimension, entry.element).max(1);
         let header = segment::header::HEADER_BYTES as u64;
-        let there = self.from.len(&name).unwrap_or(0).saturating_sub(header) / stride;
+        let there = match self.from.len(&name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            other => other?.saturating_sub(header) / stride,
+        };
         if there < u64::from(entry.rows) {
             let offset = there * stride + header;
             let (expected, found) = (format!("{} rows", entry.rows), format!("{there}"));

@@ -20,3 +20,4 @@ mod store_damage;
 mod store_model;
 mod tidy;
 mod tour;
+mod turns;

@@ -73,14 +73,14 @@ struct Counts {
     sum_chunks: u64,
 }
 
-/// Checks the store that `shared` has open.
+/// Checks the store that `shared` has open, with redb's own check of its pages or without.
 ///
 /// # Errors
 /// [`ErrorKind::Cancelled`], and where a file cannot be read at all.
-pub(super) fn run(shared: &Arc<Shared>, control: &Control) -> Result<CheckReport> {
+pub(super) fn run(shared: &Arc<Shared>, control: &Control, with_redb: bool) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     let head = head::read(&*shared.storage)?;
-    for damage in shared.catalog.integrity()? {
+    for damage in shared.catalog.integrity(with_redb)? {
         push(&mut report, damage);
     }
     let core = match Core::take(shared) {
