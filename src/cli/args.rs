@@ -4,11 +4,12 @@
 //! `--json` was given. It runs nothing.
 
 use super::commands::{COMMANDS, Entry};
-use super::console::{Console, to_stderr};
+use super::console::{Console, stdout_error, to_stderr};
 use super::progress::ProgressMode;
-use super::render::error::usage_json;
+use super::render::error::{render_error_json, usage_json};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The whole command line as clap sees it.
@@ -69,8 +70,17 @@ fn complain(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if error.use_stderr() && json {
         to_stderr(format_args!("{}\n", usage_json(&error.to_string())));
     } else {
-        // Nobody is left to tell when stderr is closed.
-        let _ = error.print();
+        let printed = error.print().and_then(|()| io::stdout().flush());
+        // Nobody is left to tell when stderr is closed, and whoever closed a pipe has had enough.
+        if let Err(source) = printed
+            && !error.use_stderr()
+            && source.kind() != io::ErrorKind::BrokenPipe
+        {
+            let failed = stdout_error(source);
+            let text = if json { render_error_json(&failed) } else { format!("error: {}", failed.message()) };
+            to_stderr(format_args!("{text}\n"));
+            return ExitCode::from(2);
+        }
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -8,13 +8,17 @@ use super::render::error::{render_error, render_error_json};
 use super::render::text::safe;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Options, Store};
+use crate::types::CommitNumber;
 use crate::types::control::{CancelToken, Control};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
-use std::sync::{Mutex, Once, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::time::Duration;
+
+/// How errors of standard output begin.
+const NO_OUTPUT: &str = "cannot write to standard output";
 
 /// Width where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 80;
@@ -70,6 +74,8 @@ pub(crate) struct Console {
     error_style: Style,
     progress: ProgressMode,
     wait: Duration,
+    /// The store that is open for writing, and the commit that it began with.
+    writes_to: OnceLock<(PathBuf, CommitNumber)>,
 }
 
 impl Console {
@@ -95,6 +101,7 @@ impl Console {
             },
             progress,
             wait,
+            writes_to: OnceLock::new(),
         }
     }
 
@@ -105,7 +112,21 @@ impl Console {
 
     /// Opens a store for writing.
     pub(crate) fn open_writer(&self, path: &Path) -> Result<Store> {
-        Options::new().busy_timeout(self.wait).open(path)
+        let store = Options::new().busy_timeout(self.wait).open(path)?;
+        if self.writes_to.get().is_none() {
+            _ = self.writes_to.set((path.to_path_buf(), store.snapshot()?.commit()));
+        }
+        Ok(store)
+    }
+
+    /// Adds to the error of an output that was not taken what is kept all the same.
+    pub(super) fn say_what_is_kept(&self, error: Error) -> Error {
+        let Some((path, before)) = self.writes_to.get().filter(|_| is_of_stdout(&error)) else { return error };
+        let now = Store::open_read_only(path).and_then(|store| Ok(store.snapshot()?.commit()));
+        match now {
+            Ok(now) if now > *before => error.followed_by(format!("; what was changed is kept (commit {now})")),
+            _ => error,
+        }
     }
 
     /// Prints one line (or several) of a result.
@@ -181,6 +202,11 @@ pub(crate) fn interruptible() -> Control {
     Control::new().cancelled_by(token)
 }
 
-fn stdout_error(source: io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot write to standard output: {source}")).with_source(source)
+/// The error of an output that nobody takes.
+pub(super) fn stdout_error(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{NO_OUTPUT}: {source}")).with_source(source)
+}
+
+fn is_of_stdout(error: &Error) -> bool {
+    error.kind() == ErrorKind::Io && error.path().is_none() && error.message().starts_with(NO_OUTPUT)
 }

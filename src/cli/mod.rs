@@ -31,6 +31,9 @@ pub(crate) enum Outcome {
 /// Runs the program with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     quiet_caught_panics();
+    survive_large_files();
+    // Without threads the program goes on with its own.
+    let _ = crate::linalg::team::settle_threads(true);
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let (entry, matches, mut console) = match args::parse(&arguments) {
         Ok(parsed) => parsed,
@@ -46,11 +49,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // What was printed before the error comes first.
             let _ = console.flush();
-            console.error(&error);
+            console.error(&console.say_what_is_kept(error));
             ExitCode::from(2)
         }
     }
 }
+
+/// A file that would grow beyond what the process may write ends it without a word, unless somebody listens: then the write
+/// answers with an error.
+#[cfg(unix)]
+fn survive_large_files() {
+    use signal_hook::consts::SIGXFSZ;
+    // Where nobody can listen, it stays as it was.
+    let _ = signal_hook::flag::register(SIGXFSZ, Default::default());
+}
+
+#[cfg(not(unix))]
+fn survive_large_files() {}
 
 /// Panics of the catalog's engine on damaged files are caught and become errors; the default hook would print them
 /// all the same. Other panics are bugs and say so.

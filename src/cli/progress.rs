@@ -81,7 +81,10 @@ impl Reporter {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             bar.set_style(style(Total::Unknown, &pace));
             bar.set_prefix(super::render::text::safe(what).into_owned());
-            bar.enable_steady_tick(Duration::from_millis(200));
+            // The ticker is a thread, and panics where none can be had.
+            if crate::linalg::team::has_threads() {
+                bar.enable_steady_tick(Duration::from_millis(200));
+            }
             bar
         } else {
             ProgressBar::hidden()

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::input::is_folder;
 use crate::store::{Batch, CollectionSpec, CollectionWriter, Embedded, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
-use crate::types::{ElementType, Record, Value, ViewKind};
+use crate::types::{CommitNumber, ElementType, Record, Value, ViewKind};
 use std::path::{Path, PathBuf};
 
 mod parts;
@@ -63,6 +63,8 @@ pub struct ImportReport {
     pub skipped: Vec<LineError>,
     /// Durable commits.
     pub commits: u64,
+    /// The last of them.
+    pub commit: Option<CommitNumber>,
     /// Texts that an embedder knew no word of, empty ones included: their records have no vector in that view.
     pub without_words: u64,
     /// Supplied vectors of nothing but zeros: they have no direction.
@@ -231,7 +233,7 @@ impl<'o> Run<'o> {
             if self.report.commits > 0 && self.report.kept() == before {
                 break;
             }
-            batch.commit()?;
+            self.report.commit = Some(batch.commit()?);
             self.report.commits += 1;
             self.committed = self.report.kept();
             listener.commit(self.committed);

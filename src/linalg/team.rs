@@ -9,7 +9,7 @@ use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 use std::cell::RefCell;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 
 thread_local! {
     /// Who helps this thread; `None`: the pool that it belongs to, or rayon's own.
@@ -54,11 +54,95 @@ impl Team {
 
     fn helpers(&self) -> &Helpers {
         self.helpers.get_or_init(|| {
-            let count = self.threads.checked_sub(1).filter(|count| *count > 0)?;
+            let count = self.threads.checked_sub(1).filter(|count| *count > 0 && has_threads())?;
             let named = ThreadPoolBuilder::new().num_threads(count).thread_name(|idx| format!("simile-help-{idx}"));
             // A machine that has no thread left searches with one.
             named.build().ok().map(Arc::new)
         })
+    }
+}
+
+/// What was found out about this process's threads.
+#[derive(Debug)]
+struct Settled {
+    /// Whether some can be had beside those that are there.
+    has_threads: bool,
+    /// Why rayon's own pool could not be made, in the operating system's words.
+    failed: Option<String>,
+}
+
+static SETTLED: OnceLock<Settled> = OnceLock::new();
+
+/// Whether threads beside this one can be had.
+pub fn has_threads() -> bool {
+    SETTLED.get().is_none_or(|settled| settled.has_threads)
+}
+
+/// Sees to it, once, that rayon's own pool is there, as large as the machine lets it be: rayon makes it when it is needed first,
+/// panics where it cannot, and does not try again. Where no thread can be had at all, the pool is this thread `alone`, for
+/// programs that have no other; else the error says why.
+///
+/// # Errors
+/// The operating system's words, where no thread can be had.
+pub fn settle_threads(alone: bool) -> Result<(), String> {
+    let settled = SETTLED.get_or_init(|| {
+        let wanted = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (found, refused) = try_threads(wanted);
+        let pool = ThreadPoolBuilder::new();
+        let built = match found {
+            0 if alone => pool.num_threads(1).use_current_thread().build_global(),
+            // Their memory is not all that is needed.
+            _ if found < wanted => pool.num_threads((found / 2).max(1)).build_global(),
+            // As many as rayon would take, which the environment may say.
+            _ => pool.build_global(),
+        };
+        // A pool that a program has made itself is as good.
+        let failed = built.err().filter(|error| std::error::Error::source(error).is_some());
+        let failed = failed.map(|error| refused.unwrap_or_else(|| error.to_string()));
+        Settled { has_threads: found > 0, failed }
+    });
+    settled.failed.clone().map_or(Ok(()), Err)
+}
+
+/// How many of `wanted` threads can be had at a time, and why not more.
+fn try_threads(wanted: usize) -> (usize, Option<String>) {
+    let gate = Barrier::new();
+    let mut refused = None;
+    let begun: Vec<_> = (0..wanted)
+        .map_while(|_| {
+            let gate = Arc::clone(&gate);
+            let thread = std::thread::Builder::new().spawn(move || gate.pass());
+            thread.map_err(|error| refused = Some(error.to_string())).ok()
+        })
+        .collect();
+    gate.open();
+    let found = begun.len();
+    begun.into_iter().for_each(|thread| _ = thread.join());
+    (found, refused)
+}
+
+/// Holds threads until it is opened.
+#[derive(Debug, Default)]
+struct Barrier {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Barrier {
+    fn new() -> Arc<Barrier> {
+        Arc::default()
+    }
+
+    fn pass(&self) {
+        let mut is_open = self.is_open.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*is_open {
+            is_open = self.opened.wait(is_open).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
     }
 }
 

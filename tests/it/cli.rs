@@ -8,6 +8,8 @@ mod import;
 mod labels;
 mod learning;
 mod lenses;
+#[cfg(unix)]
+mod limits;
 mod mistakes;
 #[cfg(unix)]
 mod outputs;

@@ -5,7 +5,7 @@ use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::json::damage_json;
 use crate::cli::render::text::{bytes, count, safe, thousands};
-use crate::error::Result;
+use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::store::{CheckReport, Salvaged, Store};
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -29,21 +29,18 @@ impl Run for Check {
         let report = match checked {
             Ok(report) => report,
             // A store too damaged to be opened is what `check` was asked about, not a failure of the check.
-            Err(error) => match error.damage() {
-                Some(damage) => CheckReport {
-                    findings: vec![damage.clone()],
-                    notes: Vec::new(),
-                    records: 0,
-                    segments: 0,
-                    bytes_checked: 0,
-                },
+            Err(error) => match self.finding(&error) {
+                Some(damage) => {
+                    CheckReport { findings: vec![damage], notes: Vec::new(), records: 0, segments: 0, bytes_checked: 0 }
+                }
                 None => return Err(error),
             },
         };
         let salvaged = self.salvage.as_ref().map(|dest| salvage(console, &self.store, dest)).transpose()?;
+        let is_ok = report.is_ok() && salvaged.as_ref().is_none_or(Salvaged::is_complete);
         if console.json {
             console.document(&json!({
-                "ok": report.is_ok(),
+                "ok": is_ok,
                 "findings": report.findings.iter().map(damage_json).collect::<Vec<_>>(),
                 "records": report.records,
                 "segments": report.segments,
@@ -61,7 +58,23 @@ impl Run for Check {
                     .line(format!("`simile check {store} --salvage DEST` copies what is intact into a new store"))?;
             }
         }
-        Ok(if report.is_ok() { Outcome::Done } else { Outcome::Nothing })
+        Ok(if is_ok { Outcome::Done } else { Outcome::Nothing })
+    }
+}
+
+impl Check {
+    /// The damage that ended the check. What could not be read at all is no end where the rest is to be salvaged.
+    fn finding(&self, error: &Error) -> Option<Damage> {
+        let goes_on = self.salvage.is_some() && matches!(error.kind(), ErrorKind::Io | ErrorKind::ReadOnly);
+        error.damage().cloned().or_else(|| {
+            goes_on.then(|| Damage {
+                file: self.store.clone(),
+                offset: 0,
+                what: "the check could not be made".to_string(),
+                expected: "files that can be read".to_string(),
+                found: error.to_string(),
+            })
+        })
     }
 }
 
@@ -78,6 +91,8 @@ fn salvaged_json(salvaged: &Salvaged) -> Json {
         "records_lost": salvaged.records_lost,
         "vectors": salvaged.vectors,
         "vectors_lost": salvaged.vectors_lost,
+        "complete": salvaged.is_complete(),
+        "lost_count": salvaged.lost_count,
         "lost": salvaged.lost.iter().map(damage_json).collect::<Vec<_>>(),
     })
 }
@@ -89,9 +104,14 @@ fn print_salvaged(console: &mut Console, salvaged: &Salvaged, dest: &Path) -> Re
     let saved = (count(salvaged.records, "record"), count(salvaged.vectors, "vector"));
     let dest = safe(&dest.display().to_string()).into_owned();
     console.line(format!("{dest} · {} and {} saved", saved.0, saved.1))?;
-    if salvaged.records_lost + salvaged.vectors_lost > 0 {
+    if !salvaged.is_complete() {
         let lost = (count(salvaged.records_lost, "record"), count(salvaged.vectors_lost, "vector"));
-        console.line(format!("lost: {} and {} of other records", lost.0, lost.1))?;
+        let causes = count(salvaged.lost_count, "cause");
+        console.line(format!("lost: {} and {} of other records · {causes}", lost.0, lost.1))?;
+    }
+    let listed = salvaged.lost.len() as u64;
+    if salvaged.lost_count > listed {
+        console.line(format!("  {} more causes are not listed", thousands(salvaged.lost_count - listed)))?;
     }
     Ok(())
 }

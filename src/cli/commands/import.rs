@@ -93,6 +93,8 @@ struct Document<'a> {
     unchanged: u64,
     skipped: Vec<SkippedLine<'a>>,
     commits: u64,
+    /// The last of them.
+    commit: Option<u64>,
     without_words: u64,
     zero_vectors: u64,
     seconds: f64,
@@ -192,6 +194,7 @@ fn document(report: &ImportReport, seconds: f64) -> Document<'_> {
             })
             .collect(),
         commits: report.commits,
+        commit: report.commit.map(|commit| commit.0),
         without_words: report.without_words,
         zero_vectors: report.zero_vectors,
         seconds: (seconds * 1000.0).round() / 1000.0,
