@@ -172,7 +172,7 @@ fn a_backup_is_the_store_or_an_error() {
             let to = FaultStorage::new(MemoryStorage::new());
             to.clock().set(fault);
             let copied = store.backup_storage(&(Arc::new(to.clone()) as Arc<dyn Storage>));
-            // LOCK is for messages, and what closing writes is repaired: neither is worth an error.
+            // LOCK is for messages, and leases for those who come later: neither is worth an error.
             if copied.is_ok() {
                 judge(to.memory(), sound, false, &|| format!("{fault:?}"));
             }
