@@ -52,8 +52,8 @@ pub struct Materialized {
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::Query`] for an unknown lens, [`ErrorKind::Invalid`] for one without vectors, [`ErrorKind::ReadOnly`] for
-/// a store open for reading, and what a commit answers.
+/// [`Query`](crate::ErrorKind::Query) for an unknown lens, [`Invalid`](crate::ErrorKind::Invalid) for one without vectors,
+/// [`ReadOnly`](crate::ErrorKind::ReadOnly) for a store open for reading, and what a commit answers.
 pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Control) -> Result<Materialized> {
     // An unknown lens is told without waiting for anybody.
     saved_lens(&store.snapshot()?, lens)?;

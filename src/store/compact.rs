@@ -102,7 +102,10 @@ fn check_new_files(shared: &Arc<Shared>, control: &Control) -> Result<()> {
     let core = Core::take(shared)?;
     let mut found = Vec::new();
     for ((view, _), entry) in core.read.range(&tables::SEGMENTS, ..)? {
-        control.checkpoint()?;
+        if control.checkpoint().is_err() {
+            // The commit stands; who is stopped here looks at less of it.
+            break;
+        }
         let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
         let sums = read_block_sums(&core.read, entry.id, blocks)?;
         SegmentReader::open(&*shared.storage, view, &entry, sums)?.verify_all(&mut found)?;
