@@ -243,7 +243,7 @@ impl Salvager {
             for (key, stored) in batch {
                 if is_ordered && !seen.is_empty() && key <= last {
                     is_ordered = false;
-                    self.note_error(&out_of_order(table, &key));
+                    self.note_error(table, &out_of_order(table, &key));
                 }
                 let name = u128::from(checksum(1, &key)) << 64 | u128::from(checksum(2, &key));
                 if codec::verify(table, &key, &stored).is_err() || seen.insert(name) {
