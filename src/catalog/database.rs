@@ -110,6 +110,14 @@ impl Catalog {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner).was_left_open()
     }
 
+    /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's.
+    ///
+    /// # Errors
+    /// `NotFound`, saying so.
+    pub fn check_in_place(&self) -> Result<()> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner).check_in_place()
+    }
+
     /// The store's folder.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage

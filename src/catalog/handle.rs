@@ -267,9 +267,16 @@ impl Handle {
     }
 }
 
+/// When a wait of so long from now on is over; what is longer than clocks count is over in a century.
+fn deadline(timeout: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout.min(CENTURY)).unwrap_or(now)
+}
+
 /// Opens as the one writer, waiting as long as the options say.
 pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-    let deadline = Instant::now() + options.busy_timeout.max(WRITER_PATIENCE);
+    let deadline = deadline(options.busy_timeout.max(WRITER_PATIENCE));
     loop {
         match Handle::open(storage, options, OpenMode::Write, OnDamage::Fail) {
             Ok(handle) => {
@@ -293,7 +300,7 @@ pub(super) fn open_writer(storage: &Arc<dyn Storage>, options: CatalogOptions) -
 
 /// Opens for reading, repairing first what a killed writer left.
 pub(super) fn open_reader(storage: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Handle> {
-    let deadline = Instant::now() + options.busy_timeout.max(REPAIR_PATIENCE);
+    let deadline = deadline(options.busy_timeout.max(REPAIR_PATIENCE));
     loop {
         // Whether a lock is in the way; else a repair was made that did not help.
         let is_busy = match Handle::open(storage, options, OpenMode::Read, OnDamage::Fail) {

@@ -104,7 +104,7 @@ fn table_of(plan: &Plan, control: &Control) -> Result<Option<(Held, Option<Arc<s
 /// The table of the plan's lens: kept, stored, or computed now. `None` where texts are compared, where a view has no
 /// vectors, and for fewer than two records with a direction.
 pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<Percentiles>>> {
-    let Some(lenses) = readied(plan)? else { return Ok(None) };
+    let Some(lenses) = readied(plan, control)? else { return Ok(None) };
     let key = format!("background {}", key_of(plan, &lenses));
     if let Some(kept) = plan.snapshot.cache().get(key.as_bytes()) {
         return Ok(Some(kept));

@@ -202,8 +202,8 @@ impl<'a> Ready<'a> {
                 return Ok(Err(source::unknown_note(view, text)));
             }
             let prepared = match wanted {
-                Some(wanted) => prepared_for(plan, view, wanted)?,
-                None => prepared(plan, view)?,
+                Some(wanted) => prepared_for(plan, view, wanted, control)?,
+                None => prepared(plan, view, control)?,
             };
             let Some(prepared) = prepared else {
                 return Ok(Err(format!("view `{}` has no vectors yet", view.def().name)));
@@ -211,18 +211,18 @@ impl<'a> Ready<'a> {
             let query = process(plan, &prepared, &sum)?;
             ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query, kept: None });
         }
-        ready.look_for_kept_rows()?;
+        ready.look_for_kept_rows(control)?;
         Ok(Ok(ready))
     }
 
     /// The lenses of a view whose processed rows are kept read those, where that is less.
-    fn look_for_kept_rows(&mut self) -> Result<()> {
+    fn look_for_kept_rows(&mut self, control: &Control) -> Result<()> {
         let lenses: Vec<(&'a Plan, &ViewSnapshot)> = self.lenses.iter().map(|lens| (lens.plan, lens.view)).collect();
         let mut found = Vec::with_capacity(lenses.len());
         for (lens, path) in self.lenses.iter().zip(path::choose_all(&lenses)?) {
             let over = match path {
                 Path::Materialized(rows) => {
-                    path::over_kept(lens.plan, rows, &lens.prepared)?.map(|prepared| (rows, prepared))
+                    path::over_kept(lens.plan, rows, &lens.prepared, control)?.map(|prepared| (rows, prepared))
                 }
                 Path::Folded(_) => None,
             };
@@ -291,7 +291,7 @@ impl<'a> Ready<'a> {
 pub(crate) fn run(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let begun = Instant::now();
     let mut clock = Clock::new(begun);
-    let rows = rows_of(plan, params)?;
+    let rows = rows_of(plan, params, control)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
     let ready = Ready::new(plan, params, Some(&rows.scanned), control)?;
     timings.fold = clock.lap();

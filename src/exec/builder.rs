@@ -12,6 +12,8 @@ use crate::error::Result;
 use crate::query::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Term};
 use crate::query::ast::{Name, Source as SourceTree, Spanned};
 use crate::store::Snapshot;
+use crate::types::control::Control;
+use crate::types::limits::NESTING;
 use crate::types::{Metric, ProjectionRef, Step, Value};
 
 /// What to look for: a text, a record's own vector, a vector, or a weighted sum of these.
@@ -270,7 +272,8 @@ impl Lens {
     }
 }
 
-/// A condition on metadata, for [`FindBuilder::filter`].
+/// A condition on metadata, for [`FindBuilder::filter`]. It nests as deep as a written one may, 64 `not` or groups; a search
+/// refuses what goes deeper.
 ///
 /// ```
 /// use simile::Filter;
@@ -278,7 +281,11 @@ impl Lens {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
+    /// Never deeper than one more than statements may nest: so deep it is refused when it is used, and what would go deeper
+    /// is not taken in. However many are put into each other, nothing that follows the tree runs out of stack.
     expr: Expr,
+    /// How deep it nests.
+    depth: usize,
 }
 
 macro_rules! comparison {
@@ -286,7 +293,8 @@ macro_rules! comparison {
         $(
             $(#[$doc])*
             pub fn $name(field: impl Into<String>, value: impl Into<Value>) -> Self {
-                Filter { expr: Expr::Compare { field: name(field), op: CompareOp::$op, value: literal(value.into()) } }
+                let value = literal(value.into());
+                Filter::of_field(Expr::Compare { field: name(field), op: CompareOp::$op, value })
             }
         )*
     };
@@ -295,6 +303,15 @@ macro_rules! comparison {
 impl Filter {
     pub(crate) fn into_expr(self) -> Expr {
         self.expr
+    }
+
+    fn of_field(expr: Expr) -> Self {
+        Filter { expr, depth: 0 }
+    }
+
+    /// How deep it nests where a condition of several stands in parentheses.
+    fn depth_in(&self, groups: impl Fn(&Expr) -> bool) -> usize {
+        self.depth + usize::from(groups(&self.expr))
     }
 
     comparison! {
@@ -315,51 +332,66 @@ impl Filter {
     /// `field in (values)`
     pub fn one_of<V: Into<Value>>(field: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
         let values = values.into_iter().map(|value| literal(value.into())).collect();
-        Filter { expr: Expr::In { field: name(field), values } }
+        Filter::of_field(Expr::In { field: name(field), values })
     }
 
     /// `field has item`: the list contains it.
     pub fn has(field: impl Into<String>, item: impl Into<String>) -> Self {
-        Filter { expr: Expr::Has { field: name(field), value: Literal::Text(item.into()).into() } }
+        Filter::of_field(Expr::Has { field: name(field), value: Literal::Text(item.into()).into() })
     }
 
     /// `field is null`
     pub fn is_null(field: impl Into<String>) -> Self {
-        Filter { expr: Expr::IsNull { field: name(field), negated: false } }
+        Filter::of_field(Expr::IsNull { field: name(field), negated: false })
     }
 
     /// `field is not null`
     pub fn is_not_null(field: impl Into<String>) -> Self {
-        Filter { expr: Expr::IsNull { field: name(field), negated: true } }
+        Filter::of_field(Expr::IsNull { field: name(field), negated: true })
     }
 
     /// Both.
     #[must_use]
     pub fn and(self, other: Filter) -> Self {
+        let groups = |expr: &Expr| matches!(expr, Expr::And(_) | Expr::Or(_));
+        let own = if matches!(self.expr, Expr::And(_)) { self.depth } else { self.depth_in(groups) };
+        let depth = own.max(other.depth_in(groups));
+        if depth > NESTING + 1 {
+            return if own >= depth { self } else { other };
+        }
         let mut parts = match self.expr {
             Expr::And(parts) => parts,
             single => vec![single],
         };
         parts.push(other.expr);
-        Filter { expr: Expr::And(parts) }
+        Filter { expr: Expr::And(parts), depth }
     }
 
     /// Either.
     #[must_use]
     pub fn or(self, other: Filter) -> Self {
+        let groups = |expr: &Expr| matches!(expr, Expr::Or(_));
+        let depth = self.depth.max(other.depth_in(groups));
+        if depth > NESTING + 1 {
+            return if self.depth >= depth { self } else { other };
+        }
         let mut parts = match self.expr {
             Expr::Or(parts) => parts,
             single => vec![single],
         };
         parts.push(other.expr);
-        Filter { expr: Expr::Or(parts) }
+        Filter { expr: Expr::Or(parts), depth }
     }
 
     /// The opposite; what is unknown stays unknown.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "it stands beside `and` and `or`, which are methods too")]
     pub fn not(self) -> Self {
-        Filter { expr: Expr::Not(Box::new(self.expr)) }
+        let depth = 1 + self.depth_in(|expr| matches!(expr, Expr::And(_) | Expr::Or(_)));
+        if depth > NESTING + 2 {
+            return self;
+        }
+        Filter { expr: Expr::Not(Box::new(self.expr)), depth }
     }
 }
 
@@ -387,6 +419,7 @@ pub struct FindBuilder {
     snapshot: Snapshot,
     find: Find,
     params: Params,
+    control: Control,
 }
 
 impl FindBuilder {
@@ -397,7 +430,7 @@ impl FindBuilder {
             lens: LensExpr::default(),
             output: Output::default(),
         };
-        FindBuilder { snapshot: snapshot.clone(), find, params: Params::new() }
+        FindBuilder { snapshot: snapshot.clone(), find, params: Params::new(), control: Control::default() }
     }
 
     /// The collection to search.
@@ -454,6 +487,12 @@ impl FindBuilder {
         self
     }
 
+    /// Lets `control` stop the search.
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = control;
+        self
+    }
+
     /// Runs the search through each of these lenses, side by side; it has no lens of its own. `plain` (view `raw`,
     /// cosine) needs no saving.
     ///
@@ -480,7 +519,7 @@ impl FindBuilder {
     /// As [`Query::run`]; a lens that is not there, fewer than two of them, and a search with a lens of its own.
     pub fn compare<N: Into<String>>(self, lenses: impl IntoIterator<Item = N>) -> Result<Comparison> {
         let lenses = lenses.into_iter().map(|name| name.into().into()).collect();
-        compare_tree(&self.snapshot, lenses, self.find, &self.params)
+        compare_tree(&self.snapshot, lenses, self.find, &self.params, &self.control)
     }
 
     /// Says where the score of the record `id` comes from.
@@ -506,7 +545,7 @@ impl FindBuilder {
     /// # Errors
     /// As [`Query::run`]; an id that the collection does not have.
     pub fn why(self, id: impl Into<String>) -> Result<Why> {
-        why_tree(&self.snapshot, id.into(), self.find, &self.params)
+        why_tree(&self.snapshot, id.into(), self.find, &self.params, &self.control)
     }
 
     /// The prepared search, to be run more than once.
@@ -514,7 +553,7 @@ impl FindBuilder {
     /// # Errors
     /// As [`Snapshot::query`].
     pub fn prepare(self) -> Result<Query> {
-        Query::from_tree(&self.snapshot, self.find, self.params)
+        Ok(Query::from_tree(&self.snapshot, self.find, self.params)?.control(self.control))
     }
 
     /// Runs the search. [`FindBuilder::prepare`] gives a search that can also say percentiles.

@@ -127,11 +127,15 @@ pub(crate) fn compare(
 ///
 /// # Errors
 /// As [`compare`].
-pub(crate) fn compare_tree(snapshot: &Snapshot, lenses: Vec<Name>, find: Find, params: &Params) -> Result<Comparison> {
+pub(crate) fn compare_tree(
+    snapshot: &Snapshot,
+    lenses: Vec<Name>,
+    find: Find,
+    params: &Params,
+    control: &Control,
+) -> Result<Comparison> {
     match placed(Statement::Compare { lenses, find })? {
-        (Statement::Compare { lenses, find }, text) => {
-            compare(snapshot, &lenses, &find, &text, params, &Control::default())
-        }
+        (Statement::Compare { lenses, find }, text) => compare(snapshot, &lenses, &find, &text, params, control),
         _ => Err(Error::invalid("a comparison prints as a comparison")),
     }
 }

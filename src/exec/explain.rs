@@ -93,7 +93,7 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
     };
     let matched = match &run {
         Some(run) => run.answer.plan.matched,
-        None => run::matched(plan, params)?.len(),
+        None => run::matched(plan, params, control)?.len(),
     };
     let mut stages = vec![source_stage(plan)];
     if !plan.blend.is_empty() {
@@ -201,7 +201,7 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
     let threads = if threads == 1 { "1 thread".to_string() } else { format!("{threads} threads") };
     let rows = match run {
         Some(run) => run.answer.plan.scanned,
-        None => run::scannable(plan, &run::matched(plan, params)?).len(),
+        None => run::scannable(plan, &run::matched(plan, params, &Control::default())?).len(),
     };
     let mut stage = if plan.compares_texts() {
         Stage::new("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))

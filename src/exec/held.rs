@@ -8,6 +8,7 @@ use super::run::{prepared, view_of};
 use crate::error::Result;
 use crate::lens::Prepared;
 use crate::store::ViewSnapshot;
+use crate::types::control::Control;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -34,15 +35,15 @@ pub(super) struct ReadyLens<'a> {
 /// The lenses of a search; `None` where texts are compared, and where a view has no vectors.
 ///
 /// # Errors
-/// As any search.
-pub(super) fn readied(plan: &Plan) -> Result<Option<Vec<ReadyLens<'_>>>> {
+/// As any search; a set cancellation token.
+pub(super) fn readied<'a>(plan: &'a Plan, control: &Control) -> Result<Option<Vec<ReadyLens<'a>>>> {
     let mut lenses = Vec::new();
     for (weight, plan) in parts(plan) {
         if plan.compares_texts() {
             return Ok(None);
         }
         let view = view_of(plan)?;
-        let Some(prepared) = prepared(plan, view)? else { return Ok(None) };
+        let Some(prepared) = prepared(plan, view, control)? else { return Ok(None) };
         lenses.push(ReadyLens { plan, weight, view, prepared });
     }
     Ok(Some(lenses))

@@ -90,7 +90,7 @@ pub(crate) fn run(
 ) -> Result<Pairs> {
     let begun = Instant::now();
     let plan = settle(snapshot, pairs, text)?;
-    let matched = matched(&plan, params)?;
+    let matched = matched(&plan, params, control)?;
     let scanned = scannable(&plan, &matched);
     let view = view_of(&plan)?;
     let (skip, top) = plan.window();
@@ -99,7 +99,7 @@ pub(crate) fn run(
     });
     let scan_bound = bound.and_then(|bound| plan.lens.scan_bound(bound));
     let mut notes = plan.notes.clone();
-    let mut found = plan.snapshot.install(|| match prepared_for(&plan, view, &scanned)? {
+    let mut found = plan.snapshot.install(|| match prepared_for(&plan, view, &scanned, control)? {
         Some(prepared) => {
             notes.extend(notes_on_few(&prepared));
             scan_pairs(view, &prepared, &scanned, skip + top, scan_bound, control)

@@ -79,7 +79,7 @@ pub(crate) fn scan_by_path(
     let view = &Watched::new(view, control);
     if let Path::Materialized(kept) = path
         && !allowed.is_empty()
-        && let Some(over) = over_kept(plan, kept, prepared)?
+        && let Some(over) = over_kept(plan, kept, prepared, control)?
     {
         let source = &Watched::new(kept, control);
         let rows = StandIn { source, prepared: &over, element: kept.def().element };
@@ -132,12 +132,18 @@ fn not_kept(plan: &Plan, why: &str) -> String {
 ///
 /// # Errors
 /// Kept rows that cannot be read.
-pub(crate) fn over_kept(plan: &Plan, kept: &ViewSnapshot, prepared: &Prepared) -> Result<Option<Arc<Prepared>>> {
+pub(crate) fn over_kept(
+    plan: &Plan,
+    kept: &ViewSnapshot,
+    prepared: &Prepared,
+    control: &Control,
+) -> Result<Option<Arc<Prepared>>> {
     let chain = Chain::new(Vec::new(), prepared.chain().metric(), kept.dimension())?;
     let (id, commit) = kept.identity();
     let key = format!("prepared {id} {commit} {:032x} ", chain.fingerprint()).into_bytes();
     let make = || {
-        let prepared = plan.snapshot.install(|| Prepared::compute(&chain, kept, kept.present()))?;
+        let watched = Watched::new(kept, control);
+        let prepared = plan.snapshot.install(|| Prepared::compute(&chain, &watched, kept.present()))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     };

@@ -7,6 +7,7 @@
 use super::names::Site;
 use super::plan::PlannedLens;
 use super::resolve::FlatLens;
+use super::scan::Watched;
 use super::steps::{steps, takes_statistics};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::prepared::PlacedStatistic;
@@ -53,20 +54,22 @@ pub(crate) fn pin_collection(
     // A collection whose dimension the chain does not fit pins nothing: the lens is not for it.
     let Ok(resolved) = steps(snapshot, flat, Some(view), site) else { return Ok(Vec::new()) };
     let chain = Chain::new(resolved.steps, VectorMetric::try_from(flat.def.metric)?, dimension as usize)?;
-    pin_chain(snapshot, def, view, &chain)
+    pin_chain(snapshot, def, view, &chain, control)
 }
 
 /// What `chain` pins over one view of the collection `def`.
 ///
 /// # Errors
-/// Rows that cannot be read.
+/// Rows that cannot be read, or a set cancellation token.
 pub(crate) fn pin_chain(
     snapshot: &Snapshot,
     def: &CollectionDef,
     view: &ViewSnapshot,
     chain: &Chain,
+    control: &Control,
 ) -> Result<Vec<(PinnedStatistic, Statistic)>> {
-    let prepared = snapshot.install(|| Prepared::compute(chain, view, view.present()))?;
+    let watched = Watched::new(view, control);
+    let prepared = snapshot.install(|| Prepared::compute(chain, &watched, view.present()))?;
     let place = |placed: &PlacedStatistic| PinnedStatistic {
         collection: def.id,
         step_idx: placed.step_idx as u32,

@@ -14,7 +14,7 @@ use super::resolve::{param_names, resolve};
 use super::run::{Run, run_all, undirected_ids};
 use crate::error::{Error, QueryError, Result};
 use crate::query::ast::{Find, Statement};
-use crate::query::{parse, print};
+use crate::query::{bounds, parse, print};
 use crate::store::Snapshot;
 use crate::types::control::Control;
 use crate::types::limits::STATEMENT_BYTES;
@@ -50,7 +50,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Prepares a tree made by hand; errors point into its printed form.
+    /// Prepares a tree made by hand.
     pub(crate) fn from_tree(snapshot: &Snapshot, find: Find, params: Params) -> Result<Query> {
         let (Statement::Find(find), text) = placed(Statement::Find(find))? else {
             return Err(Error::invalid("a search prints as a search"));
@@ -185,18 +185,32 @@ impl Query {
     }
 }
 
-/// A tree made by hand with places for errors to point at, and the text they are in: it is printed and parsed again. A
-/// vector may be too long to be a statement, and the tree itself may break a limit: then it stays without places.
+/// A tree made by hand, checked as a written one is, and its printed form for answers and errors to show. What it means
+/// never depends on that text: where it is as short as a statement may be, errors have places in it, else they have none.
 ///
 /// # Errors
-/// Where the printed statement does not parse.
+/// The first limit that the tree breaks.
 pub(crate) fn placed(statement: Statement) -> Result<(Statement, String)> {
-    let text = print(&statement);
-    let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)?) } else { None };
-    Ok(match parsed {
-        Some(parsed) if parsed == statement => (parsed, text),
-        _ => (statement, text),
-    })
+    let checked = bounds::check(&statement);
+    // What is too deep or too long is not followed to be printed.
+    let text = match &checked {
+        Err(fault) if fault.code.starts_with("limit::") => String::new(),
+        _ => print(&statement),
+    };
+    let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)) } else { None };
+    let Err(fault) = checked else {
+        let placed = parsed.and_then(Result::ok).filter(|parsed| *parsed == statement);
+        return Ok((placed.unwrap_or(statement), text));
+    };
+    Err(match parsed {
+        // The same, with its place and what would have worked.
+        Some(Err(error)) if error.code == fault.code => error,
+        _ => {
+            let error = QueryError::new(fault.code, fault.message, "", 0..0);
+            fault.hint.into_iter().fold(error, QueryError::hint)
+        }
+    }
+    .into())
 }
 
 impl Snapshot {

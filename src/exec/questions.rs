@@ -54,7 +54,7 @@ pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<AskedTa
     if terms.is_empty() || terms.iter().any(|term| matches!(term.operand.node, Operand::Id(_))) {
         return Ok(None);
     }
-    let Some(lenses) = readied(plan)? else { return Ok(None) };
+    let Some(lenses) = readied(plan, control)? else { return Ok(None) };
     let Some(questions) = questions(plan, &lenses)? else { return Ok(None) };
     let key = format!("asked {} {}", questions.identity, key_of(plan, &lenses)).into_bytes();
     if let Some(kept) = plan.snapshot.cache().get(&key) {

@@ -6,9 +6,11 @@
 
 use super::pinned;
 use super::plan::PlannedLens;
+use super::scan::Watched;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lens::{Chain, Known, Prepared, RowForm, RowSource, RowSums, StoredScalars, VectorMetric};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot};
+use crate::types::control::Control;
 use crate::types::{RowSet, SegmentEntry};
 use std::sync::{Arc, Weak};
 
@@ -40,24 +42,26 @@ fn cache_key(view: &ViewSnapshot, lens: &PlannedLens, chain: &Chain) -> Vec<u8> 
 /// Statistics and scalars of `chain`, kept from an earlier search where there was one.
 ///
 /// # Errors
-/// Rows or statistics that cannot be read.
+/// Rows or statistics that cannot be read; a set cancellation token.
 pub(crate) fn prepared(
     snapshot: &Snapshot,
     view: &ViewSnapshot,
     lens: &PlannedLens,
     chain: &Chain,
+    control: &Control,
 ) -> Result<Arc<Prepared>> {
+    let watched = Watched::new(view, control);
     let segments: Vec<SegmentEntry> = view.segments().cloned().collect();
     let latest_key = latest_key(view, lens, chain);
     let make = || -> Result<(Prepared, usize)> {
         let pinned = pinned::statistics(snapshot, lens)?;
-        let sums = |form| row_sums(snapshot, view, form, &segments);
+        let sums = |form| row_sums(snapshot, view, &watched, form, &segments);
         let known = Known { pinned: &pinned, sums: Some(&sums), ..Known::default() };
         let latest = snapshot.cache().get::<Latest<Weak<Prepared>>>(&latest_key);
         let latest = latest.filter(|latest| latest.rows_stand_in(&segments)).and_then(|latest| latest.what.upgrade());
         if let Some(earlier) = latest.filter(|earlier| earlier.row_count() <= view.row_count()) {
             let known = Known { earlier: Some(&earlier), ..known };
-            let prepared = Prepared::compute_known(chain, view, view.present(), &known)?;
+            let prepared = Prepared::compute_known(chain, &watched, view.present(), &known)?;
             let bytes = prepared.bytes();
             return Ok((prepared, bytes));
         }
@@ -67,7 +71,7 @@ pub(crate) fn prepared(
             None => None,
         };
         let stored = kept.map(|kept| StoredScalars { rows: kept, known: kept.present() });
-        let prepared = Prepared::compute_known(chain, view, view.present(), &Known { stored, ..known })
+        let prepared = Prepared::compute_known(chain, &watched, view.present(), &Known { stored, ..known })
             .map_err(|error| advise(error, lens, kept))?;
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
@@ -78,7 +82,8 @@ pub(crate) fn prepared(
     }
     let prepared = snapshot.install(|| snapshot.cache().get_or_insert_with(&key, make))?;
     // It does not keep the other from being forgotten.
-    Latest { what: Arc::downgrade(&prepared), segments }.keep(snapshot, &latest_key, 0);
+    // The memory of its parts goes with it, its own place only with the last that knows of it.
+    Latest { what: Arc::downgrade(&prepared), segments }.keep(snapshot, &latest_key, size_of::<Prepared>());
     Ok(prepared)
 }
 
@@ -93,9 +98,10 @@ pub(crate) fn prepared_for(
     lens: &PlannedLens,
     chain: &Chain,
     wanted: &RowSet,
+    control: &Control,
 ) -> Result<Arc<Prepared>> {
     let few = |rows: &RowSet| rows.len() * FEW_ROWS <= view.present().len();
-    let all = || prepared(snapshot, view, lens, chain);
+    let all = || prepared(snapshot, view, lens, chain, control);
     if !few(wanted) || is_prepared(snapshot, view, lens, chain) {
         return all();
     }
@@ -115,12 +121,13 @@ pub(crate) fn prepared_for(
     if !few(&rows) {
         return all();
     }
+    let watched = Watched::new(view, control);
     let make = || -> Result<Prepared> {
         let pinned = match &earlier {
             Some(earlier) => earlier.statistics().to_vec(),
             None => pinned::statistics(snapshot, lens)?,
         };
-        let sums = |form| row_sums(snapshot, view, form, &segments);
+        let sums = |form| row_sums(snapshot, view, &watched, form, &segments);
         let collection = collection_of(snapshot, view)?;
         let kept = match &collection {
             Some(collection) => scalars(snapshot, collection, lens)?,
@@ -129,7 +136,7 @@ pub(crate) fn prepared_for(
         let stored = kept.map(|kept| StoredScalars { rows: kept, known: kept.present() });
         let known =
             Known { pinned: &pinned, stored, earlier: earlier.as_deref(), sums: Some(&sums), only: Some(&rows) };
-        Prepared::compute_known(chain, view, view.present(), &known).map_err(|error| advise(error, lens, kept))
+        Prepared::compute_known(chain, &watched, view.present(), &known).map_err(|error| advise(error, lens, kept))
     };
     let prepared = Arc::new(snapshot.install(make)?);
     snapshot.cache().insert(&key, Arc::clone(&prepared), prepared.bytes());
@@ -140,13 +147,14 @@ pub(crate) fn prepared_for(
 fn row_sums(
     snapshot: &Snapshot,
     view: &ViewSnapshot,
+    watched: &Watched<'_>,
     form: RowForm,
     segments: &[SegmentEntry],
 ) -> Result<Arc<RowSums>> {
     let key = format!("sums {} {form:?}", view.identity().0).into_bytes();
     let latest = snapshot.cache().get::<Latest<Arc<RowSums>>>(&key).filter(|latest| latest.rows_stand_in(segments));
     let earlier = latest.as_ref().map(|latest| &*latest.what);
-    let sums = Arc::new(RowSums::of(view, view.present(), form, earlier)?);
+    let sums = Arc::new(RowSums::of(watched, view.present(), form, earlier)?);
     Latest { what: Arc::clone(&sums), segments: segments.to_vec() }.keep(snapshot, &key, sums.bytes());
     Ok(sums)
 }
@@ -160,7 +168,7 @@ struct Latest<T> {
 impl<T: Send + Sync + 'static> Latest<T> {
     /// Keeps it in the place of what was kept before; `bytes` is what it holds besides itself.
     fn keep(self, snapshot: &Snapshot, key: &[u8], bytes: usize) {
-        let bytes = bytes + self.segments.len() * size_of::<SegmentEntry>() + size_of::<Self>();
+        let bytes = bytes + self.segments.len() * size_of::<SegmentEntry>();
         snapshot.cache().insert(key, Arc::new(self), bytes);
     }
 

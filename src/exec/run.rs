@@ -95,7 +95,7 @@ pub(crate) struct Rows {
 ///
 /// # Errors
 /// Query errors for unbound parameters and constants that do not fit their fields; damaged columns.
-pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
+pub(crate) fn matched(plan: &Plan, params: &Params, control: &Control) -> Result<RowSet> {
     let live = plan.collection.live();
     let Some(expr) = &plan.find.output.filter else { return Ok(live.clone()) };
     // The rows are the same for every search of the snapshot that asks this.
@@ -104,9 +104,14 @@ pub(crate) fn matched(plan: &Plan, params: &Params) -> Result<RowSet> {
     let key = format!("matched {collection} {commit} {} {bound:?}", print_expr(expr)).into_bytes();
     let make = || {
         let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
-        let select = || filter::select(&condition, live, &|field| plan.collection.column(field));
-        let rows = plan.snapshot.install(select)?;
-        let bytes = rows.encoded_bytes();
+        let column = |field: &str| {
+            control.checkpoint()?;
+            plan.collection.column(field)
+        };
+        let select = || filter::select(&condition, live, &column);
+        // The clone is what is kept: it holds no more than it needs.
+        let rows = plan.snapshot.install(select)?.clone();
+        let bytes = rows.heap_bytes();
         Ok::<_, Error>((rows, bytes))
     };
     Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
@@ -160,8 +165,8 @@ pub(crate) fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
     plan.collection.view(&plan.lens.def.view).ok_or_else(missing)
 }
 
-pub(crate) fn rows_of(plan: &Plan, params: &Params) -> Result<Rows> {
-    let matched = matched(plan, params)?;
+pub(crate) fn rows_of(plan: &Plan, params: &Params, control: &Control) -> Result<Rows> {
+    let matched = matched(plan, params, control)?;
     let scanned = scannable(plan, &matched);
     let named = source::named_rows(plan)?;
     let left_out = if plan.find.output.including_self { RowSet::new() } else { named };
@@ -173,12 +178,12 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
     let mut clock = Clock::new(begun);
     let Some(first) = all_params.first() else { return Ok(Vec::new()) };
     let view = view_of(plan)?;
-    let rows = rows_of(plan, first)?;
+    let rows = rows_of(plan, first, control)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
     let sums = source::vectors(plan, view, all_params)?;
     timings.source = clock.lap();
     control.checkpoint()?;
-    let prepared = prepared_for(plan, view, &rows.scanned)?;
+    let prepared = prepared_for(plan, view, &rows.scanned, control)?;
     let few = prepared.as_deref().map(notes_on_few).unwrap_or_default();
     let (queries, (found, path), undirected) = match prepared {
         Some(prepared) => {
@@ -275,7 +280,7 @@ fn run_text(plan: &Plan, params: &Params, control: &Control) -> Result<Run> {
     let begun = Instant::now();
     let mut clock = Clock::new(begun);
     let view = view_of(plan)?;
-    let rows = rows_of(plan, params)?;
+    let rows = rows_of(plan, params, control)?;
     let mut timings = Timings { filter: clock.lap(), ..Timings::default() };
     let query = source::text(plan, view, params)?;
     timings.source = clock.lap();
@@ -347,15 +352,20 @@ fn answer(plan: &Plan, view: &ViewSnapshot, params: &Params, counts: PlanInfo, f
 }
 
 /// Statistics and scalars of the plan's chain. `None` where the view has no vectors yet.
-pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Arc<Prepared>>> {
+pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot, control: &Control) -> Result<Option<Arc<Prepared>>> {
     let Some(chain) = chain(plan, view)? else { return Ok(None) };
-    ready::prepared(&plan.snapshot, view, &plan.lens, &chain).map(Some)
+    ready::prepared(&plan.snapshot, view, &plan.lens, &chain, control).map(Some)
 }
 
 /// [`prepared`] as far as the rows of `wanted` need it.
-pub(crate) fn prepared_for(plan: &Plan, view: &ViewSnapshot, wanted: &RowSet) -> Result<Option<Arc<Prepared>>> {
+pub(crate) fn prepared_for(
+    plan: &Plan,
+    view: &ViewSnapshot,
+    wanted: &RowSet,
+    control: &Control,
+) -> Result<Option<Arc<Prepared>>> {
     let Some(chain) = chain(plan, view)? else { return Ok(None) };
-    ready::prepared_for(&plan.snapshot, view, &plan.lens, &chain, wanted).map(Some)
+    ready::prepared_for(&plan.snapshot, view, &plan.lens, &chain, wanted, control).map(Some)
 }
 
 fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
@@ -395,19 +405,22 @@ pub(crate) fn undirected_ids(plan: &Plan, params: &Params) -> Result<Vec<String>
     if plan.compares_texts() {
         return Ok(Vec::new());
     }
-    let scanned = scannable(plan, &matched(plan, params)?);
+    let control = Control::default();
+    let scanned = scannable(plan, &matched(plan, params, &control)?);
     if !plan.blend.is_empty() {
         let mut rows = RowSet::new();
         for part in &plan.blend {
             let view = view_of(&part.plan)?;
-            if let Some(prepared) = plan.snapshot.install(|| prepared_for(&part.plan, view, &scanned))? {
+            if let Some(prepared) = plan.snapshot.install(|| prepared_for(&part.plan, view, &scanned, &control))? {
                 rows = rows.or(prepared.undirected());
             }
         }
         return rows.and(&scanned).iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect();
     }
     let view = view_of(plan)?;
-    let Some(prepared) = plan.snapshot.install(|| prepared_for(plan, view, &scanned))? else { return Ok(Vec::new()) };
+    let Some(prepared) = plan.snapshot.install(|| prepared_for(plan, view, &scanned, &control))? else {
+        return Ok(Vec::new());
+    };
     let rows = scanned.and(prepared.undirected());
     rows.iter().map(|row| Ok(plan.collection.record(RowId(row))?.id)).collect()
 }

@@ -68,7 +68,8 @@ pub(crate) fn sample(
             made
         }
     };
-    snapshot.cache().insert(&key, Arc::clone(&made), 256);
+    // Either of the two keeps it when the other goes.
+    snapshot.cache().insert(&key, Arc::clone(&made), made.rows.rows().len() * 4 + 256);
     Ok(made)
 }
 

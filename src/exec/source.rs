@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::texts::text_of;
 use crate::error::{Error, QueryError, Result};
 use crate::query::ast::{Operand, Spanned, Term};
-use crate::query::print_id;
+use crate::query::{bounds, print_id};
 use crate::store::ViewSnapshot;
 use crate::text::embed::{Embedder, in_words, known_rows};
 use crate::types::{RowSet, ViewKind};
@@ -59,7 +59,10 @@ fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) 
         Operand::Param(name) => name,
     };
     match params.get(name) {
-        Some(Param::Text(text)) => Ok(Bound::Text(text)),
+        Some(Param::Text(text)) => match bounds::check_text(text) {
+            Ok(()) => Ok(Bound::Text(text)),
+            Err(fault) => Err(site.error(fault.code, fault.message, &operand.span).into()),
+        },
         Some(Param::Vector(vector)) => Ok(Bound::Vector(vector)),
         Some(_) => {
             let message = format!("`${name}` is a number or a boolean; a source takes a text or a vector");

@@ -248,7 +248,7 @@ fn projection(
                 .map_err(|error| site.error("resolve::projection_pair", error.message(), span))?
         }
     };
-    let bytes = 4 * 2 * projection.query().rows() * projection.query().columns() + 256;
+    let bytes = projection.heap_bytes();
     let projection = Arc::new(projection);
     snapshot.cache().insert(&key, Arc::clone(&projection), bytes);
     Ok(projection)

@@ -74,9 +74,9 @@ pub(crate) fn scan_texts(
     let parts: Vec<TextScan> = looked_at
         .par_chunks(TASK_ROWS)
         .map(|chunk| {
-            control.checkpoint()?;
             let mut part = TextScan::default();
             for &row in chunk {
+                control.checkpoint()?;
                 let Some(text) = text_of(collection, view, row)? else {
                     part.absent += 1;
                     continue;

@@ -229,15 +229,15 @@ pub(crate) fn why(
 ///
 /// # Errors
 /// As [`why`].
-pub(crate) fn why_tree(snapshot: &Snapshot, id: String, find: Find, params: &Params) -> Result<Why> {
+pub(crate) fn why_tree(snapshot: &Snapshot, id: String, find: Find, params: &Params, control: &Control) -> Result<Why> {
     match placed(Statement::Why { id: id.into(), find })? {
-        (Statement::Why { id, find }, text) => why(snapshot, &id, &find, &text, params, &Control::default()),
+        (Statement::Why { id, find }, text) => why(snapshot, &id, &find, &text, params, control),
         _ => Err(Error::invalid("a reason prints as a reason")),
     }
 }
 
 fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<Why> {
-    let rows = rows_of(plan, params)?;
+    let rows = rows_of(plan, params, control)?;
     let ready = match Ready::new(plan, params, None, control)? {
         Ok(ready) => ready,
         Err(message) => {

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::exec::pin_chain;
 use crate::lens::{Chain, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
 use crate::store::{CollectionSnapshot, LearnedLens, Snapshot, ViewSnapshot, sample_of};
+use crate::types::control::Control;
 use crate::types::{
     LearnMode, LearnedDef, LensDef, Metric, ProjectionDef, ProjectionRef, SampleDef, SampleVectors, Step,
 };
@@ -55,7 +56,8 @@ pub(super) fn parts(learner: &Learner, made: &Made<'_>, def: LearnedDef) -> Resu
     };
     let steps = vec![centering, ResolvedStep::Project(Projection::from_def(&projection)?)];
     let chain = Chain::new(steps, VectorMetric::try_from(Metric::Cosine)?, dimension)?;
-    let pinned = pin_chain(snapshot, collection.def(), view, &chain)?;
+    // The fit has taken its time: whoever stops it now keeps it.
+    let pinned = pin_chain(snapshot, collection.def(), view, &chain, &Control::default())?;
     let steps = vec![first, Step::Project(ProjectionRef::One(name))];
     let lens = LensDef { view: learner.view.clone(), steps, metric: Metric::Cosine, csls: None };
     Ok(LearnedLens { sample, projection, lens, pinned, def })

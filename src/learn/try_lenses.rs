@@ -7,7 +7,7 @@
 use super::bootstrap::bootstrap;
 use super::tried::{Asked, Judged};
 use crate::error::{Error, Result};
-use crate::exec::scan::scan_batch;
+use crate::exec::scan::{Watched, scan_batch};
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::{Chain, Prepared, ProcessedQuery, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
 use crate::linalg::random::Random;
@@ -212,7 +212,7 @@ impl Trial<'_> {
         let dimension = self.view.dimension();
         let k = (dimension / 3).max(1);
         let chain = Chain::new(vec![ResolvedStep::Drop(k)], VectorMetric::Cosine, dimension)?;
-        let prepared = Prepared::compute(&chain, self.view, self.view.present())?;
+        let prepared = Prepared::compute(&chain, &Watched::new(self.view, self.control), self.view.present())?;
         let found = prepared.statistics().first().map(|placed: &PlacedStatistic| Arc::clone(&placed.statistic));
         match found.as_deref() {
             Some(Statistic::Directions { directions, .. }) => Ok(directions.iter().map(|&x| x as f32).collect()),
@@ -301,7 +301,7 @@ impl Trial<'_> {
         questions: &[usize],
     ) -> Result<Vec<f64>> {
         let chain = self.chain(change, sample, directions)?;
-        let prepared = Prepared::compute(&chain, self.view, self.view.present())?;
+        let prepared = Prepared::compute(&chain, &Watched::new(self.view, self.control), self.view.present())?;
         self.control.checkpoint()?;
         let asked: Vec<&Asked> = questions.iter().filter_map(|at| self.judged.asked.get(*at)).collect();
         let process = |asked: &&Asked| {

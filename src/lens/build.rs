@@ -160,7 +160,7 @@ impl<'a> Builder<'a> {
 
     fn directions(&self, mean: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
         let covariance = moments::covariance(self.source, self.live, &self.record, &mean)?;
-        statistics::directions(covariance, mean, k, whiten)
+        statistics::directions(covariance, mean, k, whiten, &|| self.source.checkpoint())
     }
 
     /// The mean of the records as they arrive behind the operations so far, and how many they are. Where these are affine, or

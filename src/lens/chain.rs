@@ -106,6 +106,18 @@ impl Chain {
         self.output_dimension
     }
 
+    /// What its matrices and samples take on the heap, shared or not.
+    pub fn heap_bytes(&self) -> usize {
+        let sample = |sample: &SampleRows| sample.rows().len() * size_of::<f32>();
+        let of_step = |step: &ResolvedStep| match step {
+            ResolvedStep::CenterSides(queries) => sample(queries),
+            ResolvedStep::Project(projection) => projection.heap_bytes(),
+            _ => 0,
+        };
+        let steps: usize = self.steps.iter().map(of_step).sum();
+        steps + self.steps.len() * size_of::<ResolvedStep>() + self.csls.as_ref().map_or(0, |csls| sample(&csls.sample))
+    }
+
     /// A number that differs, but for one chance in 2^128, between chains that compute different things. Together
     /// with [`super::RowSource::identity`] and the live rows it is the key under which a
     /// [`super::Prepared`] may be kept.
@@ -202,7 +214,10 @@ fn check_sample(sample: &SampleRows, dimension: usize) -> Result<()> {
 }
 
 /// The dimension a step gives when `dimension` reaches it.
-fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
+///
+/// # Errors
+/// A step that does not fit the dimension.
+pub fn dimension_after(step: &ResolvedStep, dimension: usize) -> Result<usize> {
     match step {
         ResolvedStep::Center
         | ResolvedStep::CenterCorpus

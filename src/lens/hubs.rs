@@ -95,6 +95,7 @@ impl Hubs {
                     numbers.push(number);
                     elements.extend_from_slice(&row);
                     if numbers.len() == tile_rows {
+                        source.checkpoint()?;
                         self.tile(&worst, &folded, scalars, &mut numbers, &mut elements, &mut found);
                     }
                 }

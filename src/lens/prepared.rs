@@ -277,7 +277,7 @@ impl Prepared {
         self.identity
     }
 
-    /// Memory held, in bytes; matrices are shared with the chain and not counted.
+    /// Memory held, in bytes, with the chain's matrices: others may share them, but it keeps them.
     pub fn bytes(&self) -> usize {
         let Scalars { alpha, reach, extras, squares, hubs, .. } = &self.scalars;
         let floats = alpha.len()
@@ -286,12 +286,12 @@ impl Prepared {
             + 2 * hubs.0.len()
             + extras.iter().map(|e| e.1.len()).sum::<usize>();
         let doubles: usize = self.statistics.iter().map(|placed| placed.statistic.len()).sum();
-        // Bitmaps are compressed; their serialized form is about what they take in memory.
-        let sets = [&self.directed, &self.undirected, &self.extreme].map(|set| set.encode().len());
+        let sets = [&self.directed, &self.undirected, &self.extreme].map(RowSet::heap_bytes);
         floats * size_of::<f32>()
             + doubles * size_of::<f64>()
             + sets.iter().sum::<usize>()
             + self.hubs.as_ref().map_or(0, Hubs::bytes)
+            + self.chain.heap_bytes()
     }
 
     /// Processes and folds a query given as a raw vector of the view.

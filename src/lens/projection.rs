@@ -16,6 +16,13 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// What its matrices take on the heap; one for both sides counts once.
+    pub fn heap_bytes(&self) -> usize {
+        let bytes = |matrix: &Matrix| matrix.rows() * matrix.columns() * size_of::<f32>();
+        let record = if Arc::ptr_eq(&self.query, &self.record) { 0 } else { bytes(&self.record) };
+        bytes(&self.query) + record + self.name.len()
+    }
+
     /// A stored projection: symmetric, or a stored pair.
     ///
     /// # Errors

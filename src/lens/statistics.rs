@@ -48,12 +48,18 @@ pub(super) fn scale(spread: &Spread, mean: Vec<f64>) -> Statistic {
 /// What `whiten` (all of the first `k` directions, with divisors) or `drop` (without) takes.
 ///
 /// # Errors
-/// A covariance that is not finite.
-pub(super) fn directions(covariance: Covariance, middle: Vec<f64>, k: usize, whiten: bool) -> Result<Statistic> {
+/// A covariance that is not finite; what `go_on` answers.
+pub(super) fn directions(
+    covariance: Covariance,
+    middle: Vec<f64>,
+    k: usize,
+    whiten: bool,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Statistic> {
     let dimension = middle.len();
     let few = covariance.count() <= dimension as u64;
     let noise = SPREAD_NOISE * SPREAD_NOISE * covariance.scale();
-    let Some(found) = eigen::principal(&covariance.into_matrix(), dimension) else {
+    let Some(found) = eigen::principal_unless(covariance.into_matrix(), dimension, go_on)? else {
         return Err(Error::invalid("the covariance of the records has no principal directions: it is not finite"));
     };
     let largest = found.variances.first().copied().unwrap_or_default();

@@ -77,7 +77,7 @@ impl RowSums {
 
     /// Memory held, in bytes.
     pub fn bytes(&self) -> usize {
-        self.parts.len() * (size_of::<Part>() + self.dimension * size_of::<f64>()) + self.live.encoded_bytes()
+        self.parts.len() * (size_of::<Part>() + self.dimension * size_of::<f64>()) + self.live.heap_bytes()
     }
 }
 

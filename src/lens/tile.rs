@@ -90,6 +90,7 @@ pub(super) fn for_each(
             rows.row_f64((number - range.start) as usize, &mut row);
             tile.push(number, &row);
             if tile.len() == tile_rows {
+                source.checkpoint()?;
                 each(&mut tile);
                 tile.clear(dimension);
             }

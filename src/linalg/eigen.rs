@@ -1,14 +1,19 @@
 //! Eigenvectors of symmetric matrices: principal directions.
 //!
 //! Owns [`principal`], the one call of faer's self-adjoint eigendecomposition, with a fixed order and sign. It runs
-//! on the calling thread alone, so that its bits depend on the matrix (and the machine's instructions), never on the
-//! number of threads. It knows no rows and no lens.
+//! on one thread alone, so that its bits depend on the matrix (and the machine's instructions), never on the
+//! number of threads. It cannot be interrupted: [`principal_unless`] lets whoever waits for a large one go. It knows no rows
+//! and no lens.
 
 use super::stats;
+use crate::error::Result;
 use faer::diag::DiagMut;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::{MatMut, MatRef, Par};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// Eigenvalues and eigenvectors of a positive semidefinite matrix.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +60,49 @@ pub fn principal(matrix: &[f64], dimension: usize) -> Option<Principal> {
     let variances = values.iter().rev().map(|value| value.max(0.0) * scale).collect();
     let directions = vectors.chunks_exact(dimension.max(1)).rev().flat_map(with_fixed_sign).collect();
     Some(Principal { variances, directions })
+}
+
+/// Dimensions from which on a decomposition is waited for beside it: fewer take some milliseconds.
+const LARGE: usize = 192;
+/// How often whoever waits asks whether to go on.
+const ASKED_EVERY: Duration = Duration::from_millis(10);
+
+/// [`principal`], for whoever may have to stop waiting for it: `go_on` is asked some hundred times a second. A decomposition
+/// that nobody waits for any more ends by itself, on a thread of its own.
+///
+/// # Errors
+/// What `go_on` answers.
+///
+/// # Panics
+/// As [`principal`].
+pub fn principal_unless(
+    matrix: Vec<f64>,
+    dimension: usize,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Option<Principal>> {
+    go_on()?;
+    if dimension < LARGE {
+        return Ok(principal(&matrix, dimension));
+    }
+    let matrix = Arc::new(matrix);
+    let (done, found) = mpsc::channel();
+    let theirs = Arc::clone(&matrix);
+    let named = std::thread::Builder::new().name("simile-eigen".to_string());
+    let begun = named.spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = done.send(principal(&theirs, dimension));
+    });
+    let Ok(thread) = begun else { return Ok(principal(&matrix, dimension)) };
+    loop {
+        match found.recv_timeout(ASKED_EVERY) {
+            Ok(found) => return Ok(found),
+            Err(RecvTimeoutError::Timeout) => go_on()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                // It has panicked, and that is passed on.
+                return thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Ok(None));
+            }
+        }
+    }
 }
 
 /// `v` or `-v`: the one whose element of largest size, the first of several, is positive.
@@ -135,6 +183,27 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_large_decomposition_is_the_same_beside_and_need_not_be_waited_for() {
+        let d = 256;
+        let matrix = with_spectrum(&(0..d).map(|i| (d - i) as f64).collect::<Vec<_>>());
+        let beside = principal_unless(matrix.clone(), d, &|| Ok(())).unwrap();
+        assert_eq!(beside, principal(&matrix, d));
+        let cancelled = || crate::Error::new(crate::ErrorKind::Cancelled, "cancelled");
+        for asked_before in [0, 1] {
+            let asked = std::cell::Cell::new(0);
+            let go_on = || {
+                asked.set(asked.get() + 1);
+                if asked.get() > asked_before { Err(cancelled()) } else { Ok(()) }
+            };
+            // 1,500 dimensions take seconds: whoever asks the second time is answered long before.
+            let large = vec![1.0 / 1_500.0; if asked_before == 0 { 1 } else { 1_500 * 1_500 }];
+            let dimension = if asked_before == 0 { 1 } else { 1_500 };
+            assert_eq!(principal_unless(large, dimension, &go_on).unwrap_err().kind(), crate::ErrorKind::Cancelled);
+            assert_eq!(asked.get(), asked_before + 1);
         }
     }
 

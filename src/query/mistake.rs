@@ -3,6 +3,7 @@
 //! Owns [`Mistake`], [`Edit`] and [`Fix`]. What it says is safe for a terminal: pieces of the statement enter its
 //! messages only through [`shown`].
 
+use super::bounds::Fault;
 use super::repair::Scene;
 use super::token::{Kind, Token, Tokens};
 use crate::error::QueryError;
@@ -94,6 +95,12 @@ impl Mistake {
             hints: Vec::new(),
             fix: Fix::None,
         }
+    }
+
+    /// A limit that is broken at `span`.
+    pub fn of(fault: Fault, span: Range<usize>) -> Mistake {
+        let mistake = Mistake::new(fault.code, fault.message, span);
+        fault.hint.into_iter().fold(mistake, Mistake::hint)
     }
 
     /// A mistake at `token`.

@@ -67,6 +67,7 @@
 
 pub mod ast;
 mod blame;
+pub(crate) mod bounds;
 mod mistake;
 mod name;
 mod notes;

@@ -17,7 +17,10 @@ use std::sync::Arc;
 /// A store folder on disk.
 #[derive(Debug)]
 pub struct FsStorage {
+    /// As it was given; what users read.
     root: PathBuf,
+    /// The same folder, wherever the process goes: its current folder may change while the store is open.
+    place: PathBuf,
 }
 
 impl FsStorage {
@@ -27,7 +30,7 @@ impl FsStorage {
     /// `Exists` when there is something at `root` already.
     pub fn create(root: &Path) -> Result<FsStorage> {
         match private_dir().create(root) {
-            Ok(()) => Ok(FsStorage { root: root.to_path_buf() }),
+            Ok(()) => Ok(FsStorage::at(root)),
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
                 let message = format!("{} exists already", root.display());
                 Err(Error::new(ErrorKind::Exists, message).with_path(root).with_source(source))
@@ -42,13 +45,22 @@ impl FsStorage {
     /// `NotFound` when there is no such folder.
     pub fn open(root: &Path) -> Result<FsStorage> {
         match std::fs::metadata(root) {
-            Ok(found) if found.is_dir() => Ok(FsStorage { root: root.to_path_buf() }),
+            Ok(found) if found.is_dir() => Ok(FsStorage::at(root)),
             Ok(_) => Err(Error::invalid(format!("{} is not a folder", root.display())).with_path(root)),
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 Err(Error::not_found(format!("there is no store at {}", root.display())).with_path(root))
             }
             Err(source) => Err(Error::io("open", root, source)),
         }
+    }
+
+    fn at(root: &Path) -> FsStorage {
+        FsStorage { root: root.to_path_buf(), place: FsStorage::absolute(root) }
+    }
+
+    /// `path` from the root of the file system on, links not followed; as it is where the process has no current folder.
+    pub fn absolute(path: &Path) -> PathBuf {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
     }
 
     /// Whether there is anything at `path`, a link to nowhere included.
@@ -71,7 +83,7 @@ impl FsStorage {
     /// # Errors
     /// `Io` when the folder above cannot be synced.
     pub fn sync_parent(&self) -> Result<()> {
-        let parent = match self.root.parent() {
+        let parent = match self.place.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
@@ -86,8 +98,8 @@ impl FsStorage {
         if std::fs::symlink_metadata(to).is_ok() {
             return Err(Error::new(ErrorKind::Exists, format!("{} exists already", to.display())).with_path(to));
         }
-        std::fs::rename(&self.root, to).map_err(|source| Error::io("rename", &self.root, source))?;
-        self.root = to.to_path_buf();
+        std::fs::rename(&self.place, to).map_err(|source| Error::io("rename", &self.root, source))?;
+        *self = FsStorage::at(to);
         self.sync_parent()
     }
 
@@ -99,7 +111,7 @@ impl FsStorage {
         }
         let mut above = relative.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
         above.try_for_each(|folder| self.check_kind(folder, "a folder", Metadata::is_dir))?;
-        Ok(self.root.join(relative))
+        Ok(self.place.join(relative))
     }
 
     /// The path of a file, if anything is there.
@@ -120,7 +132,7 @@ impl FsStorage {
 
     /// Refuses what is there and is not `expected`, without following links.
     fn check_kind(&self, path: &Path, expected: &str, is_expected: impl Fn(&Metadata) -> bool) -> Result<()> {
-        let place = self.root.join(path);
+        let place = self.place.join(path);
         // What is missing, or may not be looked at, is told by whoever uses it.
         let Ok(found) = std::fs::symlink_metadata(&place) else { return Ok(()) };
         if is_expected(&found) {
@@ -275,7 +287,7 @@ impl Storage for FsStorage {
     }
 
     fn is_remote(&self) -> bool {
-        is_remote(&self.root)
+        is_remote(&self.place)
     }
 
     fn birth(&self, path: &str) -> Result<Option<u64>> {

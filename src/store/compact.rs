@@ -16,7 +16,7 @@ use super::record::{COLUMNS, RECORDS, put_chunk};
 use super::{garbage, info};
 use crate::catalog::sums::read_block_sums;
 use crate::catalog::{CatalogRead, KeyBytes, Table, WriteTransaction, tables};
-use crate::error::{Damage, Error, Result};
+use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader};
 use crate::types::{
     CollectionDef, CollectionId, CommitNumber, Control, DerivedDef, RowSet, StoreMeta, ViewDef, ViewKind,
@@ -108,7 +108,11 @@ fn check_new_files(shared: &Arc<Shared>, control: &Control) -> Result<()> {
         }
         let blocks = segment::full_blocks(entry.rows, entry.dimension, entry.element);
         let sums = read_block_sums(&core.read, entry.id, blocks)?;
-        SegmentReader::open(&*shared.storage, view, &entry, sums)?.verify_all(&mut found)?;
+        let reader = SegmentReader::open(&*shared.storage, view, &entry, sums)?;
+        match reader.verify_all(&mut found, || control.checkpoint()) {
+            Err(error) if error.kind() == ErrorKind::Cancelled => break,
+            verified => verified?,
+        }
     }
     found.into_iter().next().map_or(Ok(()), |damage| Err(Error::corrupt(damage)))
 }
@@ -195,8 +199,8 @@ fn move_records(batch: &Batch, meta: &mut StoreMeta, def: &CollectionDef, live: 
     let mut columns = ColumnFiller::new(first_row);
     let (mut next_row, mut moved) = (first_row, Changes::new(tx, &RECORDS));
     tx.for_each(&RECORDS, (id, first_row)..=(id, u32::MAX), |(_, row), record| {
+        batch.control.checkpoint()?;
         if row % super::CHUNK_ROWS == 0 {
-            batch.control.checkpoint()?;
             batch.control.report("rows", u64::from(row), Some(total));
         }
         if !live.contains(row) {

@@ -14,9 +14,9 @@ use crate::catalog::tables::SEGMENTS;
 use crate::catalog::{CATALOG_FILE, CatalogRead, ReadTransaction};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::SegmentReader;
-use crate::types::{CollectionId, DerivedDef, SegmentEntry, SegmentId, StoreMeta, ViewDef};
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use crate::types::{CollectionId, CommitNumber, DerivedDef, SegmentEntry, SegmentId, StoreMeta, ViewDef};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// How often a snapshot is tried while writers keep changing the generation.
 const LEASE_TRIES: usize = 100;
@@ -27,11 +27,49 @@ pub(super) struct Core {
     pub(super) read: ReadTransaction,
     pub(super) meta: StoreMeta,
     pub(super) shared: Arc<Shared>,
+    _counted: Counted,
     _lease: Option<Arc<Lease>>,
     /// What is kept derived, by collection; read when it is first asked for.
     derived: OnceLock<HashMap<CollectionId, Vec<DerivedDef>>>,
     /// Without a lease: readers of all segments, which others may unlink. They stay readable while they are mapped.
     held: HashMap<SegmentId, Arc<SegmentReader>>,
+}
+
+/// How many snapshots of one handle show which commit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OpenSnapshots(Arc<Mutex<BTreeMap<CommitNumber, u64>>>);
+
+impl OpenSnapshots {
+    fn counts(&self) -> std::sync::MutexGuard<'_, BTreeMap<CommitNumber, u64>> {
+        // Every change is one of a number: a panic elsewhere leaves the map whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of commits before `commit`, the oldest first.
+    pub(super) fn before(&self, commit: CommitNumber) -> Vec<(CommitNumber, u64)> {
+        self.counts().range(..commit).map(|(commit, count)| (*commit, *count)).collect()
+    }
+}
+
+/// One snapshot, counted as long as it lives.
+struct Counted(OpenSnapshots, CommitNumber);
+
+impl Counted {
+    fn new(open: &OpenSnapshots, commit: CommitNumber) -> Counted {
+        *open.counts().entry(commit).or_default() += 1;
+        Counted(open.clone(), commit)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.0.counts();
+        let left = counts.get(&self.1).map_or(0, |count| count - 1);
+        match left {
+            0 => counts.remove(&self.1),
+            left => counts.insert(self.1, left),
+        };
+    }
 }
 
 impl Core {
@@ -50,8 +88,9 @@ impl Core {
                 let is_leased = matches!(lease, Leased::Held(_));
                 let held_lease = if let Leased::Held(lease) = lease { Some(lease) } else { None };
                 let shared = Arc::clone(shared);
-                let mut core =
-                    Core { read, meta, shared, _lease: held_lease, derived: OnceLock::new(), held: HashMap::new() };
+                let (_counted, _lease) = (Counted::new(&shared.open_snapshots, meta.commit), held_lease);
+                let (derived, held) = (OnceLock::new(), HashMap::new());
+                let mut core = Core { read, meta, shared, _counted, _lease, derived, held };
                 if is_leased || core.hold_files()? {
                     return Ok(core);
                 }

@@ -29,7 +29,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Rows that one task processes.
-const TASK_ROWS: usize = 1_024;
+const TASK_ROWS: usize = 256;
 /// Rows for which scalars are worth a commit's write and sync: so many, and one in so many of those that have them. For
 /// fewer a search computes them itself, in less time than the sync takes.
 const SCALAR_ROWS: u32 = if cfg!(test) { 256 } else { 4_096 };
@@ -329,7 +329,7 @@ pub(super) fn maker(
 }
 
 /// A step as records take it. The queries of a sample do not matter to them: what is pinned has the mean.
-fn resolved(catalog: &impl CatalogRead, step: &Step, dimension: u32) -> Result<ResolvedStep> {
+pub(super) fn resolved(catalog: &impl CatalogRead, step: &Step, dimension: u32) -> Result<ResolvedStep> {
     let projection = |name: &String| -> Result<ProjectionDef> {
         let found = catalog.get(&tables::PROJECTIONS, name)?;
         found.ok_or_else(|| Error::invalid(format!("there is no projection {name:?}")))
@@ -463,7 +463,7 @@ fn extend(
     for run in rewritten.runs() {
         source_state.read_range(appending, source, run, |appending, first, stored| {
             control.checkpoint()?;
-            let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present))?;
+            let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present, control))?;
             for (row, vector) in made.rows() {
                 match vector {
                     Some(vector) => rows.set_row(appending, &mut view, row, vector.to_vec())?,
@@ -477,7 +477,7 @@ fn extend(
     }
     source_state.read_range(appending, source, def.rows..end, |appending, first, stored| {
         control.checkpoint()?;
-        let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present))?;
+        let made = appending.shared.install(|| Made::of(&maker, first, &rows_ref(stored), &present, control))?;
         for (row, vectors) in made.runs() {
             rows.append(appending, &mut view, row, vectors)?;
         }
@@ -503,11 +503,18 @@ pub(super) struct Made {
 
 impl Made {
     /// What `stored`, the first of which is row `first`, gives; rows outside `present` are not kept.
-    pub(super) fn of(maker: &Maker, first: u32, stored: &RowsRef<'_>, present: &RowSet) -> Result<Made> {
+    pub(super) fn of(
+        maker: &Maker,
+        first: u32,
+        stored: &RowsRef<'_>,
+        present: &RowSet,
+        control: &Control,
+    ) -> Result<Made> {
         let count = stored.len();
         let parts: Vec<(Vec<bool>, Vec<f32>)> = (0..count.div_ceil(TASK_ROWS))
             .into_par_iter()
             .map(|task_idx| {
+                control.checkpoint()?;
                 let (start, end) = (task_idx * TASK_ROWS, count.min((task_idx + 1) * TASK_ROWS));
                 let (mut kept, mut vectors) = (Vec::new(), Vec::new());
                 maker.make(first + start as u32, stored.slice(start..end), present, &mut kept, &mut vectors)?;

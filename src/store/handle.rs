@@ -7,7 +7,7 @@
 use super::batch::Batch;
 use super::cache::LensCache;
 use super::check::CheckReport;
-use super::core::Core;
+use super::core::{Core, OpenSnapshots};
 use super::info::StoreInfo;
 use super::options::Options;
 use super::place;
@@ -62,8 +62,12 @@ pub struct Store {
 }
 
 /// Threads for the searches of all stores that were not given a number of their own: one for each core.
-static MACHINE: LazyLock<Team> =
-    LazyLock::new(|| Team::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+static MACHINE: LazyLock<Team> = LazyLock::new(|| Team::new(machine_threads()));
+
+/// One thread for each core.
+fn machine_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 /// What all clones of a handle share.
 pub(super) struct Shared {
@@ -81,6 +85,7 @@ pub(super) struct Shared {
     poison: Mutex<Option<String>>,
     leases: Mutex<Weak<Lease>>,
     latest: Mutex<Weak<super::snapshot::Inner>>,
+    pub(super) open_snapshots: OpenSnapshots,
 }
 
 /// Whether a generation's files stay where they are.
@@ -134,6 +139,7 @@ impl Store {
     }
 
     pub(super) fn create_with(path: &Path, options: Options) -> Result<Store> {
+        options.check()?;
         place::make_at(path, |storage| {
             recover::format_new(storage, &options)?;
             Store::verify_made(storage, &Control::new())
@@ -155,6 +161,7 @@ impl Store {
     }
 
     pub(super) fn open_with(path: &Path, options: Options) -> Result<Store> {
+        options.check()?;
         let storage: Arc<dyn Storage> = Arc::new(FsStorage::open(path)?);
         Store::open_storage(storage, options)
     }
@@ -191,6 +198,7 @@ impl Store {
             poison: Mutex::default(),
             leases: Mutex::default(),
             latest: Mutex::default(),
+            open_snapshots: OpenSnapshots::default(),
         });
         if !shared.options.read_only {
             recover::tidy(&shared)?;
@@ -198,9 +206,14 @@ impl Store {
         Ok(Store { shared })
     }
 
-    /// The store's folder.
+    /// The store's folder, as it was given; a relative one is meant from the folder that was the process's when it was opened.
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// Threads that work for this store at a time, see [`Options::threads`].
+    pub fn threads(&self) -> usize {
+        self.shared.options.threads.unwrap_or_else(machine_threads)
     }
 
     /// Whether this handle only reads.

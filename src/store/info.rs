@@ -34,6 +34,10 @@ pub struct StoreInfo {
     pub dead_share: f64,
     /// Bytes of all files.
     pub bytes: u64,
+    /// Older commits that snapshots of this handle still show, the oldest first, with how many snapshots. As long as one is
+    /// open the catalog takes new pages for every commit, instead of those of what was replaced since. Snapshots of other
+    /// processes do the same, and are not known here.
+    pub held: Vec<(CommitNumber, u64)>,
     /// The embedder new collections get.
     pub embedder: Option<String>,
     /// Collections by name.
@@ -217,6 +221,7 @@ impl StoreInfo {
             commit: snapshot.commit(),
             dead_share: if rows == 0 { 0.0 } else { dead as f64 / rows as f64 },
             bytes: bytes_on_disk(&*core.shared.storage)?,
+            held: core.shared.open_snapshots.before(snapshot.commit()),
             embedder: snapshot.meta().embedder.clone(),
             collections,
             projections: projections(snapshot)?,

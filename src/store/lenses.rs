@@ -6,6 +6,7 @@
 //! it. What any of it means is decided above.
 
 use super::batch::Batch;
+use super::fit::check_pinned;
 use super::heads;
 use super::snapshot::Snapshot;
 use crate::catalog::{CatalogRead, tables};
@@ -52,14 +53,13 @@ impl Batch {
     /// Forgets a projection; false where there was none.
     ///
     /// # Errors
-    /// Only where the catalog cannot be written.
+    /// [`ErrorKind::Invalid`] for a projection that a saved lens uses.
     pub fn drop_projection(&mut self, name: &str) -> Result<bool> {
-        // Another matrix may come under the name, and what was derived with this one would not be of that lens.
         let lenses = self.tx()?.range(&tables::LENSES, ..)?;
-        let users: Vec<String> =
-            lenses.into_iter().filter(|(_, lens)| uses_projection(&lens.lens, name)).map(|(lens, _)| lens).collect();
-        let result = users.iter().try_for_each(|lens| self.drop_derived(lens, |_| true).map(drop));
-        self.note(result)?;
+        if let Some((lens, _)) = lenses.iter().find(|(_, record)| uses_projection(&record.lens, name)) {
+            let message = format!("projection {name} is part of the saved lens {lens}: drop the lens first");
+            return Err(Error::invalid(message));
+        }
         let result = heads::PROJECTIONS.remove(self.tx()?, name);
         let removed = self.note(result)?;
         self.changed |= removed;
@@ -70,8 +70,9 @@ impl Batch {
     /// of the one before.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for a name the query language could not say, [`ErrorKind::NotFound`] for a sample that is
-    /// not there, [`ErrorKind::Limit`] for a statistic that is too large to be kept.
+    /// What `let` refuses: [`ErrorKind::Invalid`] for a name the query language could not say, for numbers and dimensions that
+    /// cannot be, and for statistics that are not the lens's; [`ErrorKind::NotFound`] for a view, projection or sample that is
+    /// not there; [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn put_lens(
         &mut self,
         name: &str,
@@ -79,7 +80,8 @@ impl Batch {
         pinned: Vec<(PinnedStatistic, Statistic)>,
     ) -> Result<LensRecord> {
         check_name("lens", name)?;
-        self.check_samples_of(&lens)?;
+        self.check_lens(name, &lens)?;
+        check_pinned(name, &lens, &pinned)?;
         let commit = self.next_commit();
         let old = self.tx()?.get(&tables::LENSES, &name.to_string())?;
         let result = old.as_ref().map_or(Ok(()), |old| self.forget_what_hangs_on(old));

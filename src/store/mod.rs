@@ -52,6 +52,7 @@ mod derived;
 #[cfg(test)]
 mod derived_tests;
 mod fill;
+mod fit;
 mod flush;
 mod garbage;
 mod handle;

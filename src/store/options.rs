@@ -4,9 +4,10 @@
 
 use super::cache::DEFAULT_CACHE_BYTES;
 use super::handle::Store;
-use crate::error::Result;
-use crate::text::embed::{Embedder, bundled};
-use crate::types::{ElementType, ViewKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::suggest;
+use crate::text::embed::{Embedder, bundled, by_name};
+use crate::types::{ElementType, ViewKind, limits};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,10 +93,11 @@ impl Options {
 
     /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which all stores
     /// of the process share. A search that is asked for on a thread of a rayon pool of the program's own shares its work with
-    /// that pool, whatever this says.
+    /// that pool, whatever this says. At least 1, and at most eight for each core (64 on small machines): what is asked for
+    /// beyond that is taken for it, and [`Store::threads`] says so.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads.max(1));
+        self.threads = Some(threads.clamp(1, most_threads()));
         self
     }
 
@@ -106,11 +108,36 @@ impl Options {
         self
     }
 
-    /// The embedder that collections of a new store get, by name; without, the bundled one.
+    /// The embedder that collections of a new store get, by name; without, the bundled one. Opening or making a store with
+    /// the name of one that is not there is an error.
     #[must_use]
     pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
         self.default_embedder = Some(name.into());
         self
+    }
+
+    /// Refuses what no store could be opened with.
+    pub(super) fn check(&self) -> Result<()> {
+        for embedder in &self.embedders {
+            let (name, dimension) = (embedder.name(), embedder.dimension());
+            if name.is_empty() || dimension == 0 || dimension > limits::DIMENSION {
+                let message = format!(
+                    "embedder {name:?} makes vectors of {dimension} dimensions: it needs a name, and 1 to {} dimensions",
+                    limits::DIMENSION
+                );
+                return Err(Error::invalid(message).with_field("embedder"));
+            }
+        }
+        let Some(wanted) = &self.default_embedder else { return Ok(()) };
+        if self.embedders.iter().any(|embedder| embedder.name() == wanted) || by_name(wanted).is_some() {
+            return Ok(());
+        }
+        let known: Vec<String> =
+            self.embedders.iter().map(|own| own.name().to_string()).chain([bundled().name().to_string()]).collect();
+        let meant = suggest(wanted, known.iter().map(String::as_str));
+        let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
+        let message = format!("there is no embedder {wanted:?}{meant} (embedders: {})", known.join(", "));
+        Err(Error::new(ErrorKind::Unsupported, message).with_field("default_embedder"))
     }
 
     /// Name of the embedder that a new store is made with.
@@ -133,6 +160,12 @@ impl Options {
     pub fn create(self, path: impl AsRef<Path>) -> Result<Store> {
         Store::create_with(path.as_ref(), self)
     }
+}
+
+/// Most threads of one store: more would not be at work at a time, and each takes memory of its own.
+fn most_threads() -> usize {
+    const LEAST: usize = 64;
+    std::thread::available_parallelism().map_or(LEAST, |cores| (8 * cores.get()).max(LEAST))
 }
 
 /// Which embedder a new collection's `raw` view gets.

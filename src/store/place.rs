@@ -4,6 +4,7 @@
 //! folder beside it, and in it [`MAKER`], which says whose it was: the next one that makes something of that name removes
 //! what is proven to be nobody's any more, and nothing else is ever removed. `check` and `info` list what lies about.
 
+use crate::catalog::CATALOG_FILE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::process::{Fate, ProcessMark};
 use crate::storage::{FsStorage, OpenMode, Storage};
@@ -33,20 +34,26 @@ pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Re
         let message = format!("cannot make {}: there is no folder {}; make it first", path.display(), above.display());
         return Err(Error::not_found(message).with_path(above));
     }
+    // Whoever hears of progress may change the process's folder.
+    let path = &FsStorage::absolute(path);
+    if let Some(store) = path.ancestors().skip(1).find(|above| FsStorage::is_taken(&above.join(CATALOG_FILE))) {
+        let message = format!("{} lies inside the store {}", path.display(), store.display());
+        return Err(Error::invalid(message).with_path(path));
+    }
     let stem = stem(path);
     for left in leftovers(path).into_iter().filter(|left| left.is_gone && left.stem() == stem) {
         FsStorage::remove_root(&left.path);
     }
+    // Goes after the storage does: open files cannot be removed everywhere.
+    let mut unfinished = Unfinished(None);
     let (beside, storage) = make_beside(path, &stem)?;
-    let mut unfinished = Unfinished(Some(beside));
+    unfinished.0 = Some(beside.clone());
     let storage: Arc<dyn Storage> = Arc::new(storage);
     write_mark(&*storage)?;
     let made = make(&storage)?;
     storage.remove(MAKER)?;
     drop(storage);
-    if let Some(beside) = &unfinished.0 {
-        FsStorage::open(beside)?.rename_root(path)?;
-    }
+    FsStorage::open(&beside)?.rename_root(path)?;
     unfinished.0 = None;
     Ok(made)
 }

@@ -29,8 +29,16 @@ impl SegmentReaders {
     /// A reader of `entry` as far as the snapshot `core` sees it.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where file and entry do not fit.
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where file and entry do not fit,
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where the store was moved since the snapshot was taken.
     pub(super) fn get(&self, core: &Core, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
+        self.find(core, view, entry).map_err(|error| {
+            // Segments are found by name: of a store that was moved or replaced they are missing, or another's.
+            core.shared.catalog.check_in_place().err().unwrap_or(error)
+        })
+    }
+
+    fn find(&self, core: &Core, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
         let known = self.state().readers.get(&entry.id).cloned();
         let held = core.held(entry.id).or(known.as_ref());
         if let Some(held) = held.filter(|held| held.entry() == entry) {

@@ -195,7 +195,7 @@ impl Snapshot {
         let found = self.inner.core.read.get(&tables::PROJECTIONS, &name.to_string())?;
         let Some(def) = found.map(Arc::new) else { return Ok(None) };
         let numbers = def.query.len() + def.record.as_ref().map_or(0, Vec::len);
-        self.cache().insert(&key, Arc::clone(&def), numbers * 4);
+        self.cache().insert(&key, Arc::clone(&def), numbers * 4 + def.name.len() + def.origin.len());
         Ok(Some(def))
     }
 

@@ -48,6 +48,10 @@ impl RowSource for Watched<'_> {
     fn identity(&self) -> (ViewId, CommitNumber) {
         self.source.identity()
     }
+
+    fn checkpoint(&self) -> Result<()> {
+        self.control.checkpoint()
+    }
 }
 
 #[cfg(test)]
@@ -56,16 +60,17 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::lens::memory::MemoryRows;
-    use crate::lens::{Chain, Prepared, VectorMetric};
+    use crate::lens::{Chain, Prepared, ResolvedStep, VectorMetric};
     use crate::types::control::CancelToken;
     use crate::types::{ElementType, RowSet};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Sets the token when a block is read for the third time.
+    /// Sets the token when a block is read for the third time, or the time that `at` says.
     struct Cancelling {
         rows: MemoryRows,
         token: CancelToken,
         read: AtomicUsize,
+        at: usize,
     }
 
     impl RowSource for Cancelling {
@@ -86,7 +91,7 @@ mod tests {
         }
 
         fn block(&self, block: usize) -> Result<RowsRef<'_>> {
-            if self.read.fetch_add(1, Ordering::Relaxed) == 2 {
+            if self.read.fetch_add(1, Ordering::Relaxed) == self.at {
                 self.token.cancel();
             }
             self.rows.block(block)
@@ -95,6 +100,77 @@ mod tests {
         fn identity(&self) -> (ViewId, CommitNumber) {
             self.rows.identity()
         }
+    }
+
+    /// Counts how often it is asked whether to go on.
+    struct Asked {
+        rows: MemoryRows,
+        asked: AtomicUsize,
+    }
+
+    impl RowSource for Asked {
+        fn dimension(&self) -> usize {
+            self.rows.dimension()
+        }
+
+        fn row_count(&self) -> u32 {
+            self.rows.row_count()
+        }
+
+        fn block_count(&self) -> usize {
+            self.rows.block_count()
+        }
+
+        fn block_range(&self, block: usize) -> Range<u32> {
+            self.rows.block_range(block)
+        }
+
+        fn block(&self, block: usize) -> Result<RowsRef<'_>> {
+            self.rows.block(block)
+        }
+
+        fn identity(&self) -> (ViewId, CommitNumber) {
+            self.rows.identity()
+        }
+
+        fn checkpoint(&self) -> Result<()> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_lens_takes_of_the_records_stops_between_blocks_and_asks_within_them() {
+        let data: Vec<f32> = (0..4_000 * 8).map(|i| ((i * i + 3) % 17) as f32 - 8.0).collect();
+        let live = RowSet::from_range(0..4_000);
+        let rows = MemoryRows::new(&data, 8, ElementType::F32, 100);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let whiten = || vec![ResolvedStep::Whiten(None)];
+        for steps in [
+            vec![ResolvedStep::CenterCorpus],
+            vec![ResolvedStep::Standardize],
+            whiten(),
+            vec![ResolvedStep::Normalize, ResolvedStep::CenterCorpus, ResolvedStep::Normalize, ResolvedStep::Drop(2)],
+        ] {
+            let chain = Chain::new(steps, VectorMetric::Cosine, 8).unwrap();
+            let compute = |at: usize| {
+                let token = CancelToken::new();
+                let source = Cancelling { rows: rows.clone(), token: token.clone(), read: AtomicUsize::new(0), at };
+                let control = Control::new().cancelled_by(token);
+                let found = pool.install(|| Prepared::compute(&chain, &Watched::new(&source, &control), &live));
+                (found.map(drop).map_err(|error| error.kind()), source.read.into_inner())
+            };
+            let (all, reads) = compute(usize::MAX);
+            assert!(all.is_ok() && reads >= 80, "{reads}");
+            for at in [0, 1, 39, 40, reads / 2, reads - 2] {
+                assert_eq!(compute(at), (Err(ErrorKind::Cancelled), at + 1), "of {reads} reads");
+            }
+        }
+        // A block may hold many rows: whoever computes with them asks in between.
+        let asked = Asked { rows: MemoryRows::new(&data, 8, ElementType::F32, 4_000), asked: AtomicUsize::new(0) };
+        let chain = Chain::new(whiten(), VectorMetric::Cosine, 8).unwrap();
+        Prepared::compute(&chain, &asked, &live).unwrap();
+        assert!(asked.asked.into_inner() >= 4_000 / 512, "rows between two questions");
     }
 
     #[test]
@@ -108,7 +184,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         for queries in [0, 1, 2] {
             let token = CancelToken::new();
-            let source = Cancelling { rows: rows.clone(), token: token.clone(), read: AtomicUsize::new(0) };
+            let source = Cancelling { rows: rows.clone(), token: token.clone(), read: AtomicUsize::new(0), at: 2 };
             let control = Control::new().cancelled_by(token);
             let watched = Watched::new(&source, &control);
             let part = Part { source_idx: 0, prepared: &prepared, query: &query, weight: 0.5, kept: None };

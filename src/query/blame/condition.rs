@@ -1,5 +1,6 @@
 //! Mistakes in conditions: operators of other languages, missing quotes, unclosed groups.
 
+use crate::query::bounds::Fault;
 use crate::query::mistake::{Edit, Fix, Mistake, described, shown};
 use crate::query::parser::stage::lookup;
 use crate::query::printer::print_field;
@@ -196,6 +197,10 @@ pub(in crate::query) fn no_value(i: Tokens<'_>) -> Mistake {
         Kind::Word if token.is("null") => {
             mistake.hint("nothing equals null; `is null` finds records without the field")
         }
+        Kind::Word if token.is_any(&["nan", "inf", "infinity"]) => Mistake::of(Fault::not_finite(), token.span())
+            .expected("a value")
+            .hint("text stands in quotes")
+            .fix(Fix::By(repair::quote_value)),
         Kind::Word | Kind::Id | Kind::Backtick => {
             mistake.hint("text stands in quotes").fix(Fix::By(repair::quote_value))
         }
@@ -223,5 +228,5 @@ pub(in crate::query) fn early_close(open: &Token<'_>, close: &Token<'_>, after_c
     if after_comma {
         return Mistake::missing(close, "a value").fix(Fix::By(repair::drop_comma));
     }
-    Mistake::new("parse::empty_list", "a list has at least one value", open.start..close.end())
+    Mistake::of(Fault::empty_list(), open.start..close.end())
 }

@@ -1,6 +1,7 @@
 //! What every part of the parser uses: single tokens, names and numbers.
 
 use crate::query::ast::{Name, Spanned};
+use crate::query::bounds::Fault;
 use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
 use crate::query::name::{is_bare_name, is_keyword};
 use crate::query::printer::print_name;
@@ -172,7 +173,7 @@ fn no_number(first: &Token<'_>, token: &Token<'_>, what: &'static str) -> Mistak
             mistake.hint("numbers stand without quotes").fix(Fix::replace(token, token.content()))
         }
         Kind::Word if token.is_any(&["nan", "inf", "infinity"]) => {
-            Mistake::new("parse::bad_number", "numbers are finite", first.start..token.end()).expected(what)
+            Mistake::of(Fault::not_finite(), first.start..token.end()).expected(what)
         }
         _ => mistake,
     }
@@ -207,30 +208,13 @@ pub(super) fn count<'a>(
 }
 
 fn out_of_range(number: &Number<'_>, what: &'static str, least: u64, most: u64) -> Mistake {
-    let message = format!("expected {what} from {}", in_words(least, most));
-    let mistake = Mistake::new("parse::out_of_range", message, number.span()).expected(what);
+    let mistake = Mistake::of(Fault::range(what, least, most), number.span()).expected(what);
     // The nearest number that will do; 5.0 and -5 were meant as 5.
     let nearest = match number.digits.text.parse::<f64>() {
         Ok(value) if value.is_finite() => (value.round().min(most as f64) as u64).clamp(least, most),
         _ => most,
     };
     mistake.fix(Fix::edit(Edit::replace(number.span(), nearest.to_string())))
-}
-
-/// A range of counts with thousands separated, as people read it.
-fn in_words(least: u64, most: u64) -> String {
-    if most == u64::MAX {
-        return format!("{least} upwards");
-    }
-    let digits = most.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{least} to {grouped}")
 }
 
 /// The end of the statement.

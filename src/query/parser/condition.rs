@@ -2,6 +2,7 @@
 
 use super::common::{bad_number, end, is_number, number, spanned};
 use crate::query::ast::{CompareOp, Expr, Literal, Name, Spanned};
+use crate::query::bounds::Fault;
 use crate::query::mistake::{Fix, Mistake, Parsed};
 use crate::query::name::RESERVED_IN_CONDITIONS;
 use crate::query::token::{Kind, Token, Tokens};
@@ -63,8 +64,7 @@ fn negated(i: Tokens<'_>, depth: usize) -> Parsed<'_, Expr> {
         return comparison(i);
     }
     if depth == NESTING {
-        let message = format!("conditions nest at most {NESTING} deep");
-        return Mistake::at(&token, "limit::nesting", message).fail();
+        return Mistake::of(Fault::nesting(), token.span()).fail();
     }
     if token.is("not") {
         let (i, inner) = negated(i.rest(), depth + 1)?;
@@ -176,8 +176,7 @@ fn list(i: Tokens<'_>) -> Parsed<'_, Vec<Spanned<Literal>>> {
             return blame::early_close(&open, &token, !values.is_empty()).fail();
         }
         if values.len() == LIST_VALUES {
-            let message = format!("a list has at most {LIST_VALUES} values");
-            return Mistake::at(&token, "limit::list", message).fail();
+            return Mistake::of(Fault::list(), token.span()).fail();
         }
         let (rest, value) = value(i)?;
         values.push(value);

@@ -2,6 +2,7 @@
 
 use super::common::{bad_number, is_number, kind, number, spanned};
 use crate::query::ast::{Operand, Source, Spanned, Term};
+use crate::query::bounds::Fault;
 use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described};
 use crate::query::repair;
 use crate::query::token::{Kind, Token, Tokens};
@@ -138,12 +139,10 @@ fn no_element(open: &Token<'_>, token: &Token<'_>, after_comma: bool) -> Mistake
     let mistake = Mistake::missing(token, "a number");
     match token.kind {
         Kind::CloseBracket if after_comma => mistake.fix(Fix::By(repair::drop_comma)),
-        Kind::CloseBracket => {
-            Mistake::new("parse::empty_list", "a vector has at least one number", open.start..token.end())
-        }
+        Kind::CloseBracket => Mistake::of(Fault::empty_vector(), open.start..token.end()),
         Kind::Plus => mistake.hint("only a minus can be a sign").fix(Fix::edit(Edit::delete(token.span()))),
         Kind::Word if token.is_any(&["nan", "inf", "infinity"]) => {
-            Mistake::at(token, "parse::bad_number", "numbers are finite").expected("a number")
+            Mistake::of(Fault::not_finite(), token.span()).expected("a number")
         }
         _ if after_comma => mistake.fix(Fix::By(repair::end_vector)),
         _ => mistake,

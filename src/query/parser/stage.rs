@@ -3,11 +3,11 @@
 use super::common::{count, is_misspelt, keyword, kind, name, number, required, spanned};
 use super::condition::condition;
 use crate::query::ast::{Bound, LensBase, LensExpr, Name, Output, Spanned};
+use crate::query::bounds::{DIMENSIONS, DIRECTIONS, HITS, NEIGHBOURS};
 use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
 use crate::query::name::METRICS;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{blame, repair};
-use crate::types::limits::{DIMENSION, TOP};
 use crate::types::{Metric, ProjectionRef, Step};
 use nom::Parser;
 use nom::combinator::opt;
@@ -224,17 +224,16 @@ fn blend(mut i: Tokens<'_>) -> Parsed<'_, Vec<(f64, Name)>> {
 }
 
 fn step<'a>(i: Tokens<'a>, word: &str) -> Parsed<'a, Step> {
-    const MOST: u64 = DIMENSION as u64;
     match word {
         "center" => center(i),
         "normalize" => Ok((i, Step::Normalize)),
         "standardize" => Ok((i, Step::Standardize)),
         "whiten" if matches!(i.first().kind, Kind::Number | Kind::Minus) => {
-            count("a number of dimensions", 1, MOST).map(|k| Step::Whiten(Some(k.node as u32))).parse(i)
+            count(DIMENSIONS.0, 1, DIMENSIONS.1).map(|k| Step::Whiten(Some(k.node as u32))).parse(i)
         }
         "whiten" => Ok((i, Step::Whiten(None))),
-        "drop" => count("a number of directions", 0, MOST).map(|k| Step::Drop(k.node as u32)).parse(i),
-        "truncate" => count("a number of dimensions", 1, MOST).map(|k| Step::Truncate(k.node as u32)).parse(i),
+        "drop" => count(DIRECTIONS.0, 0, DIRECTIONS.1).map(|k| Step::Drop(k.node as u32)).parse(i),
+        "truncate" => count(DIMENSIONS.0, 1, DIMENSIONS.1).map(|k| Step::Truncate(k.node as u32)).parse(i),
         _ => project(i),
     }
 }
@@ -279,7 +278,7 @@ fn score<'a>(i: Tokens<'a>, lens: &mut LensExpr) -> Parsed<'a, ()> {
     lens.metric = Some(metric);
     let (rest, csls) = opt(keyword("csls")).parse(i)?;
     let Some(csls) = csls else { return Ok((rest, ())) };
-    let (rest, neighbours) = count("a number of neighbours", 1, u64::from(u32::MAX)).parse(rest)?;
+    let (rest, neighbours) = count(NEIGHBOURS.0, 1, NEIGHBOURS.1).parse(rest)?;
     let (rest, _) = required("from", &["of", "with", "by", "using"]).parse(rest)?;
     let (rest, sample) = name("the name of a sample").parse(rest)?;
     lens.csls = Some(spanned((neighbours.node as u32, sample.node), csls.start..sample.span.end));
@@ -320,7 +319,7 @@ fn top(i: Tokens<'_>) -> Parsed<'_, Spanned<u64>> {
     if matches!(token.kind, Kind::End | Kind::Pipe) {
         return Mistake::missing(&token, "a number of hits").fix(Fix::By(repair::top_ten)).fail();
     }
-    let (rest, n) = count("a number of hits", 1, TOP).parse(i)?;
+    let (rest, n) = count(HITS.0, 1, HITS.1).parse(i)?;
     let thousands = rest.first();
     if thousands.kind == Kind::Comma && rest.peek(1).kind == Kind::Number {
         return Mistake::at(&thousands, "parse::bad_number", "numbers have no separators")

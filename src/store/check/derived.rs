@@ -12,7 +12,7 @@ use crate::linalg::RowsRef;
 use crate::store::collection::{CollectionSnapshot, Derived};
 use crate::store::derived::{KnownLenses, Made, Maker, is_current, maker, view_def};
 use crate::store::view::ViewSnapshot;
-use crate::types::{CollectionDef, CollectionId, DerivedDef, DerivedKind, LensRecord, RowSet, ViewDef};
+use crate::types::{CollectionDef, CollectionId, Control, DerivedDef, DerivedKind, LensRecord, RowSet, ViewDef};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,7 +98,8 @@ impl Checker<'_> {
         let Some(maker) = self.keep(maker)? else { return Ok(()) };
         for block in 0..derived.rows.block_count() {
             self.control.checkpoint()?;
-            let wrong = self.shared.install(|| wrong_rows(source, derived, block, &maker));
+            let control = self.control;
+            let wrong = self.shared.install(|| wrong_rows(source, derived, block, &maker, control));
             // What cannot be read was found where the segments were checked.
             for row in wrong.unwrap_or_default().iter().take(1) {
                 super::push(
@@ -127,7 +128,13 @@ impl Checker<'_> {
 }
 
 /// The live rows of a block that are not what their raw rows give.
-fn wrong_rows(source: &ViewSnapshot, derived: &Derived, block: usize, maker: &Maker) -> Result<RowSet> {
+fn wrong_rows(
+    source: &ViewSnapshot,
+    derived: &Derived,
+    block: usize,
+    maker: &Maker,
+    control: &Control,
+) -> Result<RowSet> {
     let range = derived.rows.block_range(block);
     let stored = derived.rows.block(block)?;
     let rows: Vec<u32> = source.present().iter_range(range.clone()).collect();
@@ -140,7 +147,7 @@ fn wrong_rows(source: &ViewSnapshot, derived: &Derived, block: usize, maker: &Ma
         }
         // Halves were widened exactly.
         let raw = RowsRef::F32 { data: &raw, stride: dimension, dimension };
-        let made = Made::of(maker, 0, &raw, &RowSet::from_range(0..rows.len() as u32))?;
+        let made = Made::of(maker, 0, &raw, &RowSet::from_range(0..rows.len() as u32), control)?;
         let mut found = Vec::new();
         let is_wrong = |(&row, made): (&u32, Option<&[f32]>)| {
             stored.row_f32((row - range.start) as usize, &mut found);

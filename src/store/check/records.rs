@@ -35,8 +35,8 @@ impl Checker<'_> {
         // After one unreadable record of a chunk the chunk's columns cannot be compared any more.
         let mut is_whole = true;
         for row in 0..def.rows {
+            self.control.checkpoint()?;
             if row % CHUNK_ROWS == 0 {
-                self.control.checkpoint()?;
                 self.control.report("records", u64::from(row), Some(u64::from(def.rows)));
             }
             let stored = self.core.read.get(&RECORDS, &(def.id, row));

@@ -62,7 +62,7 @@ impl Checker<'_> {
         let Some(reader) = self.keep(reader)? else { return Ok(()) };
         let before = self.report.findings.len();
         let mut findings = Vec::new();
-        reader.verify_all(&mut findings)?;
+        reader.verify_all(&mut findings, || self.control.checkpoint())?;
         findings.into_iter().for_each(|damage| super::push(&mut self.report, damage));
         let bytes = u64::from(entry.rows) * segment::stride_bytes(entry.dimension, entry.element);
         self.report.bytes_checked += bytes + segment::header::HEADER_BYTES as u64;
@@ -98,6 +98,7 @@ impl Checker<'_> {
 
     fn check_texts(&mut self, def: &CollectionDef, view: &ViewDef, live: &RowSet, counts: &mut Counts) -> Result<()> {
         for row in 0..def.rows {
+            self.control.checkpoint()?;
             let text = self.core.read.get(&tables::VIEW_TEXTS, &(view.id, row));
             let is_live = live.contains(row);
             match self.keep(text)? {
