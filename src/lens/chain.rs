@@ -108,7 +108,7 @@ impl Chain {
 
     /// What its matrices and samples take on the heap, shared or not.
     pub fn heap_bytes(&self) -> usize {
-        let sample = |sample: &SampleRows| sample.rows().len() * size_of::<f32>();
+        let sample = |sample: &SampleRows| size_of_val(sample.rows());
         let of_step = |step: &ResolvedStep| match step {
             ResolvedStep::CenterSides(queries) => sample(queries),
             ResolvedStep::Project(projection) => projection.heap_bytes(),

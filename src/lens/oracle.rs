@@ -324,22 +324,7 @@ fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_th
         }
         ResolvedStep::Drop(_) => {
             subtract(&mut s, &taken.mean, taken.usual, on_the_line);
-            let mut along = vec![0.0; s.y.len()];
-            for v in &taken.directions {
-                let rest: Vec<f64> = s.y.iter().zip(&along).map(|(y, a)| y - a).collect();
-                let factor: f64 = v.iter().zip(&rest).map(|(v, y)| v * y).sum();
-                along.iter_mut().zip(v).for_each(|(a, v)| *a += factor * v);
-            }
-            // Directions are known to double precision.
-            let lost = length(&s.y) / 2f64.powi(40);
-            take_away(&mut s, &along, on_the_line, |errors| {
-                let mut spread = vec![0.0; errors.len()];
-                for v in &taken.directions {
-                    let of = v.iter().zip(errors).map(|(v, e)| v.abs() * e).sum::<f64>();
-                    spread.iter_mut().zip(v).for_each(|(s, v)| *s += v.abs() * of);
-                }
-                spread.iter().map(|s| s + lost).collect()
-            });
+            take_along(&mut s, &taken.directions, on_the_line);
         }
         ResolvedStep::Normalize => {
             let norm = length(&s.y);
@@ -370,6 +355,26 @@ fn apply(step: &ResolvedStep, mut s: State, taken: &Taken, is_query: bool, on_th
         }
     }
     Some(s)
+}
+
+/// Takes away what lies along `directions`, one after the other; what is known of a coordinate spreads along them.
+fn take_along(s: &mut State, directions: &[Vec<f64>], on_the_line: &mut bool) {
+    let mut along = vec![0.0; s.y.len()];
+    for v in directions {
+        let rest: Vec<f64> = s.y.iter().zip(&along).map(|(y, a)| y - a).collect();
+        let factor: f64 = v.iter().zip(&rest).map(|(v, y)| v * y).sum();
+        along.iter_mut().zip(v).for_each(|(a, v)| *a += factor * v);
+    }
+    // Directions are known to double precision.
+    let lost = length(&s.y) / 2f64.powi(40);
+    take_away(s, &along, on_the_line, |errors| {
+        let mut spread = vec![0.0; errors.len()];
+        for v in directions {
+            let of = v.iter().zip(errors).map(|(v, e)| v.abs() * e).sum::<f64>();
+            spread.iter_mut().zip(v).for_each(|(s, v)| *s += v.abs() * of);
+        }
+        spread.iter().map(|s| s + lost).collect()
+    });
 }
 
 /// Multiplies by a matrix, given row by row; bounds by absolute values.

@@ -303,7 +303,8 @@ fn what_new_classes_must_expect_is_measured_stored_and_shown() {
     };
     let report = learn("kinds", &[]);
     let lift = report["lift"].clone();
-    for (which, pool) in [("new_records", 40), ("known_records", 160), ("new_classes", 67)] {
+    // Of ten classes of twenty records a third are left out whole: 80, 60 and 60 records, the mean over whoever asks.
+    for (which, pool) in [("new_records", 40), ("known_records", 160), ("new_classes", 68)] {
         assert_eq!((&lift[which]["metric"], &lift[which]["pool"]), (&"MAP".into(), &pool.into()), "{which}: {report}");
         let figure = |name: &str| lift[which][name].as_f64().unwrap();
         assert!(figure("low") < figure("mean") && figure("mean") < figure("high"), "{report}");
