@@ -12,7 +12,7 @@ use super::key::KeyBytes;
 use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
 use super::tables::Table;
-use super::walk::out_of_order;
+use super::walk::{InAnyOrder, out_of_order};
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;
@@ -234,12 +234,17 @@ impl Salvager {
     /// value is sound.
     fn walk(&mut self, table: &'static str, mut visit: impl FnMut(&mut Salvager, &[u8], &[u8])) {
         // Pages that several others name would show their entries again and again.
-        let most = self.storage.len(super::CATALOG_FILE).unwrap_or(0) / LEAST_ENTRY_BYTES;
-        let Some(mut walk) = self.attempt(table, |read| read.in_any_order(table, most)) else { return };
+        let most = match patiently(|| self.storage.len(super::CATALOG_FILE)) {
+            Ok(len) => len / LEAST_ENTRY_BYTES,
+            Err(error) => return self.note_error(table, &error),
+        };
+        let (mut walk, mut goes_on) = (InAnyOrder::new(most), true);
         let (mut last, mut seen, mut is_ordered) = (Vec::new(), HashSet::new(), true);
-        while let Some(batch) =
-            self.attempt(table, |read| read.next_in_any_order(&mut walk)).filter(|batch| !batch.is_empty())
-        {
+        while goes_on {
+            let batch = self.attempt(table, |read| read.next_in_any_order(table, &mut walk));
+            goes_on = batch.as_ref().is_some_and(|batch| !batch.is_empty());
+            // What lies before the place where it cannot go on has been read.
+            let batch = batch.unwrap_or_else(|| walk.take_seen());
             for (key, stored) in batch {
                 if is_ordered && !seen.is_empty() && key <= last {
                     is_ordered = false;

@@ -57,15 +57,11 @@ impl ReadTransaction {
         ReadTransaction { inner: Arc::new(Snapshot::new(transaction, handle)) }
     }
 
-    /// All entries of a table as they lie in the file, at most `most` of them: for salvage, which trusts no order.
-    pub(super) fn in_any_order(&self, table: &'static str, most: u64) -> Result<InAnyOrder> {
+    /// The next entries of a walk through a table in any order, which may have begun in an earlier snapshot of the same
+    /// commit; none at its end.
+    pub(super) fn next_in_any_order(&self, table: &'static str, walk: &mut InAnyOrder) -> Result<Vec<RawEntry>> {
         let inner = &self.inner;
-        inner.handle.health.run("read", || InAnyOrder::new(inner.table(table)?.as_deref(), most))
-    }
-
-    /// The next entries of such a walk; none at its end.
-    pub(super) fn next_in_any_order(&self, walk: &mut InAnyOrder) -> Result<Vec<RawEntry>> {
-        self.inner.handle.health.run("read", || walk.next_batch())
+        inner.handle.health.run("read", || walk.next_batch(inner.table(table)?.as_deref()))
     }
 
     /// The store's own record, as of this snapshot.

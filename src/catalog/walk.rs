@@ -142,30 +142,59 @@ pub(super) fn remove(
 }
 
 /// All entries of a table as they lie in the file, until `left` more have been seen: for salvage, which trusts no order.
+///
+/// redb's iterator is of no use after a failure: it has moved past what it could not read. So the next try begins at the
+/// first entry again, on whatever transaction is open by then, and passes over what was seen: pages lie as they lay.
 pub(super) struct InAnyOrder {
-    /// `None` of a table that was never made.
+    /// `None` before the first entry, and after a failure.
     entries: Option<redb::Range<'static, Bytes, Bytes>>,
+    /// Entries seen so far, those of `batch` included.
+    seen: u64,
     left: u64,
+    /// Seen, and not handed out yet; a failure does not lose them.
+    batch: Vec<RawEntry>,
+    bytes: usize,
 }
 
 impl InAnyOrder {
-    pub(super) fn new(table: Option<&redb::ReadOnlyTable<Bytes, Bytes>>, most: u64) -> Result<InAnyOrder, redb::Error> {
-        let entries = table.map(|table| table.range::<&[u8]>(..)).transpose()?;
-        Ok(InAnyOrder { entries, left: most })
+    pub(super) fn new(most: u64) -> InAnyOrder {
+        InAnyOrder { entries: None, seen: 0, left: most, batch: Vec::new(), bytes: 0 }
     }
 
-    /// The next entries; none at the end.
-    pub(super) fn next_batch(&mut self) -> Result<Vec<RawEntry>, redb::Error> {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        while self.left > 0 && batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES {
-            let Some(entry) = self.entries.as_mut().and_then(Iterator::next) else { break };
+    /// What was seen since the last batch: after a failure, the entries before it.
+    pub(super) fn take_seen(&mut self) -> Vec<RawEntry> {
+        self.bytes = 0;
+        std::mem::take(&mut self.batch)
+    }
+
+    /// The next entries of `table`, which is `None` if it was never made; none at the end.
+    pub(super) fn next_batch(
+        &mut self,
+        table: Option<&redb::ReadOnlyTable<Bytes, Bytes>>,
+    ) -> Result<Vec<RawEntry>, redb::Error> {
+        let Some(table) = table else { return Ok(Vec::new()) };
+        // Put back only where nothing failed, and redb did not panic.
+        let mut entries = match self.entries.take() {
+            Some(entries) => entries,
+            None => {
+                let mut entries = table.range::<&[u8]>(..)?;
+                for entry in entries.by_ref().take(usize::try_from(self.seen).unwrap_or(usize::MAX)) {
+                    entry?;
+                }
+                entries
+            }
+        };
+        while self.left > 0 && self.batch.len() < BATCH_ENTRIES && self.bytes < BATCH_BYTES {
+            let Some(entry) = entries.next() else { break };
             let (key, value) = entry?;
             let (key, value) = (key.value().to_vec(), value.value().to_vec());
             self.left -= 1;
-            bytes += key.len() + value.len();
-            batch.push((key, value));
+            self.seen += 1;
+            self.bytes += key.len() + value.len();
+            self.batch.push((key, value));
         }
-        count(batch.len().max(1));
-        Ok(batch)
+        self.entries = Some(entries);
+        count(self.batch.len().max(1));
+        Ok(self.take_seen())
     }
 }

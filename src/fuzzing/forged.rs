@@ -10,7 +10,9 @@ use super::damage::Sound;
 use super::ops;
 #[cfg(test)]
 use crate::catalog::Table;
-use crate::catalog::tables::{NAMES, TOTALS, TOTALS_KEY};
+use crate::catalog::tables::{
+    HEADS_OF_KEY, LATER_NAMES, NAMES, PROJECTION_HEADS, PROJECTIONS, SAMPLE_HEADS, SAMPLES, TOTALS, TOTALS_KEY,
+};
 use crate::catalog::{CATALOG_FILE, KeyBytes, SUMS_FILE, Total, codec, entries_read, limit_entries};
 use crate::storage::checksum::checksum;
 use crate::storage::{MemoryStorage, Storage};
@@ -133,7 +135,8 @@ impl Catalog {
     fn all_leaves(&self) -> Vec<Leaf> {
         let mut all = Vec::new();
         for (name, root) in self.roots() {
-            let Some(table) = NAMES.into_iter().find(|table| *table == name) else { continue };
+            let mut tables = NAMES.into_iter().chain(LATER_NAMES);
+            let Some(table) = tables.find(|table| *table == name) else { continue };
             all.extend(self.leaves(number(&self.0, root)).into_iter().map(|page| Leaf { table, page }));
         }
         all
@@ -201,17 +204,39 @@ impl Catalog {
         self.0[slot + SLOT - 16..slot + SLOT].copy_from_slice(&sum.to_le_bytes());
     }
 
-    /// Makes the totals of all tables what the leaves hold.
-    fn seal_totals(&mut self) {
-        let mut totals = BTreeMap::<String, Total>::new();
-        for leaf in self.all_leaves().iter().filter(|leaf| leaf.table != TOTALS.name()) {
-            let total = totals.entry(leaf.table.to_string()).or_default();
+    /// What the leaves of a table hold.
+    fn total_of(&self, table: &str) -> Total {
+        let mut total = Total::default();
+        for leaf in self.all_leaves().iter().filter(|leaf| leaf.table == table) {
             self.read(&leaf.page).iter().for_each(|(_, stored)| total.add(stored));
         }
+        total
+    }
+
+    /// Makes the totals of all tables what the leaves hold, those first by which heads name what they are of.
+    fn seal_totals(&mut self) {
+        self.seal_heads(PROJECTION_HEADS.name(), PROJECTIONS.name());
+        self.seal_heads(SAMPLE_HEADS.name(), SAMPLES.name());
+        let names: BTreeSet<&str> = self.all_leaves().iter().map(|leaf| leaf.table).collect();
+        let names = names.into_iter().filter(|name| *name != TOTALS.name());
+        let totals: BTreeMap<String, Total> = names.map(|name| (name.to_string(), self.total_of(name))).collect();
         let key = TOTALS_KEY.to_string().to_bytes();
         let Ok(stored) = codec::encode(TOTALS.name(), &key, &totals) else { return };
         for leaf in self.all_leaves().iter().filter(|leaf| leaf.table == TOTALS.name()) {
             self.write(&leaf.page, &[(key.clone(), stored.clone())]);
+        }
+    }
+
+    /// Has the table `heads` say that it is of what `whole` holds now, where it says anything of that.
+    fn seal_heads(&mut self, heads: &'static str, whole: &str) {
+        let key = HEADS_OF_KEY.to_string().to_bytes();
+        let Ok(of) = codec::encode(heads, &key, &self.total_of(whole)) else { return };
+        for leaf in self.all_leaves().iter().filter(|leaf| leaf.table == heads) {
+            let mut entries = self.read(&leaf.page);
+            let said = entries.iter_mut().filter(|(found, stored)| *found == key && *stored != of);
+            if said.map(|(_, stored)| stored.clone_from(&of)).count() > 0 {
+                self.write(&leaf.page, &entries);
+            }
         }
     }
 
@@ -499,7 +524,13 @@ mod tests {
         let (files, _) = sealed.parts();
         assert!(files[CATALOG_FILE] == sound.files[CATALOG_FILE], "the checksums are not redb's");
         let sealed = forge_with((&sound.files, &sound.folders), true, |_| {});
-        let store = Store::open_storage(Arc::new(sealed), ops::options()).unwrap();
+        let store = Store::open_storage(Arc::new(sealed.copy()), ops::options()).unwrap();
         assert_eq!(store.check().unwrap().findings, []);
+        let catalog = Catalog(sealed.parts().0[CATALOG_FILE].clone());
+        let sound = Catalog(sound.files[CATALOG_FILE].clone());
+        let (sealed, sound) = (catalog.all_leaves(), sound.all_leaves());
+        assert_eq!(sealed.len(), sound.len());
+        let heads = [PROJECTION_HEADS.name(), SAMPLE_HEADS.name()];
+        assert!(heads.iter().all(|name| sound.iter().any(|leaf| leaf.table == *name)), "no heads were tried");
     }
 }
