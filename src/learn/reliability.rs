@@ -514,28 +514,51 @@ mod tests {
         hits
     }
 
+    /// How often a hit of `score` in [`clustered`] is relevant: the mean over the luck of queries, which is as good as
+    /// normal (twelve even draws), by summing over it finely. Counting it in drawn hits would add an error of its own.
+    fn truth_of_clustered(score: f64, spread: f64) -> f64 {
+        let (mut relevant, mut all) = (0.0, 0.0);
+        for step in -600..=600 {
+            let luck = f64::from(step) / 100.0;
+            let weight = (-luck * luck / 2.0).exp();
+            relevant += weight * sigmoid(6.0 * score - 3.0 + spread * luck);
+            all += weight;
+        }
+        relevant / all
+    }
+
     #[test]
     fn few_queries_have_intervals_that_hold_the_truth() {
+        let (mut held, mut narrow_held, runs) = (0, 0, 200);
+        let truth = truth_of_clustered(0.6, 1.5);
+        for seed in 0..runs {
+            let hits = clustered(20, 1.5, seed + 1);
+            let fit = platt(&hits);
+            let map = CalibrationMap::Logistic { scale: fit.scale, bias: fit.bias };
+            let off = (probability(&map, 0.6) - truth).abs();
+            let reach = |covariance| probability_error(&map, covariance, 0.6).unwrap();
+            held += u32::from(off <= reach(widened(&hits, &fit)));
+            narrow_held += u32::from(off <= reach(fit.covariance));
+        }
+        // Intervals of 95 % hold the truth in 190 of 200 runs, give or take 3.1 (binomial); below 181 is three times that
+        // off. What is not widened for few queries falls short of it.
+        assert!(held >= 181 && narrow_held < 181, "{held} and {narrow_held} of {runs}");
+    }
+
+    #[test]
+    fn few_queries_have_calibration_errors_that_hold_for_others() {
         let fresh = clustered(1_500, 1.5, 999);
-        let (mut ece_held, mut error_held, mut narrow_held, runs) = (0, 0, 0, 100);
-        // What is true of a score of 0.6: the mean over the luck of queries.
-        let near: Vec<_> = fresh.iter().filter(|hit| (hit.score - 0.6).abs() < 0.02).collect();
-        let truth = near.iter().filter(|hit| hit.relevant).count() as f64 / near.len() as f64;
+        let (mut held, runs) = (0, 100);
         for seed in 0..runs {
             let hits = clustered(20, 1.5, seed + 1);
             let Some(found) = calibrate(&hits) else { continue };
+            assert_eq!(found.reliability.covariance, Some(widened(&hits, &platt(&hits))));
             let told: Vec<_> =
                 fresh.iter().map(|hit| (probability(&found.map, hit.score), 0.5, hit.relevant)).collect();
             let true_ece = reliability(&told).ece;
-            ece_held += u32::from(true_ece <= found.ece_interval.1 && found.ece_interval.0 <= found.ece_interval.1);
-            let off = (probability(&found.map, 0.6) - truth).abs();
-            let wide = found.reliability.covariance.unwrap();
-            error_held += u32::from(off <= probability_error(&found.map, wide, 0.6).unwrap());
-            narrow_held += u32::from(off <= probability_error(&found.map, platt(&hits).covariance, 0.6).unwrap());
+            held += u32::from(true_ece <= found.ece_interval.1 && found.ece_interval.0 <= found.ece_interval.1);
         }
-        println!("{ece_held} {error_held} {narrow_held} of {runs}");
-        assert!(ece_held >= 93, "the calibration error of other queries lies within: {ece_held} of {runs}");
-        assert!(error_held >= 90 && error_held > narrow_held, "{error_held} and {narrow_held} of {runs}");
+        assert!(held >= 93, "the calibration error of other queries lies within: {held} of {runs}");
     }
 
     #[test]
