@@ -7,7 +7,7 @@
 //! error", whose `1/J + tested/trained` times the variance of `J` splits this is). Where records are ranked among each other
 //! each is asked and ranked, so a question's figure hangs on the others as its own does on it: the variance of such a mean
 //! over pairs (Hoeffding 1948) is up to four times that of questions taken alone, and is counted twice. Over splits of
-//! debtags and clinc150 the error was 1.7 to 1.9 standard errors of questions taken alone; this gives 2.1. Intervals are
+//! facets of debtags the error was 1.7 to 2.8 standard errors of questions taken alone; this gives 2.1. Intervals are
 //! Student's: groups are few.
 
 use super::fit::Answered;

@@ -303,8 +303,8 @@ fn familiar(snapshot: &Snapshot, questions: &mut Questions, sides: &[Side]) -> R
     let mut warnings: Vec<String> = Vec::new();
     for answer in sides.iter().filter_map(|side| side.sample.as_ref()) {
         for known in Familiar::of(snapshot, &answer.header)? {
-            let seen = questions.count_known(&known)?;
-            warnings.extend(known.warning(seen, questions.len()).filter(|warning| !warnings.contains(warning)));
+            let (seen, asked) = questions.count_known(&known)?;
+            warnings.extend(known.warning(seen, asked).filter(|warning| !warnings.contains(warning)));
         }
     }
     Ok(warnings)

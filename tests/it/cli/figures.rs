@@ -135,6 +135,10 @@ fn a_lens_on_what_it_was_fitted_on_is_warned_of() {
     let shown = place.run([&["evaluate", "s", &through], &ASK[..]].concat()).exits(0).stdout;
     assert!(shown.contains(&format!("note: {warning}")), "{shown}");
     assert_eq!(told("find $q in c", &ASK), "[]", "plain cosine was not fitted on anything");
+    // Questions that nothing is said about are in no figure.
+    place.write("few.tsv", (0..10).map(|at| format!("q{at}\tr{at}\t1\n")).collect::<String>());
+    let few = ["--queries", "q.jsonl", "--query-vectors", "q.npy", "--qrels", "few.tsv"];
+    assert!(told(&through, &few).contains("10 of 10 questions are among those"), "{}", told(&through, &few));
     // Without its labels it is known by its own questions; others are others, whatever their ids are.
     place.run(["label", "s", "--in", "c", "--respect", "asks", "--drop"]).exits(0);
     assert!(told(&through, &ASK).contains(warning), "by the questions that are kept with it");

@@ -155,13 +155,19 @@ impl Questions {
         self.list.get(idx)
     }
 
-    /// How many of the questions a lens has seen.
+    /// How many of the questions that figures are of a lens has seen, and how many these are.
     ///
     /// # Errors
     /// When the vectors cannot be read.
-    pub(super) fn count_known(&mut self, known: &Familiar) -> Result<usize> {
-        let mut count = 0;
+    pub(super) fn count_known(&mut self, known: &Familiar) -> Result<(usize, usize)> {
+        let (mut count, mut asked) = (0, 0);
         for at in 0..self.list.len() {
+            // What is not judged is in no figure.
+            let judged = |id: &str| self.qrels.as_ref().is_none_or(|qrels| qrels.of(id).is_some());
+            if !self.list.get(at).is_some_and(|question| judged(&question.id)) {
+                continue;
+            }
+            asked += 1;
             let came = match self.params(at..at + 1)?.pop() {
                 Some(Param::Vector(vector)) => Some(vector),
                 _ => None,
@@ -171,7 +177,7 @@ impl Questions {
             let (id, text) = (question.id.as_str(), question.text.as_str());
             count += usize::from(known.knows(&AskedNow { id, text, vector: came.as_deref(), own }));
         }
-        Ok(count)
+        Ok((count, asked))
     }
 
     /// What to search with for these questions.
