@@ -1,29 +1,16 @@
 //! The house rules that a machine can hold the code to.
 //!
-//! Reads the sources as text: which level imports which, how long files and functions are, whether every file says
-//! what it is for, where `unsafe` stands, and whether the documents' links lead somewhere.
+//! Reads the sources as text: which file imports which (`layers`), how long files and functions are, whether every file
+//! says what it is for, where `unsafe` stands, and whether the documents' links lead somewhere.
+
+mod house;
+mod layers;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The level of each top module; imports go to a lower level or stay inside the module.
-const LEVELS: &[(&str, u32)] = &[
-    ("fuzzing", 7),
-    ("cli", 6),
-    ("learn", 5),
-    ("exec", 4),
-    ("interchange", 4),
-    ("store", 3),
-    ("catalog", 2),
-    ("segment", 2),
-    ("lens", 2),
-    ("text", 2),
-    ("query", 1),
-    ("linalg", 1),
-    ("storage", 1),
-    ("types", 0),
-];
 /// Longest file, in lines before its tests.
 const FILE_LINES: usize = 600;
 /// Longest function, in lines from its first to its closing brace.
@@ -80,70 +67,8 @@ fn sources() -> Vec<Source> {
     files.iter().map(|path| Source { name: name(path), text: fs::read_to_string(path).unwrap() }).collect()
 }
 
-fn level(module: &str) -> Option<u32> {
-    LEVELS.iter().find(|(name, _)| *name == module).map(|(_, level)| *level)
-}
-
-/// The top modules that a piece of code names as `crate::NAME`, alone or in a group `crate::{a::..., b::...}`.
-fn imports(code: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let joined = code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':');
-        if joined {
-            continue;
-        }
-        let rest = &code[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => found.extend(group_heads(group)),
-            None => found.push(head(rest)),
-        }
-    }
-    found
-}
-
 fn head(path: &str) -> String {
     path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-}
-
-/// The first name of each path of a group, up to its closing brace.
-fn group_heads(group: &str) -> Vec<String> {
-    let (mut depth, mut start, mut heads) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                heads.push(head(&group[start..at]));
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                heads.push(head(&group[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    heads.retain(|name| !name.is_empty());
-    heads
-}
-
-/// What is wrong with the imports of one file, as lines to print.
-fn wrong_arrows(name: &str, code: &str) -> Vec<String> {
-    let module = name.split('/').next().unwrap_or_default().trim_end_matches(".rs");
-    let Some(own) = level(module) else { return Vec::new() };
-    let mut wrong = Vec::new();
-    for target in imports(code) {
-        match level(&target) {
-            Some(other) if target != module && other >= own => {
-                let way = if other > own { "up" } else { "sideways" };
-                wrong.push(format!("{name}: {module} (level {own}) imports {way} from {target} (level {other})"));
-            }
-            _ => {}
-        }
-    }
-    wrong.sort();
-    wrong.dedup();
-    wrong
 }
 
 /// Functions of `code` that are longer than the limit: (line, name, length).
@@ -178,29 +103,6 @@ fn function_name(line: &str) -> Option<String> {
 
 fn assert_none(what: &str, found: &[String]) {
     assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));
-}
-
-#[test]
-fn every_top_module_has_a_level() {
-    let known: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
-    let mut unknown: Vec<String> = sources()
-        .iter()
-        .filter_map(|source| source.name.split_once('/').map(|(module, _)| module.to_string()))
-        .filter(|module| !known.contains(&module.as_str()))
-        .collect();
-    unknown.dedup();
-    assert_none("top modules without a level", &unknown);
-}
-
-#[test]
-fn imports_point_down() {
-    let mut wrong = Vec::new();
-    for source in sources() {
-        let code: Vec<&str> =
-            source.code().map(|(_, line)| line).filter(|line| !line.trim_start().starts_with("//")).collect();
-        wrong.extend(wrong_arrows(&source.name, &code.join("\n")));
-    }
-    assert_none("imports that do not point down", &wrong);
 }
 
 #[test]
@@ -324,18 +226,6 @@ fn links_of_the_documents_lead_somewhere() {
 /// The rules themselves are held to examples: a check that cannot fail is none.
 mod the_checks_see {
     use super::*;
-
-    #[test]
-    fn arrows_up_and_sideways() {
-        let up = wrong_arrows("store/batch.rs", "use crate::exec::Answer;");
-        assert_eq!(up, ["store/batch.rs: store (level 3) imports up from exec (level 4)"]);
-        let sideways = wrong_arrows("lens/fold.rs", "use crate::{error::Result, catalog::{Table, Key}};");
-        assert_eq!(sideways, ["lens/fold.rs: lens (level 2) imports sideways from catalog (level 2)"]);
-        assert!(wrong_arrows("cli/mod.rs", "use crate::{exec, store};\nlet x = crate::types::limits::TOP;").is_empty());
-        assert!(wrong_arrows("lib.rs", "use crate::cli;").is_empty());
-        assert_eq!(wrong_arrows("types/ids.rs", "fn f() { crate::linalg::dot() }").len(), 1);
-        assert!(wrong_arrows("types/ids.rs", "mycrate::cli::x(); $crate::cli::y();").len() <= 1);
-    }
 
     #[test]
     fn a_function_over_the_limit() {
