@@ -94,6 +94,34 @@ pub enum Show {
     Undirected,
 }
 
+impl Show {
+    /// Everything that can be shown, in the order it is listed to users.
+    pub const ALL: [Show; 8] = [
+        Show::Collections,
+        Show::Views,
+        Show::Fields,
+        Show::Lenses,
+        Show::Projections,
+        Show::Samples,
+        Show::Respects,
+        Show::Undirected,
+    ];
+
+    /// Its word behind `show`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Show::Collections => "collections",
+            Show::Views => "views",
+            Show::Fields => "fields",
+            Show::Lenses => "lenses",
+            Show::Projections => "projections",
+            Show::Samples => "samples",
+            Show::Respects => "respects",
+            Show::Undirected => "undirected",
+        }
+    }
+}
+
 /// `find SOURCE in COLLECTION | ...`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Find {

@@ -1,11 +1,13 @@
 //! A mistake on its way out of the parser: a [`QueryError`] in the making, with a recipe for its repair.
 //!
-//! Owns [`Mistake`], [`Edit`] and [`Fix`]. What it says is safe for a terminal: pieces of the statement enter its
+//! Owns [`Mistake`] and [`Fix`]. What it says is safe for a terminal: pieces of the statement enter its
 //! messages only through [`shown`].
 
 use super::bounds::Fault;
-use super::repair::Scene;
+use super::name::is_keyword;
+use super::scene::{Edit, Scene, Ways};
 use super::token::{Kind, Token, Tokens};
+use super::word::is_invisible;
 use crate::error::QueryError;
 use nom::IResult;
 use nom::error::{ErrorKind, ParseError};
@@ -15,32 +17,6 @@ use std::ops::Range;
 /// What the parser's functions return.
 pub(super) type Parsed<'a, T> = IResult<Tokens<'a>, T, Box<Mistake>>;
 
-/// A change to the text of a statement.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Edit {
-    /// What is replaced.
-    pub span: Range<usize>,
-    /// By what.
-    pub with: String,
-}
-
-impl Edit {
-    /// Puts `with` at `at`.
-    pub fn insert(at: usize, with: impl Into<String>) -> Edit {
-        Edit { span: at..at, with: with.into() }
-    }
-
-    /// Takes `span` out.
-    pub fn delete(span: Range<usize>) -> Edit {
-        Edit { span, with: String::new() }
-    }
-
-    /// Puts `with` in the place of `span`.
-    pub fn replace(span: Range<usize>, with: impl Into<String>) -> Edit {
-        Edit { span, with: with.into() }
-    }
-}
-
 /// How a mistake might be repaired.
 #[derive(Debug, Clone)]
 pub(super) enum Fix {
@@ -49,7 +25,7 @@ pub(super) enum Fix {
     /// By these edits together.
     Edits(Vec<Edit>),
     /// By the first of the ways this function finds that leads to a statement.
-    By(fn(&Scene<'_>) -> Vec<Vec<Edit>>),
+    By(fn(&Scene<'_>) -> Ways),
 }
 
 impl Fix {
@@ -180,7 +156,7 @@ pub(super) fn described(token: &Token<'_>) -> String {
         Kind::End => "the end of the statement".to_string(),
         Kind::Text => format!("the text {}", shorten(token.text)),
         Kind::Number => format!("the number {}", shorten(token.text)),
-        Kind::Word if super::name::is_keyword(token.text) => format!("the keyword {}", shown(token.text)),
+        Kind::Word if is_keyword(token.text) => format!("the keyword {}", shown(token.text)),
         _ => shown(token.text),
     }
 }
@@ -199,7 +175,7 @@ fn shorten(piece: &str) -> String {
             out.push_str("...");
             break;
         }
-        if c.is_control() || super::printer::is_invisible(c) {
+        if c.is_control() || is_invisible(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);

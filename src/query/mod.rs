@@ -74,25 +74,27 @@ mod notes;
 mod parser;
 mod printer;
 mod repair;
+mod scene;
+mod stages;
 mod suggest;
 mod token;
+mod word;
 
 #[cfg(test)]
 mod tests;
 
 pub use name::{check_id, check_name, is_bare_field, is_bare_id, is_bare_name, is_keyword, is_param_name};
 pub use notes::doubts;
-pub(crate) use printer::is_invisible;
-pub use printer::{
-    print, print_expr, print_field, print_id, print_lens, print_name, print_number, print_step, quote_text,
-};
+pub use printer::{print, print_expr, print_field, print_id, print_lens, print_name, print_number, print_step};
 pub use suggest::suggest;
+pub(crate) use word::is_invisible;
+pub use word::quote_text;
 
 use crate::error::QueryError;
 use crate::types::limits::STATEMENT_BYTES;
 use ast::{Expr, Statement};
 use mistake::{Mistake, Parsed};
-use token::{Tokens, tokens};
+use token::{Kind, Tokens, tokens};
 
 /// The typed tree of a statement.
 ///
@@ -138,7 +140,7 @@ fn with_repair<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result
 }
 
 fn parse_once<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result<T, Mistake> {
-    let (tokens, invalid) = tokens(text);
+    let tokens = tokens(text);
     let mistake = match parser(Tokens(&tokens)) {
         Ok((_, tree)) => return Ok(tree),
         Err(nom::Err::Error(mistake) | nom::Err::Failure(mistake)) => *mistake,
@@ -148,10 +150,8 @@ fn parse_once<T>(text: &str, parser: fn(Tokens<'_>) -> Parsed<'_, T>) -> Result<
         }
     };
     // Where the text stopped making tokens, that is what is wrong, unless something was wrong before.
-    match invalid {
-        Some(invalid) if tokens.last().is_some_and(|last| last.start <= mistake.span.start) => Err(invalid),
-        _ => Err(mistake),
-    }
+    let stop = tokens.last().filter(|last| last.kind == Kind::Invalid && last.start <= mistake.span.start);
+    Err(stop.map_or(mistake, |stop| blame::invalid(&text[stop.start..], stop.start)))
 }
 
 /// The error for a statement over the limit; it keeps only the statement's beginning.

@@ -1,6 +1,6 @@
 //! Which words are keywords, and which names and ids need no quotes.
 
-use super::token::{bare_id, param_name, word};
+use super::word::{bare_id, param_name, quote_text, word};
 use crate::error::{Error, Result};
 use crate::types::Metric;
 use crate::types::limits::{ID_BYTES, NAME_BYTES};
@@ -94,7 +94,7 @@ fn is_word(name: &str) -> bool {
 /// # Errors
 /// Kind `Invalid`, with a message that says what is allowed.
 pub fn check_name(name: &str) -> Result<()> {
-    let shown = super::printer::quote_text(&name.chars().take(NAME_BYTES).collect::<String>());
+    let shown = quote_text(&name.chars().take(NAME_BYTES).collect::<String>());
     if name.is_empty() {
         return Err(Error::invalid("a name has at least one character"));
     }

@@ -6,6 +6,7 @@
 
 use super::ast::{Bound, CompareOp, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Show, Source, Statement};
 use super::name::{is_bare_field, is_bare_id, is_bare_name};
+use super::word::{quote, quote_text};
 use crate::types::{LensDef, ProjectionRef, Step};
 use std::fmt::{self, Display, Write};
 
@@ -33,11 +34,6 @@ pub fn print_name(name: &str) -> String {
 /// A field as it stands in a condition: bare, or in backticks.
 pub fn print_field(field: &str) -> String {
     if is_bare_field(field) { field.to_string() } else { quote(field, '`') }
-}
-
-/// A string in double quotes with escapes, on one line, safe for a terminal.
-pub fn quote_text(text: &str) -> String {
-    quote(text, '"')
 }
 
 /// A whole lens as it is written: `view raw | center corpus | score cosine`.
@@ -75,30 +71,6 @@ pub fn print_number(value: f64) -> String {
     text.strip_suffix(".0").map_or(text.clone(), str::to_string)
 }
 
-/// Characters that a terminal does not show as themselves, or that turn the direction of what follows.
-pub(crate) fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-fn quote(text: &str, quote: char) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(quote);
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c == quote => out.extend(['\\', quote]),
-            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
-}
-
 impl Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -124,8 +96,7 @@ impl Display for Statement {
 
 impl Display for Show {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = super::parser::SHOWS;
-        f.write_str(words.iter().find(|(_, what)| what == self).map_or("", |(word, _)| word))
+        f.write_str(self.as_str())
     }
 }
 

@@ -366,7 +366,7 @@ mod properties {
     }
 
     fn statement() -> impl Strategy<Value = Statement> {
-        let shows = super::super::parser::SHOWS.map(|(_, what)| what).to_vec();
+        let shows = Show::ALL.to_vec();
         let id = text().prop_map(Spanned::from);
         let named = lens().prop_filter("a lens of a `let` has a stage", |lens| *lens != LensExpr::default());
         prop_oneof![

@@ -2,16 +2,15 @@
 //!
 //! The lexer never fails as a whole. Punctuation the language does not have (`==`, `&&`, `;`) becomes a
 //! [`Kind::Foreign`] token, so that the parser can answer in context; what cannot be a token at all ends the list
-//! with [`Kind::Invalid`] and a [`Mistake`]. The last token is always `End` or `Invalid`, and all spans lie on
-//! character boundaries.
+//! with [`Kind::Invalid`], and what is wrong there is for others to say. The last token is always `End` or `Invalid`,
+//! and all spans lie on character boundaries.
 
-use super::blame;
-use super::mistake::Mistake;
+use super::word::{bare_id, param_name, word};
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while, take_while1};
 use nom::character::complete::{char, one_of, satisfy};
 use nom::combinator::{opt, recognize, value, verify};
-use nom::sequence::{pair, preceded};
+use nom::sequence::preceded;
 use nom::{IResult, Input, Needed, Parser};
 use std::ops::Range;
 
@@ -49,7 +48,7 @@ pub(super) enum Kind {
     GreaterEqual,
     /// Punctuation of other languages.
     Foreign,
-    /// The place where the text stops making tokens.
+    /// The place where the text stops making tokens: its first character, or an opening quote with its `#`.
     Invalid,
     /// Behind the last token.
     End,
@@ -164,8 +163,8 @@ impl<'a> Input for Tokens<'a> {
     }
 }
 
-/// The tokens of `text`, and what was wrong where they stop early.
-pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Mistake>) {
+/// The tokens of `text`, up to its end or to the place where it stops making tokens.
+pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::with_capacity(32);
     let mut rest = text;
     loop {
@@ -175,7 +174,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Mistake>) {
         let spaced = before != rest.len();
         if rest.is_empty() {
             tokens.push(Token { kind: Kind::End, text: "", start, spaced });
-            return (tokens, None);
+            return tokens;
         }
         match token(rest) {
             Ok((after, kind)) if !(kind == Kind::Id && is_bare(rest) && odd_id_follows(after)) => {
@@ -183,12 +182,18 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Mistake>) {
                 rest = after;
             }
             _ => {
-                let mistake = blame::invalid(rest, start);
-                tokens.push(Token { kind: Kind::Invalid, text: &text[start..mistake.span.end], start, spaced });
-                return (tokens, Some(mistake));
+                tokens.push(Token { kind: Kind::Invalid, text: opening(rest), start, spaced });
+                return tokens;
             }
         }
     }
+}
+
+/// What begins a text that makes no token: a character, or a quote with the `#` before it.
+fn opening(rest: &str) -> &str {
+    let hash = usize::from(rest.starts_with('#') && !is_bare(rest));
+    let length = rest[hash..].chars().next().map_or(0, char::len_utf8);
+    &rest[..hash + length]
 }
 
 /// Steps over white space and comments.
@@ -243,37 +248,6 @@ fn symbol(i: &str) -> IResult<&str, Kind> {
 
 fn foreign(i: &str) -> IResult<&str, Kind> {
     value(Kind::Foreign, one_of("!%&/;?@^{}~.\\")).parse(i)
-}
-
-/// A bare word: it begins with a letter or `_` and ends in a letter, a digit or `_`.
-pub(super) fn word(i: &str) -> IResult<&str, &str> {
-    clinging(|c| c.is_alphabetic() || c == '_', |c| c.is_alphanumeric() || c == '_', "-.@").parse(i)
-}
-
-/// The part of a bare id behind `#`.
-pub(super) fn bare_id(i: &str) -> IResult<&str, &str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    clinging(plain, plain, "-.:").parse(i)
-}
-
-/// The name of a parameter behind `$`.
-pub(super) fn param_name(i: &str) -> IResult<&str, &str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    recognize(pair(satisfy(|c| c.is_ascii_alphabetic() || c == '_'), take_while(plain))).parse(i)
-}
-
-/// The longest run that starts with `head`, goes on with `plain` or `inner`, and ends in `plain`.
-fn clinging<'a>(
-    head: impl Fn(char) -> bool,
-    plain: impl Fn(char) -> bool,
-    inner: &'static str,
-) -> impl Parser<&'a str, Output = &'a str, Error = nom::error::Error<&'a str>> {
-    move |i: &'a str| {
-        let (_, _) = satisfy(&head).parse(i)?;
-        let run = i.find(|c| !(plain(c) || inner.contains(c))).map_or(i, |end| &i[..end]);
-        let run = run.trim_end_matches(|c| inner.contains(c));
-        Ok((&i[run.len()..], run))
-    }
 }
 
 /// A string whose escapes are all known.

@@ -1,9 +1,10 @@
 //! Mistakes in conditions: operators of other languages, missing quotes, unclosed groups.
 
 use crate::query::bounds::Fault;
-use crate::query::mistake::{Edit, Fix, Mistake, described, shown};
-use crate::query::parser::stage::lookup;
+use crate::query::mistake::{Fix, Mistake, described, shown};
 use crate::query::printer::print_field;
+use crate::query::scene::Edit;
+use crate::query::stages::lookup;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{repair, suggest};
 

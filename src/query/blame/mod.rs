@@ -10,5 +10,5 @@ pub(super) use condition::{
     behind_condition, compared_with_null, early_close, no_field, no_list, no_operator, no_value, not_null,
     unclosed_group,
 };
-pub(super) use stage::{bad_center, given_twice, no_pipe, not_of_a_lens, out_of_place, unknown_metric, unknown_stage};
+pub(super) use stage::{bad_center, misplaced, no_pipe, unknown_metric, unknown_stage};
 pub(super) use token::invalid;

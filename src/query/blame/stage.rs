@@ -1,9 +1,10 @@
 //! Mistakes in stages: unknown ones, ones out of place, and what is missing between them.
 
 use super::condition::continued_condition;
-use crate::query::mistake::{Edit, Fix, Mistake, shown};
+use crate::query::mistake::{Fix, Mistake, shown};
 use crate::query::name::METRICS;
-use crate::query::parser::stage::{Context, Draft, STAGES, lookup};
+use crate::query::scene::Edit;
+use crate::query::stages::{Context, Misplaced, Order, STAGES, lookup};
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{repair, suggest};
 
@@ -107,8 +108,17 @@ fn nearest_metric(word: &str) -> Option<String> {
         .or_else(|| suggest(word, METRICS.iter().map(|metric| metric.as_str())))
 }
 
+/// A stage that may not stand where it does.
+pub(in crate::query) fn misplaced(token: &Token<'_>, stage: &str, why: Misplaced) -> Mistake {
+    match why {
+        Misplaced::NotOfALens => not_of_a_lens(token, stage),
+        Misplaced::Before(last) => out_of_place(token, stage, last),
+        Misplaced::Again(last) => given_twice(token, stage, last),
+    }
+}
+
 /// A clause of a search in a `let`.
-pub(in crate::query) fn not_of_a_lens(token: &Token<'_>, stage: &str) -> Mistake {
+fn not_of_a_lens(token: &Token<'_>, stage: &str) -> Mistake {
     Mistake::at(token, "parse::not_of_a_lens", format!("`{stage}` belongs to a search, not to a lens"))
         .expected_any(["view", "using", "blend", "a step", "score"])
         .hint("it is written behind the search that uses the lens")
@@ -116,7 +126,7 @@ pub(in crate::query) fn not_of_a_lens(token: &Token<'_>, stage: &str) -> Mistake
 }
 
 /// A clause that stands behind one it has to stand before.
-pub(in crate::query) fn out_of_place(token: &Token<'_>, stage: &str, last: &str) -> Mistake {
+fn out_of_place(token: &Token<'_>, stage: &str, last: &str) -> Mistake {
     let is_clause = |word: &str| ["where", "above", "within", "skip", "top", "including"].contains(&word);
     if stage == "blend" && !is_clause(last) {
         // The other order would be no better: nothing of a lens goes with a blend.
@@ -130,7 +140,7 @@ pub(in crate::query) fn out_of_place(token: &Token<'_>, stage: &str, last: &str)
 }
 
 /// A second clause where one is allowed.
-pub(in crate::query) fn given_twice(token: &Token<'_>, stage: &str, last: &str) -> Mistake {
+fn given_twice(token: &Token<'_>, stage: &str, last: &str) -> Mistake {
     if stage != last {
         let message = format!("`{stage}` and `{last}` exclude each other");
         let hint = match stage {
@@ -145,9 +155,9 @@ pub(in crate::query) fn given_twice(token: &Token<'_>, stage: &str, last: &str) 
 }
 
 /// Something stands behind a stage that neither belongs to it nor begins with `|`.
-pub(in crate::query) fn no_pipe(i: Tokens<'_>, draft: &Draft) -> Mistake {
+pub(in crate::query) fn no_pipe(i: Tokens<'_>, order: &Order) -> Mistake {
     let token = i.first();
-    if let Some(mistake) = draft.in_condition().then(|| continued_condition(i)).flatten() {
+    if let Some(mistake) = order.in_condition().then(|| continued_condition(i)).flatten() {
         return mistake;
     }
     let mistake = Mistake::missing(&token, "`|` or the end of the statement").expected("|");
@@ -176,27 +186,27 @@ pub(in crate::query) fn no_pipe(i: Tokens<'_>, draft: &Draft) -> Mistake {
 }
 
 /// No stage begins like this.
-pub(in crate::query) fn unknown_stage(i: Tokens<'_>, draft: &Draft) -> Mistake {
+pub(in crate::query) fn unknown_stage(i: Tokens<'_>, order: &Order) -> Mistake {
     let (token, next) = (i.first(), i.peek(1));
     if matches!(token.kind, Kind::End | Kind::Pipe) {
         let message =
             if token.kind == Kind::End { "a stage is missing at the end" } else { "a stage is missing before `|`" };
         return Mistake::at(&token, "parse::empty_stage", message)
-            .expected_any(draft.allowed())
+            .expected_any(order.allowed())
             .fix(Fix::By(repair::drop_pipe));
     }
-    let mistake = Mistake::at(&token, "parse::unknown_stage", "unknown stage").expected_any(draft.allowed());
+    let mistake = Mistake::at(&token, "parse::unknown_stage", "unknown stage").expected_any(order.allowed());
     let operator = matches!(
         next.kind,
         Kind::Equal | Kind::NotEqual | Kind::Less | Kind::LessEqual | Kind::Greater | Kind::GreaterEqual
     ) || next.is_foreign("==")
         || next.is_any(&["has", "is"]);
     match token.kind {
-        Kind::Word | Kind::Backtick if operator && draft.context == Context::Search => {
+        Kind::Word | Kind::Backtick if operator && order.context == Context::Search => {
             mistake.hint("did you mean `where`?").fix(Fix::edit(Edit::insert(token.start, "where ")))
         }
         Kind::Open | Kind::Backtick => mistake.fix(Fix::edit(Edit::insert(token.start, "where "))),
-        Kind::Number if draft.context == Context::Search => {
+        Kind::Number if order.context == Context::Search => {
             mistake.hint("did you mean `top`?").fix(Fix::edit(Edit::insert(token.start, "top ")))
         }
         Kind::Word => unknown_word(&token, mistake),

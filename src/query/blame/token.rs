@@ -1,9 +1,10 @@
 //! Mistakes below the level of words: strings without an end, odd ids, characters the language has no use for.
 
-use crate::query::mistake::{Edit, Fix, Mistake, shown};
-use crate::query::printer::{is_invisible, quote_text};
+use crate::query::mistake::{Fix, Mistake, shown};
 use crate::query::repair;
+use crate::query::scene::Edit;
 use crate::query::token::{escape, is_bare};
+use crate::query::word::{is_invisible, quote_text};
 
 /// What is wrong at the head of `rest`, which makes no token.
 pub(in crate::query) fn invalid(rest: &str, start: usize) -> Mistake {

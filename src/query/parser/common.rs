@@ -2,9 +2,11 @@
 
 use crate::query::ast::{Name, Spanned};
 use crate::query::bounds::Fault;
-use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
+use crate::query::mistake::{Fix, Mistake, Parsed, described, shown};
 use crate::query::name::{is_bare_name, is_keyword};
 use crate::query::printer::print_name;
+use crate::query::scene::Edit;
+use crate::query::suggest;
 use crate::query::token::{Kind, Token, Tokens};
 use nom::Parser;
 use nom::combinator::opt;
@@ -54,7 +56,7 @@ pub(super) fn required<'a>(
 
 /// Whether the token is a word that was probably meant to be `word`.
 pub(super) fn is_misspelt(token: &Token<'_>, word: &str) -> bool {
-    token.kind == Kind::Word && super::super::suggest(token.text, std::iter::once(word)).is_some()
+    token.kind == Kind::Word && suggest(token.text, std::iter::once(word)).is_some()
 }
 
 /// A name; `what` says whose, as in "the name of a view".

@@ -5,6 +5,7 @@ use crate::query::ast::{CompareOp, Expr, Literal, Name, Spanned};
 use crate::query::bounds::Fault;
 use crate::query::mistake::{Fix, Mistake, Parsed};
 use crate::query::name::RESERVED_IN_CONDITIONS;
+use crate::query::scene::Edit;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{blame, repair};
 use crate::types::limits::{LIST_VALUES, NESTING};
@@ -29,7 +30,7 @@ pub(in crate::query) fn whole_condition(i: Tokens<'_>) -> Parsed<'_, Expr> {
     let field = compare_op(i.peek(1).kind).is_some() || i.peek(1).is_any(&["in", "has", "is"]);
     if first.is("where") && !field {
         return Mistake::at(&first, "parse::unexpected", "the condition stands alone, without `where`")
-            .fix(Fix::edit(crate::query::mistake::Edit::delete(first.start..i.peek(1).start)))
+            .fix(Fix::edit(Edit::delete(first.start..i.peek(1).start)))
             .fail();
     }
     let (i, expr) = condition(i)?;

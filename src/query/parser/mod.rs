@@ -6,32 +6,25 @@
 mod common;
 mod condition;
 mod source;
-pub(super) mod stage;
+mod stage;
 
 use super::ast::{Find, Name, Pairs, Show, Statement};
-use super::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
+use super::mistake::{Fix, Mistake, Parsed, described, shown};
+use super::name::is_keyword;
+use super::printer::print_id;
+use super::repair;
+use super::scene::Edit;
+use super::stages::Context;
 use super::suggest;
 use super::token::{Kind, Tokens};
 use common::{end, is_misspelt, keyword, kind, name, required, spanned};
 pub(super) use condition::whole_condition;
 use nom::Parser;
 use nom::combinator::opt;
-use stage::{Context, lens_stages, search_stages};
+use stage::{lens_stages, search_stages};
 
 /// Every word a statement begins with.
 const STATEMENTS: [&str; 8] = ["find", "pairs", "explain", "compare", "why", "let", "drop", "show"];
-
-/// What `show` lists, as it is written.
-pub(super) const SHOWS: [(&str, Show); 8] = [
-    ("collections", Show::Collections),
-    ("views", Show::Views),
-    ("fields", Show::Fields),
-    ("lenses", Show::Lenses),
-    ("projections", Show::Projections),
-    ("samples", Show::Samples),
-    ("respects", Show::Respects),
-    ("undirected", Show::Undirected),
-];
 
 /// Words of other languages for ours.
 const STATEMENT_ALIASES: [(&str, &str); 12] = [
@@ -103,10 +96,9 @@ fn no_place(i: Tokens<'_>) -> Mistake {
         Kind::Text | Kind::Id | Kind::Param | Kind::OpenBracket => {
             mistake.expected_any(["+", "-"]).fix(Fix::edit(Edit::insert(token.start, "+ ")))
         }
-        Kind::Star => mistake
-            .expected_any(["+", "-"])
-            .hint("a weight stands first: `2 * #id`")
-            .fix(Fix::By(super::repair::weight_first)),
+        Kind::Star => {
+            mistake.expected_any(["+", "-"]).hint("a weight stands first: `2 * #id`").fix(Fix::By(repair::weight_first))
+        }
         Kind::Word
             if names
                 && (token.is_any(&["from", "into", "within", "among", "on", "of", "inside"])
@@ -115,7 +107,7 @@ fn no_place(i: Tokens<'_>) -> Mistake {
             mistake.did_you_mean(&token, "in")
         }
         Kind::Word | Kind::Backtick => mistake.fix(Fix::edit(Edit::insert(token.start, "in "))),
-        _ => mistake.hint("a search says where: `find ... in COLLECTION`").fix(Fix::By(super::repair::move_place)),
+        _ => mistake.hint("a search says where: `find ... in COLLECTION`").fix(Fix::By(repair::move_place)),
     }
 }
 
@@ -168,14 +160,10 @@ fn no_colon(i: Tokens<'_>, lenses: usize) -> Mistake {
     let token = i.first();
     let mistake = Mistake::missing(&token, "`,` or `:`");
     match token.kind {
-        Kind::Word if token.is("find") => mistake.fix(Fix::By(super::repair::colon_before)),
-        Kind::Word if token.is_any(&["and", "with", "to", "vs", "versus"]) => {
-            mistake.fix(Fix::By(super::repair::comma_for))
-        }
+        Kind::Word if token.is("find") => mistake.fix(Fix::By(repair::colon_before)),
+        Kind::Word if token.is_any(&["and", "with", "to", "vs", "versus"]) => mistake.fix(Fix::By(repair::comma_for)),
         Kind::Plus => mistake.fix(Fix::replace(&token, ",")),
-        Kind::Word if lenses == 1 || !super::name::is_keyword(token.text) => {
-            mistake.fix(Fix::By(super::repair::comma_before))
-        }
+        Kind::Word if lenses == 1 || !is_keyword(token.text) => mistake.fix(Fix::By(repair::comma_before)),
         _ => mistake,
     }
 }
@@ -186,8 +174,8 @@ fn why(i: Tokens<'_>) -> Parsed<'_, Statement> {
     if token.kind != Kind::Id {
         let mistake = Mistake::missing(&token, "#id");
         return match token.kind {
-            Kind::Word if !token.is("find") => mistake.did_you_mean(&token, &super::print_id(token.text)).fail(),
-            Kind::Text => mistake.did_you_mean(&token, &super::print_id(&token.content())).fail(),
+            Kind::Word if !token.is("find") => mistake.did_you_mean(&token, &print_id(token.text)).fail(),
+            Kind::Text => mistake.did_you_mean(&token, &print_id(&token.content())).fail(),
             _ => mistake.fail(),
         };
     }
@@ -197,7 +185,7 @@ fn why(i: Tokens<'_>) -> Parsed<'_, Statement> {
     if colon.is_none() {
         let mistake = Mistake::missing(&i.first(), "`:`");
         let glued = token.text.len() > 5 && token.text.to_ascii_lowercase().ends_with(":find");
-        let fix = if glued { Fix::By(super::repair::unglue_find) } else { Fix::By(super::repair::colon_before) };
+        let fix = if glued { Fix::By(repair::unglue_find) } else { Fix::By(repair::colon_before) };
         return mistake.fix(fix).fail();
     }
     let (i, find) = find(rest)?;
@@ -221,10 +209,10 @@ fn definition(i: Tokens<'_>) -> Parsed<'_, Statement> {
 /// `show WHAT`
 fn show(i: Tokens<'_>) -> Parsed<'_, Statement> {
     let token = i.first();
-    if let Some((_, what)) = SHOWS.iter().find(|(word, _)| token.is(word)) {
-        return Ok((i.rest(), Statement::Show(spanned(*what, token.span()))));
+    if let Some(what) = Show::ALL.into_iter().find(|what| token.is(what.as_str())) {
+        return Ok((i.rest(), Statement::Show(spanned(what, token.span()))));
     }
-    let words = SHOWS.iter().map(|(word, _)| *word);
+    let words = Show::ALL.into_iter().map(Show::as_str);
     let mistake = Mistake::missing(&token, "what to show").expected_any(words.clone());
     match suggest(token.text, words) {
         Some(word) if token.kind == Kind::Word => mistake.did_you_mean(&token, &word).fail(),

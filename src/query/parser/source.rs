@@ -3,8 +3,9 @@
 use super::common::{bad_number, is_number, kind, number, spanned};
 use crate::query::ast::{Operand, Source, Spanned, Term};
 use crate::query::bounds::Fault;
-use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described};
+use crate::query::mistake::{Fix, Mistake, Parsed, described};
 use crate::query::repair;
+use crate::query::scene::Edit;
 use crate::query::token::{Kind, Token, Tokens};
 use crate::types::limits::LIST_VALUES;
 use nom::Parser;

@@ -4,8 +4,10 @@ use super::common::{count, is_misspelt, keyword, kind, name, number, required, s
 use super::condition::condition;
 use crate::query::ast::{Bound, LensBase, LensExpr, Name, Output, Spanned};
 use crate::query::bounds::{DIMENSIONS, DIRECTIONS, HITS, NEIGHBOURS};
-use crate::query::mistake::{Edit, Fix, Mistake, Parsed, described, shown};
+use crate::query::mistake::{Fix, Mistake, Parsed, described, shown};
 use crate::query::name::METRICS;
+use crate::query::scene::Edit;
+use crate::query::stages::{Context, Order, Rank, lookup};
 use crate::query::token::{Kind, Token, Tokens};
 use crate::query::{blame, repair};
 use crate::types::{Metric, ProjectionRef, Step};
@@ -13,120 +15,16 @@ use nom::Parser;
 use nom::combinator::opt;
 use nom::sequence::preceded;
 
-/// Where in the order a stage stands; stages of one rank below `Step` exclude each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::query) enum Rank {
-    Base,
-    Step,
-    Score,
-    Where,
-    Bound,
-    Skip,
-    Top,
-    /// `including self` and `exact` may stand anywhere.
-    Flag,
-}
-
-/// Every stage with its rank, in the order they are listed to users.
-pub(in crate::query) const STAGES: [(&str, Rank); 18] = [
-    ("view", Rank::Base),
-    ("using", Rank::Base),
-    ("blend", Rank::Base),
-    ("center", Rank::Step),
-    ("normalize", Rank::Step),
-    ("truncate", Rank::Step),
-    ("project", Rank::Step),
-    ("standardize", Rank::Step),
-    ("whiten", Rank::Step),
-    ("drop", Rank::Step),
-    ("score", Rank::Score),
-    ("where", Rank::Where),
-    ("above", Rank::Bound),
-    ("within", Rank::Bound),
-    ("skip", Rank::Skip),
-    ("top", Rank::Top),
-    ("including", Rank::Flag),
-    ("exact", Rank::Flag),
-];
-
-/// What the stages belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::query) enum Context {
-    /// A search or a list of pairs: every stage.
-    Search,
-    /// `let`: the lens alone.
-    Lens,
-}
-
-impl Context {
-    /// The highest rank allowed.
-    fn allows(self, rank: Rank) -> bool {
-        self == Context::Search || rank <= Rank::Score
-    }
-
-    /// Whether a stage of this context begins with `word`.
-    pub fn knows(self, word: &str) -> bool {
-        lookup(word).is_some_and(|(_, rank)| self.allows(rank))
-    }
-}
-
-/// The stage that begins with `word`, in any case.
-pub(in crate::query) fn lookup(word: &str) -> Option<(&'static str, Rank)> {
-    STAGES.into_iter().find(|(stage, _)| stage.eq_ignore_ascii_case(word))
-}
-
 /// What has been read so far.
-pub(in crate::query) struct Draft {
+struct Draft {
     lens: LensExpr,
     output: Output,
-    /// The stage of the highest rank.
-    last: Option<(&'static str, Rank)>,
-    pub context: Context,
+    order: Order,
 }
 
 impl Draft {
     fn new(context: Context) -> Draft {
-        Draft { lens: LensExpr::default(), output: Output::default(), last: None, context }
-    }
-
-    /// The stages that may still follow.
-    pub fn allowed(&self) -> impl Iterator<Item = &'static str> {
-        let least = self.last.map_or(Rank::Base, |(_, rank)| rank);
-        let context = self.context;
-        STAGES
-            .into_iter()
-            .filter(move |(_, rank)| {
-                *rank > least
-                    || *rank == Rank::Step && least == Rank::Step
-                    || (least == Rank::Base && *rank > Rank::Base)
-            })
-            .filter(move |(_, rank)| context.allows(*rank))
-            .map(|(stage, _)| stage)
-    }
-
-    /// Whether a condition was read last.
-    pub fn in_condition(&self) -> bool {
-        self.last.is_some_and(|(_, rank)| rank == Rank::Where)
-    }
-
-    /// Checks that the stage may stand here, and notes that it does.
-    fn enter(&mut self, token: &Token<'_>, stage: &'static str, rank: Rank) -> Result<(), Box<Mistake>> {
-        if !self.context.allows(rank) {
-            return Err(Box::new(blame::not_of_a_lens(token, stage)));
-        }
-        if rank == Rank::Flag {
-            return Ok(());
-        }
-        if let Some((last, highest)) = self.last {
-            if rank < highest {
-                return Err(Box::new(blame::out_of_place(token, stage, last)));
-            }
-            if rank == highest && rank != Rank::Step {
-                return Err(Box::new(blame::given_twice(token, stage, last)));
-            }
-        }
-        self.last = Some((stage, rank));
-        Ok(())
+        Draft { lens: LensExpr::default(), output: Output::default(), order: Order::new(context) }
     }
 }
 
@@ -137,7 +35,7 @@ pub(super) fn search_stages(mut i: Tokens<'_>) -> Parsed<'_, (LensExpr, Output)>
         i = match i.first().kind {
             Kind::End => return Ok((i, (draft.lens, draft.output))),
             Kind::Pipe => stage(i.rest(), &mut draft)?.0,
-            _ => return blame::no_pipe(i, &draft).fail(),
+            _ => return blame::no_pipe(i, &draft.order).fail(),
         };
     }
 }
@@ -150,7 +48,7 @@ pub(super) fn lens_stages(i: Tokens<'_>) -> Parsed<'_, LensExpr> {
         i = match i.first().kind {
             Kind::End => return Ok((i, draft.lens)),
             Kind::Pipe => stage(i.rest(), &mut draft)?.0,
-            _ => return blame::no_pipe(i, &draft).fail(),
+            _ => return blame::no_pipe(i, &draft.order).fail(),
         };
     }
 }
@@ -159,8 +57,10 @@ pub(super) fn lens_stages(i: Tokens<'_>) -> Parsed<'_, LensExpr> {
 fn stage<'a>(i: Tokens<'a>, draft: &mut Draft) -> Parsed<'a, ()> {
     let token = i.first();
     let known = if token.kind == Kind::Word { lookup(token.text) } else { None };
-    let Some((word, rank)) = known else { return blame::unknown_stage(i, draft).fail() };
-    draft.enter(&token, word, rank).map_err(nom::Err::Failure)?;
+    let Some((word, rank)) = known else { return blame::unknown_stage(i, &draft.order).fail() };
+    if let Err(why) = draft.order.enter(word, rank) {
+        return blame::misplaced(&token, word, why).fail();
+    }
     let rest = i.rest();
     match rank {
         Rank::Base => base(rest, word).map(|(i, base)| (i, draft.lens.base = base)),

@@ -1,9 +1,11 @@
 //! Repairs of conditions: operators, groups, lists and values.
 
-use super::{Scene, Ways, behind, close_with};
-use crate::query::mistake::Edit;
-use crate::query::printer::{print_field, quote_text};
+use super::common::{behind, close_with};
+use super::stage::drop_stage;
+use crate::query::printer::print_field;
+use crate::query::scene::{Edit, Scene, Ways};
 use crate::query::token::{Kind, Token};
+use crate::query::word::quote_text;
 
 /// Backticks around a field of two words.
 pub(in crate::query) fn quote_field(scene: &Scene<'_>) -> Ways {
@@ -34,7 +36,7 @@ pub(in crate::query) fn flip(scene: &Scene<'_>) -> Ways {
 /// Takes out an `and` or `or` with nothing behind it, or a `where` without a condition.
 pub(in crate::query) fn drop_join(scene: &Scene<'_>) -> Ways {
     match scene.before(1) {
-        Some(token) if token.is("where") => super::drop_stage(&Scene { at: scene.at - 1, ..*scene }),
+        Some(token) if token.is("where") => drop_stage(&Scene { at: scene.at - 1, ..*scene }),
         Some(token) if token.is_any(&["and", "or", "not"]) => vec![vec![Edit::delete(token.span())]],
         _ => Vec::new(),
     }

@@ -1,9 +1,10 @@
 //! Repairs around the source of a search: quotes, ids, vectors, the collection, the heads of statements.
 
-use super::{Scene, Ways, behind, close_with, drop_comma};
-use crate::query::mistake::Edit;
-use crate::query::printer::{print_id, quote_text};
+use super::common::{behind, close_with, drop_comma};
+use crate::query::printer::print_id;
+use crate::query::scene::{Edit, Scene, Ways};
 use crate::query::token::Kind;
+use crate::query::word::quote_text;
 
 /// A colon behind the token before the mistake.
 pub(in crate::query) fn colon_before(scene: &Scene<'_>) -> Ways {

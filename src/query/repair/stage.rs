@@ -1,8 +1,8 @@
 //! Repairs of stages: their order, what is given twice, what is missing.
 
-use super::{Scene, Ways, behind};
-use crate::query::mistake::Edit;
-use crate::query::parser::stage::{Rank, lookup};
+use super::common::behind;
+use crate::query::scene::{Edit, Scene, Ways};
+use crate::query::stages::{Rank, lookup};
 use crate::query::token::Kind;
 
 /// Puts all stages into their order.

@@ -212,7 +212,7 @@ fn sketch(error: &QueryError) -> String {
     let mut shown = String::new();
     let mut carets = 0;
     for (at, c) in line.char_indices() {
-        let c = if c.is_control() || crate::query::printer::is_invisible(c) { '?' } else { c };
+        let c = if c.is_control() || crate::query::is_invisible(c) { '?' } else { c };
         shown.push(c);
         if start + at < error.span.start {
             gap.push(c);

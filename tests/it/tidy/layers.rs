@@ -34,7 +34,6 @@ const IN_CIRCLES: &[(&str, usize)] = &[
     ("learn", 6),
     ("lens", 10),
     ("linalg", 5),
-    ("query", 17),
     ("store", 28),
     ("text", 2),
 ];
