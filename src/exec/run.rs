@@ -15,7 +15,7 @@ use super::source::{self, Sum};
 use super::texts::{TextRows, scan_texts};
 use super::{blend, condition, ready};
 use crate::error::{Error, Result};
-use crate::lens::{Chain, Prepared, ProcessedQuery};
+use crate::lens::{Chain, FewRecords, Prepared, ProcessedQuery};
 use crate::linalg::team;
 use crate::query::ast::Source;
 use crate::query::print_expr;
@@ -238,14 +238,7 @@ fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control) -> Result
 
 /// Says which steps have too few records for what they take of them.
 pub(crate) fn notes_on_few(prepared: &Prepared) -> Vec<String> {
-    let note = |(step, records, dimensions): (String, u64, usize)| {
-        let directions = records.saturating_sub(1);
-        format!(
-            "{step} has {records} record(s) in {dimensions} dimensions: they differ in at most {directions} directions, and \
-             no variance counts as less than the mean of these; of so few, `center corpus` is often the better lens"
-        )
-    };
-    prepared.of_few_records().into_iter().map(note).collect()
+    prepared.of_few_records().iter().map(FewRecords::to_string).collect()
 }
 
 /// What `run` answers for each search of a batch, on all threads; one alone stays on this one.

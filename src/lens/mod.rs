@@ -41,6 +41,7 @@ pub use percentile::Percentiles;
 pub use prepared::{Known, Prepared};
 pub use projection::Projection;
 pub use rough::{Rough, RoughPass, RowReader, Side};
+pub use statistics::FewRecords;
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
 pub use stored::{ScalarProcessor, StoredScalars};
 pub use sums::{RowForm, RowSums};

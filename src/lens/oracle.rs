@@ -200,10 +200,11 @@ fn take(step: &ResolvedStep, states: &[Option<State>], given: Option<&Statistic>
         let noise = (1e-24 * scale).max(1e-12 * variances.first().copied().unwrap_or_default());
         let variances: Vec<f64> = variances.iter().map(|&v| zero_below(v, noise, on_the_line)).collect();
         let varying = varying(&variances);
-        let floor = if present.len() <= mean.len() || middle(&variances) == 0.0 {
-            varying.iter().sum::<f64>() / varying.len().max(1) as f64
-        } else {
-            1e-4 * middle(&variances)
+        let typical = varying.iter().sum::<f64>() / varying.len().max(1) as f64;
+        let least = (1.0 - (mean.len() as f64 / n).sqrt()).max(0.0).powi(2);
+        let floor = match middle(&variances) {
+            0.0 => typical,
+            median => (1e-4 * median).max((1.0 - 4.0 * least).max(0.0) * typical),
         };
         let divisor = |v: &f64| if v.max(floor) > 0.0 { v.max(floor).sqrt() } else { 1.0 };
         if whiten {

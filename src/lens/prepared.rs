@@ -15,7 +15,7 @@ use super::program::{Program, Traveller, Undirected};
 #[cfg(test)]
 use super::shape::{End, Shape};
 use super::step::VectorMetric;
-use super::{Chain, RowSource, StoredScalars, statistics};
+use super::{Chain, FewRecords, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, simd, stats};
@@ -229,16 +229,12 @@ impl Prepared {
         &self.statistics
     }
 
-    /// Steps that take all directions of no more records than dimensions, each with both numbers: these records vary in a
-    /// part of the space only.
-    pub fn of_few_records(&self) -> Vec<(String, u64, usize)> {
-        let few = self.statistics.iter().filter(|placed| statistics::is_of_few(&placed.statistic, placed.count));
-        let step = |placed: &PlacedStatistic| {
-            let step = self.chain.steps().get(placed.step_idx)?;
-            let Statistic::Directions { mean, .. } = &*placed.statistic else { return None };
-            Some((step.to_string(), placed.count, mean.len()))
+    /// Steps that take all directions of fewer than four times as many records as dimensions, and what follows from that.
+    pub fn of_few_records(&self) -> Vec<FewRecords> {
+        let few = |placed: &PlacedStatistic| {
+            FewRecords::of(self.chain.steps().get(placed.step_idx)?, &placed.statistic, placed.count)
         };
-        few.filter_map(step).collect()
+        self.statistics.iter().filter_map(few).collect()
     }
 
     /// The record side with its statistics, the metric's own steps included: what turns a raw row into a processed

@@ -6,7 +6,7 @@ use super::prepared::PlacedStatistic;
 use super::program::Traveller;
 use super::quick::{Quick, Scratch};
 use super::step::SampleRows;
-use super::{Chain, Known, Prepared, Projection, ResolvedStep, RowSource, StoredScalars, VectorMetric};
+use super::{Chain, FewRecords, Known, Prepared, Projection, ResolvedStep, RowSource, StoredScalars, VectorMetric};
 use crate::types::{ElementType, ProjectionDef, RowSet, Statistic};
 use std::sync::Arc;
 
@@ -442,22 +442,46 @@ fn a_spread_counts_from_two_units_in_the_last_place_on() {
     assert_eq!(directed(&[3e-37, 4e-37, 8e-37]), 3);
 }
 
-/// Divided by their deviations in all directions, fewer records than dimensions are all equally far from each other.
+/// Divided by their deviations in all directions, fewer records than dimensions are all equally far from each other, and a few
+/// more are nearly so.
 #[test]
-fn whitening_fewer_records_than_dimensions_keeps_their_neighbourhoods() {
-    let (n, d) = (24, 40);
-    let noise = rows(n, d, 0.002);
-    let data: Vec<f32> = (0..n * d).map(|at| noise[at] + f32::from(u8::from(at % d == at / d % 3))).collect();
-    for steps in [vec![ResolvedStep::Whiten(None)], vec![ResolvedStep::Whiten(Some(30))]] {
-        let found = scores(&data, d, steps, VectorMetric::Cosine, 0);
-        let least = |of: u32| (1..n as u32).filter(move |row| row % 3 == of).map(|row| found[row as usize].unwrap());
-        let (near, far) = (least(0).fold(1.0, f64::min), least(1).chain(least(2)).fold(-1.0, f64::max));
-        assert!(near > far + 0.1, "{near} {far}: {found:?}");
+fn whitening_few_records_keeps_their_neighbourhoods() {
+    let d = 40;
+    let whiten = |k: Option<usize>| vec![ResolvedStep::Whiten(k)];
+    for n in [24, 40, 41, 44, 56, 80] {
+        let noise = rows(n, d, 0.002);
+        let data: Vec<f32> = (0..n * d).map(|at| noise[at] + f32::from(u8::from(at % d == at / d % 3))).collect();
+        for k in [None, Some(30)] {
+            let found = scores(&data, d, whiten(k), VectorMetric::Cosine, 0);
+            let least =
+                |of: u32| (1..n as u32).filter(move |row| row % 3 == of).map(|row| found[row as usize].unwrap());
+            let (near, far) = (least(0).fold(1.0, f64::min), least(1).chain(least(2)).fold(-1.0, f64::max));
+            assert!(near > far + 0.1, "{n}: {near} {far}: {found:?}");
+        }
+        let (_, prepared) = prepare(&data, d, whiten(None), VectorMetric::Cosine);
+        let expected = FewRecords { step: "whiten".into(), records: n as u64, dimensions: d };
+        assert_eq!(prepared.of_few_records(), [expected]);
     }
-    let (_, prepared) = prepare(&data, d, vec![ResolvedStep::Whiten(None)], VectorMetric::Cosine);
-    assert_eq!(prepared.of_few_records(), [("whiten".to_string(), n as u64, d)]);
-    let (_, enough) = prepare(&rows(50, 6, 1.0), 6, vec![ResolvedStep::Whiten(None)], VectorMetric::Cosine);
-    assert!(enough.of_few_records().is_empty());
+    for n in [24, 50] {
+        let (_, enough) = prepare(&rows(n, 6, 1.0), 6, whiten(None), VectorMetric::Cosine);
+        assert!(enough.of_few_records().is_empty());
+    }
+}
+
+/// What is said of few records, with its numbers.
+#[test]
+fn notes_on_few_records_have_their_numbers() {
+    let note = |records, dimensions| FewRecords { step: "whiten".into(), records, dimensions }.to_string();
+    assert_eq!(
+        note(200, 384),
+        "whiten has 200 record(s) in 384 dimensions: they differ in at most 199 directions, and no variance counts as less \
+         than the mean of these; of so few, `center corpus` is often the better lens"
+    );
+    assert_eq!(
+        note(768, 384),
+        "whiten has 768 record(s) in 384 dimensions: as little as 8.6 % of a small variance is found, and none counts as \
+         less than 0.66 of the mean one; of so few, `center corpus` is often the better lens"
+    );
 }
 
 /// Where most columns are the same everywhere, a query that differs there is measured as where records differ.
