@@ -1,6 +1,6 @@
 //! Scalars from single precision: of chains that come down to one norm (`shape`).
 //!
-//! Owns [`Quick`]: with `y = L u + c`, `u` being the row, or the row divided by its norm (which is then found in `f64`), all
+//! Owns [`Quick`]: with `y = L u + c`, `u` being the row, or the row divided by its norm (found in `f64` where anything follows), all
 //! that is needed is `|y|`. It comes from `f32` products with a derived error; where that is too large a part of the norm
 //! (cancellation), or where a row is near the line between direction and none, or out of the range of `f32`, the row is
 //! left to the `f64` pass. The largest relative error that was let through becomes part of the candidates' bound
@@ -14,7 +14,8 @@
 //!   rounded to `f32`: the error vector of `L x` is at most `k |L||x|` element by element, in absolute values;
 //! - without: `|y|^2 = |u|^2 - <u, 1>^2 / d - 2 <u, c> + |c|^2` (the second term where an own-mean is subtracted, `c` then
 //!   without its own mean), each product off by at most `k + 2 e` of its factors' norms, and `|y'| - |y|` is the
-//!   difference of the squares divided by the sum.
+//!   difference of the squares divided by the sum;
+//! - of a row that is divided by its norm and nothing else, `|u|^2` is off by at most `k + 2 e` of itself, and so `|u|` by less.
 
 use super::fold;
 use super::noise::{CLEAR, Guard};
@@ -38,6 +39,8 @@ pub(super) struct Quick {
     form: Form,
     unit: bool,
     end: End,
+    /// Whether the program divides rows by their norms and does nothing else: then these are from `f32` as well.
+    plain: bool,
     /// Of the programs that have to find a direction as well.
     directed: Vec<Quick>,
     /// Elements of a raw row.
@@ -205,6 +208,7 @@ impl Quick {
             form: Form::Nothing,
             unit,
             end,
+            plain: matches!(program.ops[..], [Op::Normalize]) && !squares,
             directed,
             dimension,
             constant: Vec::new(),
@@ -303,7 +307,7 @@ impl Quick {
             let (own, factors) = (&mut scratch.own, &mut scratch.factors);
             own.clear();
             factors.clear();
-            if self.unit {
+            if self.unit && !self.plain {
                 own.extend(rows().map(simd::squared_norm));
                 factors.extend(own.iter().map(|square| 1.0 / square.sqrt()));
             } else {
@@ -351,7 +355,10 @@ impl Quick {
         let dot = |w: &[f32]| f64::from(simd::dot_row(w, RowRef::F32(row))) / length;
         let (norm, error) = match &self.form {
             Form::Nothing => {
-                return Some(QuickScalars::new(self.end, Norm { norm: 1.0, least: 1.0, error: 0.0 }, raw, length));
+                // The square is off by `part` of itself, and so the norm by half of that.
+                let error = if self.plain { part } else { 0.0 };
+                let norm = Norm { norm: 1.0, least: 1.0, error };
+                return Some(QuickScalars::new(self.end, norm, raw * (1.0 + error), length));
             }
             Form::Rows { own_mean, constant, ones } => {
                 let mut square = own + self.constant_norm * self.constant_norm;
