@@ -1,87 +1,27 @@
 //! Statements of every kind, one after the other, as a command line or a REPL has them.
 //!
-//! Owns [`Session`] and [`Reply`]: searches, `explain`, and the statements around them (`let`, `drop`, `show`).
+//! Owns [`Session`]: searches, `explain`, and the statements around them (`let`, `drop`, `show`).
 //! Each statement sees the store's latest commit. What a later version will do parses, and is refused by name.
 
-use super::answer::Answer;
-use super::background;
-use super::compare::{Comparison, compare};
-use super::explain::Explanation;
-use super::names::Site;
-use super::pairs::{self, Pairs};
-use super::params::{Param, Params};
-use super::pinned::pin;
-use super::prepared::Query;
-use super::resolve::{can_be_saved, flatten, no_such_lens};
-use super::why::{Why, why};
+use super::ask::Query;
+use super::keep::backgrounds;
+use super::keep::pin::pin;
+use super::listings;
+use super::reply::{Listing, Reply, Saved};
+use super::settle::lens::{can_be_saved, flatten, no_such_lens};
+use super::settle::names::Site;
+use super::settle::params::{Param, Params};
+use super::tell::compare::compare;
+use super::tell::pairs;
+use super::tell::why::why;
 use crate::error::{Error, Result};
 use crate::query::ast::{Find, LensExpr, Name, Show, Spanned, Statement};
-use crate::query::{parse, print, print_lens};
-use crate::store::{CANDIDATE, DerivedInfo, Snapshot, Store, fit_summary, loses_on_new_classes};
+use crate::query::{parse, print};
+use crate::store::{CANDIDATE, Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CollectionId, CommitNumber, DerivedKind, LensDef, RowId, RowSet, Step, Value};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::types::{CollectionId, RowId, RowSet};
+use std::collections::HashSet;
 use std::ops::Range;
-
-/// What a statement answers.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Reply {
-    /// `find`
-    Answer(Box<Answer>),
-    /// `compare`
-    Comparison(Box<Comparison>),
-    /// `pairs`
-    Pairs(Box<Pairs>),
-    /// `why`
-    Why(Box<Why>),
-    /// `explain`
-    Explanation(Box<Explanation>),
-    /// `let`
-    Saved(Saved),
-    /// `drop`
-    Dropped {
-        /// The lens.
-        name: String,
-        /// The commit that dropped it.
-        commit: CommitNumber,
-    },
-    /// `show`
-    Listing(Listing),
-}
-
-/// A lens that was saved.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Saved {
-    /// Its name.
-    pub name: String,
-    /// The statement in canonical form, with everything it stands for.
-    pub statement: String,
-    /// What it means.
-    pub lens: LensDef,
-    /// 1 for a new lens; one more each time it is defined again.
-    pub version: u32,
-    /// The commit that saved it.
-    pub commit: CommitNumber,
-    /// Collections for which statistics were pinned.
-    pub pinned_collections: Vec<String>,
-    /// Remarks on the chain.
-    pub notes: Vec<String>,
-}
-
-/// A table of what there is.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Listing {
-    /// What is listed: `collections`, `views`, `fields`, `lenses`, `projections`, `samples`, `respects`,
-    /// `undirected`.
-    pub what: &'static str,
-    /// Names of the columns.
-    pub columns: Vec<&'static str>,
-    /// One value for each column.
-    pub rows: Vec<Vec<Value>>,
-}
 
 /// Runs statements against a store, remembering what the next one may ask about.
 ///
@@ -243,7 +183,7 @@ impl Session {
         let statement = print(&Statement::Let { name: name.node.clone().into(), lens: LensExpr::from(&flat.def) });
         let mut batch = self.store.begin_after_work(&self.control)?;
         let record = batch.put_lens(&name.node, flat.def, pinned)?;
-        let found = background::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?;
+        let found = backgrounds::of_fresh(snapshot, &record.lens, record.version, |_| true, &self.control)?;
         batch.put_backgrounds(&record.name, found)?;
         let commit = batch.commit()?;
         Ok(Reply::Saved(Saved {
@@ -271,13 +211,13 @@ impl Session {
 
     fn show(&self, snapshot: &Snapshot, what: &Spanned<Show>, site: &Site<'_>) -> Result<Listing> {
         match what.node {
-            Show::Collections => show_collections(snapshot),
-            Show::Views => show_views(snapshot),
-            Show::Fields => Ok(show_fields(snapshot)),
-            Show::Lenses => show_lenses(snapshot),
-            Show::Projections => show_projections(snapshot),
-            Show::Samples => show_samples(snapshot),
-            Show::Respects => show_respects(snapshot),
+            Show::Collections => listings::show_collections(snapshot),
+            Show::Views => listings::show_views(snapshot),
+            Show::Fields => Ok(listings::show_fields(snapshot)),
+            Show::Lenses => listings::show_lenses(snapshot),
+            Show::Projections => listings::show_projections(snapshot),
+            Show::Samples => listings::show_samples(snapshot),
+            Show::Respects => listings::show_respects(snapshot),
             Show::Undirected => self.show_undirected(snapshot, site, &what.span),
         }
     }
@@ -303,168 +243,4 @@ impl Session {
         }
         Ok(Listing { what: "undirected", columns: vec!["id", "text"], rows })
     }
-}
-
-fn count(number: u64) -> Value {
-    // Counts of rows and bytes stay far below 2^63.
-    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
-fn show_collections(snapshot: &Snapshot) -> Result<Listing> {
-    let rows = snapshot
-        .collections()
-        .iter()
-        .map(|def| {
-            let views: Vec<&str> = def.views.iter().map(|view| view.name.as_str()).collect();
-            vec![def.name.as_str().into(), count(def.live.into()), views.join(", ").into()]
-        })
-        .collect();
-    Ok(Listing { what: "collections", columns: vec!["collection", "records", "views"], rows })
-}
-
-fn show_views(snapshot: &Snapshot) -> Result<Listing> {
-    let mut rows = Vec::new();
-    for def in snapshot.collections() {
-        let collection = snapshot.collection(&def.name)?;
-        for view in collection.views() {
-            let view_def = view.def();
-            rows.push(vec![
-                def.name.as_str().into(),
-                view_def.name.as_str().into(),
-                view_def.kind.as_str().into(),
-                view_def.dimension.map_or(Value::Null, |dimension| count(dimension.into())),
-                view_def.embedder.as_deref().map_or(Value::Null, Value::from),
-                count(view.present().len()),
-            ]);
-        }
-    }
-    let columns = vec!["collection", "view", "kind", "dimension", "embedder", "vectors"];
-    Ok(Listing { what: "views", columns, rows })
-}
-
-fn show_fields(snapshot: &Snapshot) -> Listing {
-    let rows = snapshot
-        .collections()
-        .iter()
-        .flat_map(|def| {
-            def.fields.iter().map(|(field, field_type)| {
-                vec![def.name.as_str().into(), field.as_str().into(), field_type.as_str().into()]
-            })
-        })
-        .collect();
-    Listing { what: "fields", columns: vec!["collection", "field", "type"], rows }
-}
-
-fn show_lenses(snapshot: &Snapshot) -> Result<Listing> {
-    let mut derived = snapshot.derived_infos()?;
-    let rows = snapshot
-        .lenses()?
-        .into_iter()
-        .map(|lens| {
-            let pinned = lens.pinned.iter().map(|statistic| statistic.commit.0).min();
-            let behind = pinned.map_or(Value::Null, |_| count(snapshot.commits_behind(&lens)));
-            let calibration = snapshot.calibration(&lens.name)?.map_or(Value::Null, |found| found.origin.into());
-            let materialized = materialized(derived.remove(&lens.name).unwrap_or_default());
-            let held_out = snapshot.fit_of(&lens.name)?.map_or(Value::Null, |(fit, figures)| {
-                let warning = figures.as_ref().and_then(loses_on_new_classes);
-                let warning = warning.map_or(String::new(), |warning| format!("; {warning}"));
-                format!("{}{warning}", fit_summary(&fit, figures.as_ref())).into()
-            });
-            Ok(vec![
-                lens.name.into(),
-                print_lens(&lens.lens).into(),
-                count(lens.version.into()),
-                pinned.map_or(Value::Null, count),
-                behind,
-                calibration,
-                materialized,
-                held_out,
-            ])
-        })
-        .collect::<Result<_>>()?;
-    let columns = vec![
-        "lens",
-        "stages",
-        "version",
-        "statistics of commit",
-        "commits behind",
-        "calibration",
-        "materialized",
-        "held out",
-    ];
-    Ok(Listing { what: "lenses", columns, rows })
-}
-
-/// The processed rows that are kept of a lens, in words: `packages: 64 f32, 3.8 MB`.
-fn materialized(derived: Vec<DerivedInfo>) -> Value {
-    let rows = derived.into_iter().filter(|info| info.kind == DerivedKind::Rows);
-    let kept: Vec<String> = rows
-        .map(|info| {
-            let (element, megabytes) = (info.element.as_str(), info.bytes as f64 / 1e6);
-            format!("{}: {} {element}, {megabytes:.1} MB", info.collection, info.dimension)
-        })
-        .collect();
-    if kept.is_empty() { Value::Null } else { kept.join("; ").into() }
-}
-
-fn show_samples(snapshot: &Snapshot) -> Result<Listing> {
-    let mut used_by: HashMap<String, Vec<String>> = HashMap::new();
-    for lens in snapshot.lenses()? {
-        let of_steps = lens.lens.steps.iter().filter_map(|step| match step {
-            Step::CenterSides(name) => Some(name),
-            _ => None,
-        });
-        let samples: BTreeSet<&String> = of_steps.chain(lens.lens.csls.iter().map(|(_, name)| name)).collect();
-        for sample in samples {
-            used_by.entry(sample.clone()).or_default().push(lens.name.clone());
-        }
-    }
-    let rows = snapshot
-        .sample_heads()?
-        .into_iter()
-        .map(|(name, head)| {
-            let used_by = used_by.remove(&name).unwrap_or_default();
-            let (view, dimension) = head.vectors.unzip();
-            vec![
-                name.into(),
-                snapshot.collection_name(head.collection).into(),
-                count(head.queries),
-                view.map_or(Value::Null, Value::from),
-                dimension.map_or(Value::Null, |dimension| count(dimension.into())),
-                used_by.join(", ").into(),
-            ]
-        })
-        .collect();
-    let columns = vec!["sample", "collection", "queries", "vectors for view", "dimension", "used by"];
-    Ok(Listing { what: "samples", columns, rows })
-}
-
-fn show_respects(snapshot: &Snapshot) -> Result<Listing> {
-    let mut rows = Vec::new();
-    for def in snapshot.collections() {
-        for info in snapshot.respect_infos(&def.name)? {
-            rows.push(vec![
-                info.name.into(),
-                def.name.as_str().into(),
-                count(info.pairs),
-                count(info.queries),
-                info.field.map_or(Value::Null, Value::from),
-            ]);
-        }
-    }
-    let columns = vec!["respect", "collection", "pairs", "queries", "classes of field"];
-    Ok(Listing { what: "respects", columns, rows })
-}
-
-fn show_projections(snapshot: &Snapshot) -> Result<Listing> {
-    let rows = snapshot
-        .projection_heads()?
-        .into_iter()
-        .map(|(name, head)| {
-            let sides = if head.pair { "query, record" } else { "both" };
-            vec![name.into(), count(head.columns.into()), count(head.rows.into()), sides.into(), head.origin.into()]
-        })
-        .collect();
-    let columns = vec!["projection", "from", "to", "sides", "origin"];
-    Ok(Listing { what: "projections", columns, rows })
 }

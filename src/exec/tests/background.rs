@@ -2,8 +2,8 @@
 
 use super::forms::lenses;
 use super::*;
-use crate::exec::background::table;
-use crate::exec::resolve::resolve;
+use crate::exec::settle::search::resolve;
+use crate::exec::tell::background::table;
 use crate::exec::{Param, Session};
 use crate::lens::Percentiles;
 use crate::query::ast::Statement;
