@@ -113,7 +113,7 @@ fn golden_variants() {
     in_order([DerivedKind::Rows, DerivedKind::Scalars]);
     in_order([LearnMode::Pair, LearnMode::Same]);
     in_order([LearnMethod::InfoNce, LearnMethod::Ridge, LearnMethod::Lda]);
-    in_order([Accept::NewRecords, Accept::KnownRecords]);
+    in_order([Accept::NewRecords, Accept::KnownRecords, Accept::NewClasses]);
     in_order([
         Statistic::Mean(vec![1.0]),
         Statistic::Sides { queries: vec![1.0], records: Vec::new() },

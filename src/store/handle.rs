@@ -34,7 +34,7 @@ use std::time::Duration;
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
-const KNOWN_FEATURES: u64 = super::column::LONG_VALUES;
+const KNOWN_FEATURES: u64 = super::column::LONG_VALUES | super::learned::NEW_CLASSES;
 
 /// A store on disk. Clones share one handle; it can be used from any thread.
 ///
@@ -444,10 +444,15 @@ fn open_catalog(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog
 
 /// Refuses what this build does not know, by name.
 pub(super) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
-    let unknown = meta.required_features & !KNOWN_FEATURES;
     if meta.format > FORMAT {
         return Err(newer_format(meta.format, &meta.needs).context(path.display()).with_path(path));
     }
+    check_features(meta, KNOWN_FEATURES, path)
+}
+
+/// Refuses a store that a simile which knows `known` cannot read.
+pub(super) fn check_features(meta: &StoreMeta, known: u64, path: &Path) -> Result<()> {
+    let unknown = meta.required_features & !known;
     if unknown != 0 {
         let message = format!("{} needs features {unknown:#x} that this build does not know", path.display());
         return Err(Error::new(ErrorKind::Version, message).with_path(path));

@@ -20,6 +20,10 @@ use crate::types::{
 /// What stands behind the name of a lens that was not promoted.
 pub const CANDIDATE: &str = "@candidate";
 
+/// Bit of `StoreMeta::required_features` that a store has from the first fit on that was to be accepted for new classes: the
+/// history of such a store cannot be read by a simile that does not know them.
+pub(super) const NEW_CLASSES: u64 = 2;
+
 /// Standard errors that a loss must have to be called one.
 const CLEAR_Z: f64 = 1.64;
 
@@ -115,6 +119,14 @@ impl Batch {
         };
         let (pinned, projection, sample) = (named.pinned, Some(named.projection), named.sample);
         self.give_learned(name, Taken { record, pinned, projection, sample, calibration: None })?;
+        self.put_fit(def)
+    }
+
+    /// Writes a fit into the history; the store says so where an earlier simile could not read it.
+    pub(super) fn put_fit(&mut self, def: &LearnedDef) -> Result<()> {
+        if def.accept == Accept::NewClasses {
+            self.meta.required_features |= NEW_CLASSES;
+        }
         self.tx()?.put(&tables::LEARNED, &(def.lens.clone(), def.fit), def)
     }
 
@@ -183,8 +195,9 @@ impl Batch {
             return Err(Error::not_found(format!("lens {lens} has no history")));
         };
         def.events.push((event.to_string(), commit));
-        self.tx()?.put(&tables::LEARNED, &(def.lens.clone(), def.fit), def)?;
-        Ok(def.clone())
+        let def = def.clone();
+        self.put_fit(&def)?;
+        Ok(def)
     }
 
     /// Removes everything that bears the name of a learned lens, and answers with it.

@@ -1,7 +1,8 @@
 //! Learned lenses and backgrounds in the store: damage is found, copies have all of them, a salvage what is intact.
 
-use super::handle::Store;
-use super::learned::LearnedLens;
+use super::column::LONG_VALUES;
+use super::handle::{Store, check_features};
+use super::learned::{LearnedLens, NEW_CLASSES};
 use super::options::{CollectionSpec, Options};
 use super::{recover, sample_of};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, codec, tables};
@@ -67,6 +68,44 @@ fn learned(seed: u64, accepted: bool) -> LearnedLens {
             commit: CommitNumber(0),
         },
     }
+}
+
+#[test]
+fn a_store_says_what_reads_it_from_the_first_fit_that_was_to_hold_on_new_classes() {
+    let (memory, store) = filled();
+    let features = |store: &Store| store.snapshot().unwrap().meta().required_features;
+    assert_eq!(features(&store), 0, "earlier similes read the other fits");
+    let mut asked = learned(3, false);
+    asked.def.accept = Accept::NewClasses;
+    let mut batch = store.begin().unwrap();
+    batch.put_learned(asked).unwrap();
+    batch.commit().unwrap();
+    assert_eq!(features(&store), NEW_CLASSES);
+    let copy: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    store.backup_storage(&copy).unwrap();
+    assert_eq!(features(&Store::open_storage(copy, Options::new()).unwrap()), NEW_CLASSES);
+    drop(store);
+    // The fit outlasts what the store said of itself: a salvage reads the fits and says it again.
+    let from: Arc<dyn Storage> = Arc::new(memory.copy());
+    let tx = Catalog::open_write(Arc::clone(&from), CatalogOptions::default()).unwrap().begin_write().unwrap();
+    let meta = crate::types::StoreMeta { required_features: 0, ..tx.meta().unwrap() };
+    tx.put_meta(&meta).unwrap();
+    tx.commit_without_head().unwrap();
+    let to: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let salvaged = Store::salvage_storage(&from, &to, Options::new(), &Control::new()).unwrap();
+    assert_eq!(salvaged.lost, Vec::new());
+    let new = Store::open_storage(to, Options::new()).unwrap();
+    assert_eq!(features(&new), NEW_CLASSES);
+    assert!(new.snapshot().unwrap().all_learned().unwrap().iter().any(|fit| fit.accept == Accept::NewClasses));
+    drop(new);
+    // A simile that does not know the bit refuses the store as one of a later version and does not call it damaged.
+    let mut meta = Store::open_storage(Arc::new(memory), Options::new()).unwrap().snapshot().unwrap().meta().clone();
+    let earlier =
+        |known: u64, meta: &crate::types::StoreMeta| check_features(meta, known, std::path::Path::new("m.simile"));
+    let error = earlier(LONG_VALUES, &meta).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().contains("0x2")), (ErrorKind::Version, true), "{error}");
+    meta.required_features = LONG_VALUES;
+    earlier(LONG_VALUES, &meta).unwrap();
 }
 
 fn background(lens_version: u32) -> BackgroundDef {

@@ -378,7 +378,7 @@ impl Work<'_> {
         let known = self.known();
         for (key, def) in self.source.entries(&tables::LEARNED, |_| true) {
             if known.contains(&def.collection) {
-                self.batch.tx()?.put(&tables::LEARNED, &key, &def)?;
+                self.batch.put_fit(&def)?;
             } else {
                 self.leave_behind(format!("fit {} of lens {}", key.1, key.0), "its collection");
             }
