@@ -1,7 +1,7 @@
 //! Means with the interval in which they may lie, by resampling.
 //!
-//! Owns the percentile bootstrap (Efron 1979). The same values and seed give the same bits on any machine
-//! and any number of threads; values over the same queries in the same order are resampled alike.
+//! Owns the percentile bootstrap (Efron 1979) and Student's percentile. The same values and seed give the same bits on any
+//! machine and any number of threads; values over the same queries in the same order are resampled alike.
 
 use crate::linalg::random::Random;
 
@@ -80,6 +80,24 @@ pub(crate) fn quantile(ascending: &[f64], share: f64) -> f64 {
     low + (high - low) * rest
 }
 
+/// The 97.5th percentile of Student's distribution (Abramowitz and Stegun 26.7.5, which is exact to the third digit from 6 on).
+pub(super) fn student(freedom: usize) -> f64 {
+    match freedom {
+        0 | 1 => 12.706,
+        2 => 4.303,
+        3 => 3.182,
+        4 => 2.776,
+        5 => 2.571,
+        n => {
+            let (n, x) = (n as f64, 1.959_964_f64);
+            let one = (x.powi(3) + x) / 4.0;
+            let two = (5.0 * x.powi(5) + 16.0 * x.powi(3) + 3.0 * x) / 96.0;
+            let three = (3.0 * x.powi(7) + 19.0 * x.powi(5) + 17.0 * x.powi(3) - 15.0 * x) / 384.0;
+            x + one / n + two / (n * n) + three / (n * n * n)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +151,13 @@ mod tests {
         assert_ne!(items, (0..50).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn students_factor_is_that_of_the_tables() {
+        for (freedom, expected) in [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (19, 2.093), (100, 1.984)] {
+            assert!((student(freedom) - expected).abs() < 0.02, "{freedom}: {}", student(freedom));
+        }
+        assert!((student(1_000_000) - 1.96).abs() < 1e-4);
     }
 }
