@@ -5,9 +5,11 @@
 //! cosine (`lift`). Every form of a fit is tested on new classes, wherever classes are labelled: a form that loses there is left
 //! out while another does not, and only then is it settled what the lens is.
 
+mod lacking;
+
 use super::fit::{Answered, Examples, Fitted, Form, Order, Relevance, Watch, figures, fit};
 use super::held::{CLASS_FOLDS, FOLDS, Kind, Part, parts};
-use super::lift::{ACCEPTED_Z, Design, Held, LEAST_CLASSES, LEAST_QUERIES, Measured, Missing, lift};
+use super::lift::{ACCEPTED_Z, Design, Held, LEAST_CLASSES, LEAST_GROUPS, Measured, Missing, lift};
 use crate::error::Result;
 use crate::types::{Accept, LearnMethod};
 use rayon::prelude::*;
@@ -184,9 +186,11 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
         });
     }
     // Of classes every record is asked about and ranked, in one part or in another.
-    let design = Design { parts: FOLDS, least: LEAST_QUERIES / 2, mutual: !listed };
-    lifts.new_records = Some(lift(&collected(found, Kind::New, &chosen), design));
-    lifts.known_records = Some(lift(&collected(found, Kind::Known, &chosen), design));
+    let design = Design { parts: FOLDS, least: LEAST_GROUPS, mutual: !listed };
+    let measured = |kind| lift(&collected(found, kind, &chosen), design);
+    lifts.new_records = Some(lacking::for_new_records(gate.queries, gate.groups).and_then(|()| measured(Kind::New)));
+    let known = lacking::for_known_records(examples, gate.queries, gate.alike);
+    lifts.known_records = Some(known.and_then(|()| measured(Kind::Known)));
     let mut counts: BTreeMap<&str, (LearnMethod, usize)> = BTreeMap::new();
     for tested in found.iter().filter(|tested| tested.answers.iter().any(|(kind, _)| *kind != Kind::Classes)) {
         let Some((_, method)) = chosen(tested).and_then(|at| tested.forms.get(at)) else { continue };

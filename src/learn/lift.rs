@@ -17,8 +17,10 @@ use std::collections::{BTreeMap, HashSet};
 
 /// What z must exceed: a mistake of 5 % on one side.
 pub(crate) const ACCEPTED_Z: f64 = 1.64;
-/// Fewer held-out questions (or half as many groups of them) say nothing.
+/// Fewer held-out questions say nothing.
 pub(crate) const LEAST_QUERIES: usize = 20;
+/// Nor do they of fewer groups.
+pub(crate) const LEAST_GROUPS: usize = LEAST_QUERIES / 2;
 /// Fewer held-out classes say nothing.
 pub(crate) const LEAST_CLASSES: usize = 4;
 /// Where fewer questions moved than this, z is a matter of luck.

@@ -3,7 +3,7 @@
 //! Owns the names of methods, modes and lifts as they are typed and printed, and the advice that goes with a refusal. It
 //! computes nothing.
 
-use super::lift::{ACCEPTED_Z, LEAST_CLASSES, LEAST_QUERIES, Missing};
+use super::lift::{ACCEPTED_Z, LEAST_CLASSES, LEAST_GROUPS, LEAST_QUERIES, Missing};
 use super::report::LearnReport;
 use crate::types::{Accept, LearnMethod, LearnMode, Lift};
 
@@ -129,25 +129,32 @@ fn short_of(report: &LearnReport, lift: &Lift) -> String {
 
 /// What would help where the lift could not be measured.
 fn not_measured(report: &LearnReport, missing: Missing) -> String {
-    let def = &report.fit;
+    let (def, classes) = (&report.fit, report.classes);
     match (def.accept, missing) {
-        (Accept::NewClasses, Missing::FewGroups(classes)) => {
-            format!("{classes} classes could be held out, {LEAST_CLASSES} are needed: label records of other classes")
+        (Accept::NewClasses, Missing::FewGroups(found)) => {
+            format!("{found} classes could be held out, {LEAST_CLASSES} are needed: label records of other classes")
         }
+        (Accept::KnownRecords, Missing::FewGroups(groups)) if !classes => format!(
+            "many questions share their record, but nearly all of them with near-duplicates of themselves: {groups} say something \
+             else than another one about the same record, {LEAST_GROUPS} are needed; label questions in other words"
+        ),
         (_, Missing::FewGroups(groups)) => {
-            let share = if report.classes { "near-duplicates" } else { "shared records and near-duplicates" };
+            let (what, share, other) = match classes {
+                true => ("records", "near-duplicates", "records that say something else"),
+                false => ("questions", "shared records and near-duplicates", "questions that are about something else"),
+            };
             format!(
-                "the {} questions hang together by {share} in {groups} groups that can be held out, {} are needed: label questions \
-                 that are about something else",
+                "the {} {what} hang together by {share} in {groups} group{}, {LEAST_GROUPS} are needed to hold some out: \
+                 label {other}",
                 def.queries,
-                LEAST_QUERIES / 2
+                if groups == 1 { "" } else { "s" }
             )
         }
         (_, Missing::FewQuestions(_)) if (def.queries as usize) < LEAST_QUERIES => format!(
             "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other questions",
             def.queries
         ),
-        (_, Missing::FewQuestions(asked)) if report.classes => format!(
+        (_, Missing::FewQuestions(asked)) if classes => format!(
             "{asked} records that were held out have another of their class beside them, {LEAST_QUERIES} are needed: label more \
              records of each class"
         ),

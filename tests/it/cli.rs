@@ -4,6 +4,7 @@ mod again;
 mod durability;
 mod figures;
 mod forms;
+mod hints;
 mod import;
 mod labels;
 mod learning;
