@@ -7,9 +7,9 @@
 
 mod lacking;
 
-use super::fit::{Answered, Examples, Fitted, Form, Order, Relevance, Watch, figures, fit};
-use super::held::{CLASS_FOLDS, FOLDS, Kind, Part, parts};
-use super::lift::{ACCEPTED_Z, Design, Held, LEAST_CLASSES, LEAST_GROUPS, Measured, Missing, lift};
+use super::fit::{Answered, Examples, Fitted, Form, Matrices, Order, Pull, Relevance, Watch, figures, fit, pulls};
+use super::held::{CLASS_FOLDS, FOLDS, Kind, Part, Test, parts};
+use super::lift::{ACCEPTED_Z, Answers, Design, Held, LEAST_CLASSES, LEAST_GROUPS, Measured, Missing, Pulled, lift};
 use crate::error::Result;
 use crate::types::{Accept, LearnMethod};
 use rayon::prelude::*;
@@ -69,7 +69,7 @@ pub(crate) struct Lifts {
 struct Tested {
     forms: Vec<(Form, LearnMethod)>,
     /// What was asked, and by form how it was answered.
-    answers: Vec<(Kind, Vec<Vec<Held>>)>,
+    answers: Vec<(Kind, Vec<Answers>)>,
 }
 
 /// Measures the lifts of a fit whose forms are `forms`, in the order of preference.
@@ -114,11 +114,10 @@ pub(crate) fn gate(examples: &Examples, forms: &[Form], gate: Gate<'_>, watch: &
 
 fn tested(examples: &Examples, gate: &Gate<'_>, part: &Part, plain: &[f32], fitted: &[Fitted]) -> Tested {
     let answers = part.tests.iter().map(|test| {
-        let before = figures(examples, plain, &test.held, &test.pool, None);
+        let before = Ranked::new(examples, test, plain, None);
         let by_form = fitted.iter().map(|fitted| {
             let queries = examples.centred_queries(&examples.query_mean(&fitted.trained));
-            let after = figures(examples, &queries, &test.held, &test.pool, Some(&fitted.matrices));
-            held(gate, test.kind, &test.held, &before, &after, test.pool.len())
+            answers(examples, gate, test, &before, &Ranked::new(examples, test, &queries, Some(&fitted.matrices)))
         });
         (test.kind, by_form.collect())
     });
@@ -126,26 +125,45 @@ fn tested(examples: &Examples, gate: &Gate<'_>, part: &Part, plain: &[f32], fitt
     Tested { forms: fitted.iter().map(|fitted| (fitted.form, fitted.method)).collect(), answers }
 }
 
-fn held(
-    gate: &Gate<'_>,
-    kind: Kind,
-    queries: &[u32],
-    before: &[Answered],
-    after: &[Answered],
-    pool: usize,
-) -> Vec<Held> {
-    let groups = match kind {
+/// How a test is answered by a map, and what each record of its pool does to that.
+struct Ranked {
+    figures: Vec<Answered>,
+    pulls: Vec<Pull>,
+}
+
+impl Ranked {
+    fn new(examples: &Examples, test: &Test, queries: &[f32], map: Option<&Matrices>) -> Ranked {
+        let pulls = match test.kind {
+            // Known records are the same ones for every question that will come.
+            Kind::Known => Vec::new(),
+            Kind::New | Kind::Classes => pulls(examples, queries, &test.held, &test.pool, map),
+        };
+        Ranked { figures: figures(examples, queries, &test.held, &test.pool, map), pulls }
+    }
+}
+
+fn answers(examples: &Examples, gate: &Gate<'_>, test: &Test, before: &Ranked, after: &Ranked) -> Answers {
+    let groups = match test.kind {
         Kind::New => gate.groups,
         // The records stay: what a new question stands for is other questions about them.
         Kind::Known => gate.alike,
         Kind::Classes => gate.classes,
     };
-    let all = queries.iter().zip(before).zip(after);
-    all.map(|((&query, &plain), &learned)| {
-        let group = groups.get(query as usize).copied().unwrap_or(0);
-        Held { query, group, plain, learned, pool }
-    })
-    .collect()
+    let group = |query: u32| groups.get(query as usize).copied().unwrap_or(0);
+    let all = test.held.iter().zip(&before.figures).zip(&after.figures);
+    let held = all.map(|((&query, &plain), &learned)| {
+        let pool = test.pool.len();
+        Held { query, group: group(query), plain, learned, pool }
+    });
+    let of_row: BTreeMap<u32, u32> =
+        gate.queries.iter().filter_map(|query| Some(((*examples.own.get(*query as usize)?)?, *query))).collect();
+    let pulled = test.pool.iter().zip(&before.pulls).zip(&after.pulls).map(|((row, before), after)| {
+        // A record that is no question is a group of its own.
+        let alone = examples.query_count() as u32 + row;
+        let group = of_row.get(row).map_or(alone, |query| group(*query));
+        Pulled { group, sum: after.sum - before.sum, asked: after.asked }
+    });
+    Answers { held: held.collect(), pulled: pulled.collect() }
 }
 
 /// What all parts come to: first which forms lose on new classes, then the lifts of the form that is left in each part.
@@ -158,11 +176,11 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
     let kind = if listed { Kind::New } else { Kind::Classes };
     let parts = if listed { FOLDS } else { super::held::class_folds(names.len()).unwrap_or(CLASS_FOLDS) };
     let class_lift = |form: &dyn Fn(&Tested) -> Option<usize>| {
-        let mut rows = collected(found, kind, form);
-        for row in &mut rows {
-            row.group = gate.classes.get(row.query as usize).copied().unwrap_or(0);
+        let mut answers: Vec<Answers> = collected(found, kind, form).into_iter().cloned().collect();
+        for held in answers.iter_mut().flat_map(|answers| &mut answers.held) {
+            held.group = gate.classes.get(held.query as usize).copied().unwrap_or(0);
         }
-        lift(&rows, Design { parts, least: LEAST_CLASSES, mutual: false })
+        lift(&answers.iter().collect::<Vec<_>>(), Design { parts, least: LEAST_CLASSES })
     };
     let place = |tested: &Tested, form: Form| tested.forms.iter().position(|(other, _)| *other == form);
     if !listed || few {
@@ -185,8 +203,7 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
             class_lift(&|tested| form.and_then(|form| place(tested, form)))
         });
     }
-    // Of classes every record is asked about and ranked, in one part or in another.
-    let design = Design { parts: FOLDS, least: LEAST_GROUPS, mutual: !listed };
+    let design = Design { parts: FOLDS, least: LEAST_GROUPS };
     let measured = |kind| lift(&collected(found, kind, &chosen), design);
     lifts.new_records = Some(lacking::for_new_records(gate.queries, gate.groups).and_then(|()| measured(Kind::New)));
     let known = lacking::for_known_records(examples, gate.queries, gate.alike);
@@ -200,14 +217,13 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
 }
 
 /// All answers to one kind of question, of the form that is picked in each part.
-fn collected(found: &[Tested], kind: Kind, pick: &dyn Fn(&Tested) -> Option<usize>) -> Vec<Held> {
-    let mut rows = Vec::new();
-    for tested in found {
-        let Some(at) = pick(tested) else { continue };
-        let of_kind = tested.answers.iter().filter(|(other, _)| *other == kind);
-        of_kind.for_each(|(_, by_form)| rows.extend(by_form.get(at).into_iter().flatten()));
-    }
-    rows
+fn collected<'a>(found: &'a [Tested], kind: Kind, pick: &dyn Fn(&Tested) -> Option<usize>) -> Vec<&'a Answers> {
+    let of_kind = |tested: &'a Tested| {
+        let at = pick(tested);
+        let answers = tested.answers.iter().filter(move |(other, _)| *other == kind);
+        answers.filter_map(move |(_, by_form)| by_form.get(at?))
+    };
+    found.iter().flat_map(of_kind).collect()
 }
 
 #[cfg(test)]

@@ -207,7 +207,10 @@ fn a_form_that_loses_on_new_classes_is_left_while_another_does_not() {
     };
     let forms = [(Form::Lda, LearnMethod::Lda), (Form::Halved, LearnMethod::InfoNce)];
     let of = |kind, lda: f64, halved: f64| {
-        let gains = |gain: f64| all.iter().map(|query| held(*query, gain + f64::from(query % 5) / 50.0)).collect();
+        let gains = |gain: f64| Answers {
+            held: all.iter().map(|query| held(*query, gain + f64::from(query % 5) / 50.0)).collect(),
+            pulled: Vec::new(),
+        };
         Tested { forms: forms.to_vec(), answers: vec![(kind, vec![gains(lda), gains(halved)])] }
     };
     let settled = |lda: f64, halved: f64| {

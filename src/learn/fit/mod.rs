@@ -19,9 +19,7 @@ pub(crate) mod watch;
 mod tests;
 
 pub(crate) use examples::{Examples, Relevance};
-#[cfg(test)]
-pub(crate) use rank::Matrices;
-pub(crate) use rank::{Answered, figures};
+pub(crate) use rank::{Answered, Matrices, Pull, figures, pulls};
 pub(crate) use select::{Fitted, Form, Order, fit, own_rows, with_peers};
 pub use watch::LearnProgress;
 pub(crate) use watch::Watch;

@@ -237,6 +237,24 @@ fn reciprocal_ranks(
 
 /// The figures of questions of classes over a pool that is ranked whole.
 fn of_classes(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) -> Vec<Answered> {
+    let found = ranked(answers, asked, which, pool, |ranked| {
+        let figures = ranked.into_iter().map(|(query, hits)| of_class(answers.examples, query, &hits));
+        figures.collect::<Vec<_>>()
+    });
+    found.concat()
+}
+
+/// Hits of a question, best first: score and row.
+type Hits = Vec<(f32, u32)>;
+
+/// What `look` makes of some questions at a time with the pool as they rank it; one without a direction ranks nothing.
+fn ranked<T: Send>(
+    answers: Answers<'_>,
+    asked: &[f32],
+    which: &[u32],
+    pool: &[u32],
+    look: impl Fn(Vec<(u32, Hits)>) -> T + Sync,
+) -> Vec<T> {
     let dimension = answers.examples.dimension;
     let records = answers.processed(pool);
     let tasks = which.par_chunks(RANKED).zip(asked.par_chunks(RANKED * dimension));
@@ -246,21 +264,106 @@ fn of_classes(answers: Answers<'_>, asked: &[f32], which: &[u32], pool: &[u32]) 
             dense::times_transposed(asked, &records, &mut products, dimension);
         }
         let questions = which.iter().zip(asked.chunks(dimension)).enumerate();
-        let figures = questions.map(|(at, (&query, asked))| {
+        let ranked = questions.map(|(at, (&query, asked))| {
             let scores = products.get(at * pool.len()..(at + 1) * pool.len()).unwrap_or(&[]);
-            if has_direction(asked) { of_class(answers.examples, query, scores, pool) } else { Answered::default() }
+            (query, if has_direction(asked) { hits(answers.examples, query, scores, pool) } else { Hits::new() })
         });
-        figures.collect::<Vec<_>>()
+        look(ranked.collect())
     });
-    found.collect::<Vec<_>>().concat()
+    found.collect()
 }
 
-/// The figures of one question whose records score so.
-fn of_class(examples: &Examples, query: u32, scores: &[f32], pool: &[u32]) -> Answered {
+/// The pool as one question ranks it, without itself.
+fn hits(examples: &Examples, query: u32, scores: &[f32], pool: &[u32]) -> Hits {
     let own = examples.own.get(query as usize).copied().flatten();
-    let mut hits: Vec<(f32, u32)> =
+    let mut hits: Hits =
         scores.iter().copied().zip(pool.iter().copied()).filter(|(_, row)| Some(*row) != own).collect();
     hits.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    hits
+}
+
+/// What a record of a pool does to the figures of all questions that are ranked over it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Pull {
+    /// The sum of their figures with the record, less that without it.
+    pub(crate) sum: f64,
+    /// Questions that have no answer without it.
+    pub(crate) asked: f64,
+}
+
+/// What each row of `pool` does to the average precisions of `which`, questions of classes (of others nothing is drawn with
+/// them); the rest is as with [`figures`].
+pub(crate) fn pulls(
+    examples: &Examples,
+    queries: &[f32],
+    which: &[u32],
+    pool: &[u32],
+    matrices: Option<&Matrices>,
+) -> Vec<Pull> {
+    if !matches!(examples.relevance, Relevance::Classes { .. }) {
+        return Vec::new();
+    }
+    let mut pulls = vec![Pull::default(); pool.len()];
+    let dimension = examples.dimension;
+    let asked = processed(&gathered(queries, which, dimension), matrices.map(|map| &map.query[..]), dimension);
+    let map = matrices.map(|matrices| &matrices.record[..]).filter(|map| !is_identity(map, dimension));
+    let answers = Answers { examples, plain: matrices.is_none(), map };
+    let found = ranked(answers, &asked, which, pool, |ranked| {
+        let mut pulls = vec![Pull::default(); pool.len()];
+        ranked.iter().for_each(|(query, hits)| add_pulls(examples, *query, hits, pool, &mut pulls));
+        pulls
+    });
+    // Sums in a fixed order are the same for any number of threads.
+    for part in found {
+        for (pull, more) in pulls.iter_mut().zip(part) {
+            *pull = Pull { sum: pull.sum + more.sum, asked: pull.asked + more.asked };
+        }
+    }
+    pulls
+}
+
+/// Adds what each record does to the average precision of one question. Without a record those behind it stand one place
+/// further up; without one that counts there is one less of those, too.
+fn add_pulls(examples: &Examples, query: u32, hits: &[(f32, u32)], pool: &[u32], pulls: &mut [Pull]) {
+    let counts: Vec<bool> = hits.iter().map(|(_, row)| examples.relevance.holds(query, *row)).collect();
+    let all = counts.iter().filter(|counts| **counts).count();
+    if all == 0 {
+        return;
+    }
+    let whole = all as f64;
+    // Of what stands from a place on: precisions as they are, one place further up, and so with one hit less.
+    let (mut there, mut up, mut less) = (0.0, 0.0, 0.0);
+    let mut before: f64 = {
+        let ranks = counts.iter().enumerate().filter(|(_, counts)| **counts).map(|(at, _)| at + 1);
+        ranks.enumerate().map(|(found, rank)| (found + 1) as f64 / rank as f64).sum()
+    };
+    let figure = before / whole;
+    let mut found = all;
+    for (at, (_, row)) in hits.iter().enumerate().rev() {
+        let Some(pull) = pool.binary_search(row).ok().and_then(|place| pulls.get_mut(place)) else { continue };
+        let rank = (at + 1) as f64;
+        if !counts.get(at).copied().unwrap_or(false) {
+            pull.sum += (there - up) / whole;
+            continue;
+        }
+        let precision = found as f64 / rank;
+        before -= precision;
+        if all == 1 {
+            *pull = Pull { sum: pull.sum + figure, asked: pull.asked + 1.0 };
+        } else {
+            pull.sum += figure - (before + less) / (whole - 1.0);
+        }
+        there += precision;
+        if at > 0 {
+            up += found as f64 / (rank - 1.0);
+            less += (found - 1) as f64 / (rank - 1.0);
+        }
+        found -= 1;
+    }
+}
+
+/// The figures of one question with these hits.
+fn of_class(examples: &Examples, query: u32, hits: &[(f32, u32)]) -> Answered {
     let (mut found, mut sum, mut answered) = (0_usize, 0.0, Answered::default());
     for (at, (_, row)) in hits.iter().enumerate() {
         if !examples.relevance.holds(query, *row) {
@@ -373,6 +476,43 @@ mod tests {
                 assert!((found.figure - expected).abs() < 1e-12, "{n} {query}: {found:?} {expected}");
             }
         }
+    }
+
+    #[test]
+    fn a_pull_is_what_a_record_changes() {
+        let mut random = Random::of_stream(5, 0);
+        let (n, r, d) = (70, 90, 6);
+        let mut examples = examples(&mut random, n, r, d, true);
+        // Some classes have two records, so that one without the other finds nothing.
+        let Relevance::Classes { queries, records } = &mut examples.relevance else { panic!() };
+        for at in 0..8 {
+            (queries[at], records[at]) = (vec![10 + at as u32 / 2], vec![10 + at as u32 / 2]);
+            examples.own[at] = Some(at as u32);
+        }
+        let matrices = Matrices { query: uniform(&mut random, d * d), record: uniform(&mut random, d * d) };
+        let queries = examples.centred_queries(&vec![0.0; d]);
+        let which: Vec<u32> = (0..n as u32).collect();
+        let pool: Vec<u32> = (0..r as u32).filter(|row| row % 7 != 6).collect();
+        let sums = |pool: &[u32]| {
+            let found = figures(&examples, &queries, &which, pool, Some(&matrices));
+            let has_answer = |query: &u32| {
+                let own = examples.own[*query as usize];
+                pool.iter().any(|row| Some(*row) != own && examples.relevance.holds(*query, *row))
+            };
+            let asked = which.iter().filter(|query| has_answer(query)).count();
+            (found.iter().map(|found| found.figure).sum::<f64>(), asked as f64)
+        };
+        let (sum, asked) = sums(&pool);
+        let found = pulls(&examples, &queries, &which, &pool, Some(&matrices));
+        let mut lost = 0.0;
+        for (at, row) in pool.iter().enumerate() {
+            let without: Vec<u32> = pool.iter().copied().filter(|other| other != row).collect();
+            let (sum_without, asked_without) = sums(&without);
+            assert!((found[at].sum - (sum - sum_without)).abs() < 1e-9, "{at}: {:?}", found[at]);
+            assert_eq!(found[at].asked, asked - asked_without);
+            lost += found[at].asked;
+        }
+        assert!(lost > 3.0, "{lost}");
     }
 
     #[test]
