@@ -12,15 +12,15 @@ use std::time::Instant;
 
 use clap::Args;
 use rayon::prelude::*;
-use serde_json::Value as Json;
 use simile::learn::{LearnReport, Learner};
 use simile::store::{CollectionSpec, NewLabels, Question};
 use simile::types::{Accept, Lift};
 use simile::{Record, Store};
 
-use crate::corpus::json_lines;
+use crate::Result;
 use crate::matrix::{Matrix, dot};
-use crate::{Result, npy};
+use crate::random::Random;
+use crate::sets::{Labels, Set, sets};
 
 /// Draws of a truth.
 const DRAWS: usize = 30;
@@ -47,21 +47,6 @@ pub struct Options {
     labels: Option<usize>,
 }
 
-/// Who answers whom.
-enum Labels {
-    /// Classes of each record.
-    Classes(Vec<Vec<usize>>),
-    /// Questions, and the records that answer each.
-    Pairs { queries: Matrix, answers: Vec<Vec<usize>> },
-}
-
-/// A labelled set: unit rows.
-struct Set {
-    name: String,
-    records: Matrix,
-    labels: Labels,
-}
-
 /// A lens as matrices and means.
 struct Lens {
     query_mean: Vec<f32>,
@@ -70,10 +55,18 @@ struct Lens {
     record: Matrix,
 }
 
-/// A printed lift and the truth.
+/// A printed lift and the truth, with the truth's own standard error.
 struct Checked {
     lift: Lift,
     truth: f64,
+    error: f64,
+}
+
+impl Checked {
+    /// Whether the printed interval holds the truth.
+    fn holds(&self) -> bool {
+        self.lift.low <= self.truth && self.truth <= self.lift.high
+    }
 }
 
 /// One run.
@@ -124,11 +117,11 @@ pub fn print(options: &Options) -> Result<()> {
 
 fn line(run: &Run) -> String {
     let shown = |checked: &Option<Checked>| match checked {
-        Some(Checked { lift, truth }) => {
-            let miss = if lift.low <= *truth && *truth <= lift.high { ' ' } else { '!' };
-            format!("{:+.3} [{:+.3}, {:+.3}] is {:+.3}{miss}", lift.mean, lift.low, lift.high, truth)
+        Some(checked @ Checked { lift, truth, error }) => {
+            let miss = if checked.holds() { ' ' } else { '!' };
+            format!("{:+.3} [{:+.3}, {:+.3}] is {truth:+.3} ({error:.3}){miss}", lift.mean, lift.low, lift.high)
         }
-        None => format!("{:33}", "not measured"),
+        None => format!("{:41}", "not measured"),
     };
     format!(
         "{:34} {} new {} known {} classes {} whole {:+.3} ({:.3}) {}",
@@ -156,7 +149,7 @@ fn summary(runs: &[Run]) {
     for (name, pick) in picks {
         let found: Vec<&Checked> = runs.iter().filter_map(pick).collect();
         let count = found.len().max(1) as f64;
-        let held = found.iter().filter(|one| one.lift.low <= one.truth && one.truth <= one.lift.high).count();
+        let held = found.iter().filter(|one| one.holds()).count();
         let error = found.iter().map(|one| one.lift.mean - one.truth).sum::<f64>() / count;
         let size = found.iter().map(|one| (one.lift.mean - one.truth).abs()).sum::<f64>() / count;
         println!(
@@ -166,7 +159,10 @@ fn summary(runs: &[Run]) {
         );
     }
     let accepted: Vec<&Run> = runs.iter().filter(|run| run.accepted).collect();
-    let worse = |run: &&&Run| run.whole.0 < -1.96 * run.whole.1 || run.new.as_ref().is_some_and(|new| new.truth < 0.0);
+    let is_lost = |truth: f64, error: f64| truth < -1.96 * error;
+    let worse = |run: &&&Run| {
+        is_lost(run.whole.0, run.whole.1) || run.new.as_ref().is_some_and(|new| is_lost(new.truth, new.error))
+    };
     let harmed: Vec<&str> = accepted.iter().filter(worse).map(|run| run.what.as_str()).collect();
     let strong: Vec<&Run> = runs.iter().filter(|run| run.new.as_ref().is_some_and(|new| new.truth >= 0.05)).collect();
     let taken = strong.iter().filter(|run| run.accepted).count();
@@ -208,11 +204,10 @@ fn of_classes(
     if old.len() < size + 300 {
         return Ok(None);
     }
-    let mut unseen = old.split_off(size);
+    let unseen = old.split_off(size);
     let labelled = old;
     // What was labelled in another guise was seen.
-    let rows = set.records.pick(&labelled);
-    unseen.retain(|row| !is_near(set.records.row(*row), &rows));
+    let unseen = not_near(&unseen, &set.records, &set.records.pick(&labelled));
     let mut shown: Vec<Vec<usize>> = labelled.iter().map(|row| classes[*row].clone()).collect();
     if kind == "shuffled" {
         random.shuffle(&mut shown);
@@ -237,43 +232,39 @@ fn of_classes(
     let of = |row: usize| given.get(&row).map_or(&classes[row], |classes| *classes);
     let share = |a: usize, b: usize| of(a).iter().any(|class| of(b).contains(class));
     let rows = Sides { set, lens: &lens, queries: &set.records };
-    let drawn = |from: &[usize], pool: u64, random: &mut Random| {
-        let mut gains = Vec::new();
-        for _ in 0..DRAWS {
-            let pool = random.draw(from, pool as usize);
-            gains.extend(rows.gains(&pool[..pool.len().min(ASKED)], &pool, true, &share, Figure::Map));
-        }
-        mean(&gains)
-    };
-    let known = || {
-        let pool = random_known(&labelled, figures.known_pool as usize);
-        mean(&rows.gains(&unseen[..unseen.len().min(2 * ASKED)], &pool, true, &share, Figure::Map))
-    };
-    let new_truth = drawn(&unseen, figures.new_pool, random);
+    let mut gains = Vec::new();
+    for _ in 0..DRAWS {
+        let pool = random.draw(&unseen, figures.new_pool as usize);
+        gains.extend(rows.gains(&pool[..pool.len().min(ASKED)], &pool, true, &share, Figure::Map));
+    }
+    let asked = |count: usize| &unseen[..unseen.len().min(count)];
+    let known = &labelled[..labelled.len().min(figures.known_pool as usize)];
+    let known = rows.gains(asked(5 * ASKED), known, true, &share, Figure::Map);
+    let whole = estimated(&rows.gains(asked(2 * ASKED), &unseen, true, &share, Figure::Ten));
     let mut class_truth = || class_truth(set, classes, &new, &rows, figures.classes_pool as usize, &shown, random);
-    let classes_checked = figures.new_classes.filter(|_| kind == "half").map(|lift| (lift, class_truth()));
-    let whole = rows.gains(&unseen[..unseen.len().min(2 * ASKED)], &unseen, true, &share, Figure::Ten);
-    let known_truth = known();
+    // Of shuffled labels there is no other record that bears one.
+    let has_truth = kind != "shuffled";
     Ok(Some(Run {
         what,
         accepted: report.fit.accepted,
-        // Of shuffled labels there is no other record that bears one.
-        new: report.fit.new_records.filter(|_| kind != "shuffled").map(|lift| Checked { lift, truth: new_truth }),
-        known: report.fit.known_records.map(|lift| Checked { lift, truth: known_truth }),
-        classes: classes_checked.map(|(lift, truth)| Checked { lift, truth }),
-        whole: (mean(&whole), error(&whole)),
+        new: report.fit.new_records.filter(|_| has_truth).map(|lift| checked(lift, &gains)),
+        known: report.fit.known_records.filter(|_| has_truth).map(|lift| checked(lift, &known)),
+        classes: figures.new_classes.filter(|_| kind == "half").map(|lift| checked(lift, &class_truth())),
+        whole,
         report: described(&report, seconds),
     }))
 }
 
-/// Whether a unit row is one of `rows` said again.
-fn is_near(row: &[f32], rows: &Matrix) -> bool {
-    (0..rows.rows()).any(|at| dot(row, rows.row(at)) > NEAR_DUPLICATE)
+fn checked(lift: Lift, gains: &[(usize, f64)]) -> Checked {
+    let (truth, error) = estimated(gains);
+    Checked { lift, truth, error }
 }
 
-/// Labelled records, as many as the gate asked about.
-fn random_known(labelled: &[usize], count: usize) -> Vec<usize> {
-    labelled.iter().copied().take(count).collect()
+/// Those of `which` whose unit row in `of` is not one of `rows` said again.
+fn not_near(which: &[usize], of: &Matrix, rows: &Matrix) -> Vec<usize> {
+    let products = of.pick(which).times(&rows.transposed());
+    let is_new = |at: &usize| products.row(*at).iter().all(|cosine| *cosine <= NEAR_DUPLICATE);
+    (0..which.len()).filter(is_new).map(|at| which[at]).collect()
 }
 
 /// As many records of as many classes as the gate left out at a time, of classes of which none was labelled.
@@ -285,14 +276,14 @@ fn class_truth(
     pool: usize,
     shown: &[Vec<usize>],
     random: &mut Random,
-) -> f64 {
+) -> Vec<(usize, f64)> {
     let labelled: HashSet<usize> = shown.iter().flatten().copied().collect();
     let at_once = (labelled.len() / (labelled.len() / 2).clamp(1, 3)).min(new.len());
     let mut names: Vec<usize> = new.iter().copied().collect();
     names.sort_unstable();
     let share = |a: usize, b: usize| classes[a].iter().any(|class| classes[b].contains(class));
     let mut gains = Vec::new();
-    for _ in 0..2 * DRAWS {
+    for number in 0..2 * DRAWS {
         random.shuffle(&mut names);
         let held: HashSet<usize> = names[..at_once].iter().copied().collect();
         let from: Vec<usize> =
@@ -300,9 +291,9 @@ fn class_truth(
         let pool = random.draw(&from, pool);
         let found = rows.gains(&pool[..pool.len().min(ASKED)], &pool, true, &share, Figure::Map);
         // Every draw counts the same, as every part of the classes does.
-        gains.extend((!found.is_empty()).then(|| mean(&found)));
+        gains.extend((!found.is_empty()).then(|| (number, estimated(&found).0)));
     }
-    mean(&gains)
+    gains
 }
 
 fn of_pairs(
@@ -365,8 +356,8 @@ fn of_pairs(
     random.shuffle(&mut other);
     // What was labelled in another guise was seen.
     let asked_of = queries.pick(&trained);
-    other.retain(|query| !is_near(queries.row(*query), &asked_of));
-    same.retain(|query| !is_near(queries.row(*query), &asked_of));
+    let mut other = not_near(&other, queries, &asked_of);
+    let same = not_near(&same, queries, &asked_of);
     other.truncate(3 * ASKED);
     let mut gains = Vec::new();
     let pool = (report.figures.new_pool as usize).min(unseen.len());
@@ -379,24 +370,16 @@ fn of_pairs(
         rows_of.extend(needed);
         gains.extend(rows.gains(asked, &rows_of, false, &answered, Figure::First));
     }
-    let known: Vec<f64> = rows.gains(&same, &all, false, &answered, Figure::First);
-    let whole = rows.gains(&asked, &all, false, &answered, Figure::First);
-    let known_truth = mean(&known);
+    let known = rows.gains(&same, &all, false, &answered, Figure::First);
+    let whole = estimated(&rows.gains(&asked, &all, false, &answered, Figure::First));
+    let has_truth = kind != "shuffled";
     Ok(Some(Run {
         what,
         accepted: report.fit.accepted,
-        new: report.fit.new_records.filter(|_| kind != "shuffled").map(|lift| Checked { lift, truth: mean(&gains) }),
-        known: report
-            .fit
-            .known_records
-            .filter(|_| known.len() >= 100 && kind != "shuffled")
-            .map(|lift| Checked { lift, truth: known_truth }),
-        classes: report
-            .figures
-            .new_classes
-            .filter(|_| kind != "shuffled")
-            .map(|lift| Checked { lift, truth: mean(&gains) }),
-        whole: (mean(&whole), error(&whole)),
+        new: report.fit.new_records.filter(|_| has_truth).map(|lift| checked(lift, &gains)),
+        known: report.fit.known_records.filter(|_| known.len() >= 100 && has_truth).map(|lift| checked(lift, &known)),
+        classes: report.figures.new_classes.filter(|_| has_truth).map(|lift| checked(lift, &gains)),
+        whole,
         report: described(&report, seconds),
     }))
 }
@@ -412,15 +395,19 @@ fn described(report: &LearnReport, seconds: f64) -> String {
     let pools = (report.figures.new_pool, report.figures.classes_pool);
     let near = report.figures.nearest.map_or(String::new(), |nearest| format!(" near {nearest:+.3}"));
     let z = report.fit.new_records.map_or(0.0, |lift| lift.z);
-    format!("{:?} {} z {z:.1}{near} pools {pools:?} {seconds:.1} s", report.fit.method, report.setting)
+    let validation = report.fit.validation.map_or(0.0, |(_, fitted)| fitted);
+    format!(
+        "{:?} {} validated {validation:.3} z {z:.1}{near} pools {pools:?} {seconds:.1} s",
+        report.fit.method, report.setting
+    )
 }
 
 fn lens(store: &Store, report: &LearnReport, set: &Set, asked: Option<(&Matrix, &[usize])>) -> Result<Lens> {
     let snapshot = store.snapshot()?;
     let def = snapshot.projection(&report.name)?.ok_or("the lens has no projection")?;
     let columns = def.columns as usize;
-    let record_mean = mean_row(&set.records, &(0..set.records.rows()).collect::<Vec<_>>());
-    let query_mean = asked.map_or_else(|| record_mean.clone(), |(queries, rows)| mean_row(queries, rows));
+    let record_mean = set.records.mean();
+    let query_mean = asked.map_or_else(|| record_mean.clone(), |(queries, rows)| queries.pick(rows).mean());
     let record = def.record.clone().unwrap_or_else(|| def.query.clone());
     Ok(Lens {
         query_mean,
@@ -428,12 +415,6 @@ fn lens(store: &Store, report: &LearnReport, set: &Set, asked: Option<(&Matrix, 
         query: Matrix::new(columns, def.query.clone()),
         record: Matrix::new(columns, record),
     })
-}
-
-fn mean_row(rows: &Matrix, which: &[usize]) -> Vec<f32> {
-    let mut sum = vec![0.0_f64; rows.cols()];
-    which.iter().for_each(|row| sum.iter_mut().zip(rows.row(*row)).for_each(|(sum, x)| *sum += f64::from(*x)));
-    sum.into_iter().map(|sum| (sum / which.len().max(1) as f64) as f32).collect()
 }
 
 /// What is ranked by.
@@ -455,8 +436,8 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// The figure under the lens less that under plain cosine, of each question that has an answer in `pool`. Where
-    /// `same`, questions are records and do not find themselves.
+    /// Questions that have an answer in `pool`, with the figure under the lens less that under plain cosine. Where `same`,
+    /// questions are records and do not find themselves.
     fn gains(
         &self,
         asked: &[usize],
@@ -464,7 +445,7 @@ impl Sides<'_> {
         same: bool,
         answers: &(dyn Fn(usize, usize) -> bool + Sync),
         figure: Figure,
-    ) -> Vec<f64> {
+    ) -> Vec<(usize, f64)> {
         let records = self.set.records.pick(pool);
         let learned = moved(&records, &self.lens.record_mean, &self.lens.record);
         let plain = self.queries.pick(asked);
@@ -483,7 +464,7 @@ impl Sides<'_> {
                 hits.sort_by(|a, b| b.0.total_cmp(&a.0));
                 value(&hits, figure)
             };
-            Some(score(through.row(place), &learned) - score(plain.row(place), &records))
+            Some((query, score(through.row(place), &learned) - score(plain.row(place), &records)))
         });
         found.collect::<Vec<_>>().into_iter().flatten().collect()
     }
@@ -506,11 +487,7 @@ fn moved(rows: &Matrix, mean: &[f32], matrix: &Matrix) -> Matrix {
     let mut centred = rows.clone();
     centred.subtract_from_rows(mean);
     centred.normalize_rows();
-    let mut across = Matrix::zeros(matrix.cols(), matrix.rows());
-    for row in 0..matrix.rows() {
-        matrix.row(row).iter().enumerate().for_each(|(column, x)| across.row_mut(column)[row] = *x);
-    }
-    let mut out = centred.times(&across);
+    let mut out = centred.times(&matrix.transposed());
     out.normalize_rows();
     out
 }
@@ -519,114 +496,15 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / (values.len() as f64).max(1.0)
 }
 
-fn error(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let count = values.len().max(2) as f64;
-    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0) / count).sqrt()
-}
-
-/// Numbers that follow from a seed (Steele et al. 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// The mean of all gains, and its standard error over questions.
+fn estimated(gains: &[(usize, f64)]) -> (f64, f64) {
+    let mut by_question: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for (question, gain) in gains {
+        let sum = by_question.entry(*question).or_default();
+        *sum = (sum.0 + gain, sum.1 + 1.0);
     }
-
-    fn shuffle<T>(&mut self, values: &mut [T]) {
-        for at in (1..values.len()).rev() {
-            values.swap(at, (self.next() % (at as u64 + 1)) as usize);
-        }
-    }
-
-    fn draw(&mut self, from: &[usize], count: usize) -> Vec<usize> {
-        let mut all = from.to_vec();
-        let count = count.min(all.len());
-        for at in 0..count {
-            let other = at + (self.next() % (all.len() - at) as u64) as usize;
-            all.swap(at, other);
-        }
-        all.truncate(count);
-        all
-    }
-}
-
-fn sets(data: &Path, only: &str) -> Result<Vec<Set>> {
-    let mut sets = Vec::new();
-    let mut add = |name: &str, make: &dyn Fn() -> Result<Set>| -> Result<()> {
-        if name.starts_with(only) {
-            sets.push(make()?);
-        }
-        Ok(())
-    };
-    add("clinc150", &|| classes(&data.join("clinc150"), "items.jsonl", "items.npy", "label", "clinc150"))?;
-    for facet in ["implemented_in", "works_with", "uitoolkit", "interface", "role"] {
-        let name = format!("debtags {facet}");
-        add(&name, &|| classes(&data.join("debtags"), "records.jsonl.gz", "minilm.npy", facet, &name))?;
-    }
-    for name in ["nl2bash", "stackfaq"] {
-        add(name, &|| pairs(&data.join(name), name))?;
-    }
-    add("intents", &|| intents(&data.join("clinc150")))?;
-    Ok(sets)
-}
-
-/// Records by the values of a field; those that have none are left out.
-fn classes(folder: &Path, texts: &str, vectors: &str, field: &str, name: &str) -> Result<Set> {
-    let rows = npy::read(&folder.join(vectors))?;
-    let mut names: HashMap<String, usize> = HashMap::new();
-    let (mut kept, mut classes) = (Vec::new(), Vec::new());
-    for (row, line) in json_lines(&folder.join(texts))?.into_iter().enumerate() {
-        let values: Vec<String> = match &line[field] {
-            Json::String(one) => vec![one.clone()],
-            Json::Array(several) => several.iter().filter_map(|value| value.as_str().map(str::to_string)).collect(),
-            _ => continue,
-        };
-        let mut of: Vec<usize> = Vec::new();
-        for value in values {
-            let next = names.len();
-            of.push(*names.entry(value).or_insert(next));
-        }
-        if !of.is_empty() {
-            kept.push(row);
-            classes.push(of);
-        }
-    }
-    Ok(Set { name: name.to_string(), records: united(rows.pick(&kept)), labels: Labels::Classes(classes) })
-}
-
-/// Questions and their answers by number.
-fn pairs(folder: &Path, name: &str) -> Result<Set> {
-    let queries = united(npy::read(&folder.join("queries.npy"))?);
-    let mut answers = vec![Vec::new(); queries.rows()];
-    for line in json_lines(&folder.join("qrels.jsonl"))? {
-        let at = |field: &str| line[field].as_u64().map(|number| number as usize).ok_or(format!("{name}: no {field}"));
-        answers[at("q")?].push(at("d")?);
-    }
-    let records = united(npy::read(&folder.join("docs.npy"))?);
-    Ok(Set { name: name.to_string(), records, labels: Labels::Pairs { queries, answers } })
-}
-
-/// Utterances as questions about the names of intents.
-fn intents(folder: &Path) -> Result<Set> {
-    let queries = united(npy::read(&folder.join("items.npy"))?);
-    let names: HashMap<String, usize> = json_lines(&folder.join("names.jsonl"))?
-        .iter()
-        .enumerate()
-        .filter_map(|(at, line)| line["id"].as_str().map(|id| (id.to_string(), at)))
-        .collect();
-    let items = json_lines(&folder.join("items.jsonl"))?;
-    let answer = |line: &Json| line["label"].as_str().and_then(|label| names.get(label).copied()).into_iter().collect();
-    let answers = items.iter().map(answer).collect();
-    let records = united(npy::read(&folder.join("names.npy"))?);
-    Ok(Set { name: "intents".to_string(), records, labels: Labels::Pairs { queries, answers } })
-}
-
-fn united(mut rows: Matrix) -> Matrix {
-    rows.normalize_rows();
-    rows
+    let count = gains.len().max(1) as f64;
+    let mean = by_question.values().map(|(sum, _)| sum).sum::<f64>() / count;
+    let spread: f64 = by_question.values().map(|(sum, size)| (sum - mean * size).powi(2)).sum();
+    (mean, spread.sqrt() / count)
 }

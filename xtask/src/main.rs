@@ -9,8 +9,10 @@ mod evaluate;
 mod gate;
 mod matrix;
 mod npy;
+mod random;
 mod refine;
 mod ridge;
+mod sets;
 #[cfg(feature = "teacher")]
 mod teacher;
 mod train;

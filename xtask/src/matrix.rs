@@ -93,6 +93,15 @@ impl Matrix {
         product
     }
 
+    /// Rows as columns.
+    pub fn transposed(&self) -> Matrix {
+        let mut across = Matrix::zeros(self.cols, self.rows());
+        for row in 0..self.rows() {
+            self.row(row).iter().enumerate().for_each(|(column, x)| across.row_mut(column)[row] = *x);
+        }
+        across
+    }
+
     /// Adds `factor * self * self'` to the square matrix `to`.
     pub fn add_gram_to(&self, factor: f32, to: &mut Matrix) {
         self.add_product_to(factor, self.view().transpose(), to);

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use crate::corpus::Corpus;
 use crate::matrix::{Matrix, add, dot};
+use crate::random::Random;
 
 /// Texts per step; all pairs of them are compared.
 const BATCH: usize = 1024;
@@ -117,26 +118,6 @@ fn descend(table: &mut Matrix, adam: &mut Adam, by_token: &[(u32, usize)], gradi
             *first = 0.9 * *first + 0.1 * g;
             *second = 0.999 * *second + 0.001 * g * g;
             *x -= rate * (*first / first_bias) / ((*second / second_bias).sqrt() + 1e-8);
-        }
-    }
-}
-
-/// Steele, Lea and Flood's SplitMix64: the same order of texts on every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn shuffle(&mut self, order: &mut [usize]) {
-        for last in (1..order.len()).rev() {
-            // The bias of the remainder is far below one in a billion for lists of this length.
-            order.swap(last, (self.next() % (last as u64 + 1)) as usize);
         }
     }
 }
