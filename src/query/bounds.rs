@@ -18,11 +18,18 @@ pub struct Fault {
     pub message: String,
     /// A line of help.
     pub hint: Option<&'static str>,
+    /// Whether the tree is too deep or too long to be followed for printing it.
+    pub too_large: bool,
 }
 
 impl Fault {
     fn new(code: &'static str, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into(), hint: None }
+        Fault { code, message: message.into(), hint: None, too_large: false }
+    }
+
+    /// More than a tree may hold.
+    fn too_large(code: &'static str, message: impl Into<String>) -> Fault {
+        Fault { too_large: true, ..Fault::new(code, message) }
     }
 
     fn hint(mut self, hint: &'static str) -> Fault {
@@ -32,12 +39,12 @@ impl Fault {
 
     /// Conditions nest too deep.
     pub(super) fn nesting() -> Fault {
-        Fault::new("limit::nesting", format!("conditions nest at most {NESTING} deep"))
+        Fault::too_large("limit::nesting", format!("conditions nest at most {NESTING} deep"))
     }
 
     /// A list of a condition has too many values.
     pub(super) fn list() -> Fault {
-        Fault::new("limit::list", format!("a list has at most {LIST_VALUES} values"))
+        Fault::too_large("limit::list", format!("a list has at most {LIST_VALUES} values"))
     }
 
     /// A list of a condition has no value.
@@ -122,7 +129,7 @@ fn check_source(source: &Source) -> Result<(), Fault> {
             // In a text there are fewer; a vector of a view has as many as any.
             Operand::Vector(numbers) if numbers.len() > DIMENSION => {
                 let message = format!("a vector has at most {DIMENSION} numbers, this one has {}", numbers.len());
-                return Err(Fault::new("limit::list", message));
+                return Err(Fault::too_large("limit::list", message));
             }
             Operand::Vector(numbers) => numbers.iter().try_for_each(|number| finite(*number))?,
             Operand::Param(name) => param(name)?,
@@ -142,7 +149,7 @@ pub fn check_text(text: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let message = format!("a text to look for has at most {TEXT_BYTES} bytes, this one has {}", text.len());
-    Err(Fault::new("limit::text", message))
+    Err(Fault::too_large("limit::text", message))
 }
 
 fn check_lens(lens: &LensExpr) -> Result<(), Fault> {

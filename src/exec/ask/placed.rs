@@ -16,7 +16,7 @@ pub(crate) fn placed(statement: Statement) -> Result<(Statement, String)> {
     let checked = bounds::check(&statement);
     // What is too deep or too long is not followed to be printed.
     let text = match &checked {
-        Err(fault) if fault.code.starts_with("limit::") => String::new(),
+        Err(fault) if fault.too_large => String::new(),
         _ => print(&statement),
     };
     let parsed = if text.len() <= STATEMENT_BYTES { Some(parse(&text)) } else { None };

@@ -57,14 +57,14 @@ fn in_collections(
         let find = Find { source, collection, lens: lens.clone(), output: Output::default() };
         // A collection that the lens does not fit has none.
         let Ok(plan) = resolve(snapshot, &find, "") else { continue };
-        let table = if plan.compares_texts() { None } else { snapshot.install(|| table(&plan, control))? };
-        let Some(table) = table else { continue };
+        let Some(table) = snapshot.install(|| table(&plan, control))? else { continue };
+        let Some(lens) = plan.own_lens() else { continue };
         found.push((
             def.id,
             BackgroundDef {
                 lens_version: version,
-                revision: view_of(&plan)?.def().revision,
-                statistics: statistics.unwrap_or_else(|| statistics_of(&plan)),
+                revision: view_of(&plan, lens)?.def().revision,
+                statistics: statistics.unwrap_or_else(|| statistics_of(lens)),
                 pairs: table.count(),
                 quantiles: table.quantiles(),
             },

@@ -40,18 +40,23 @@ impl Timings {
 }
 
 /// Times stages one after the other.
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock {
+    last: Instant,
+    /// What was measured so far.
+    pub(crate) timings: Timings,
+}
 
 impl Clock {
     /// A clock whose first stage began at `begun`.
     pub(crate) fn new(begun: Instant) -> Self {
-        Clock(begun)
+        Clock { last: begun, timings: Timings::default() }
     }
 
+    /// Time since the last lap.
     pub(crate) fn lap(&mut self) -> Duration {
         let now = Instant::now();
-        let lap = now - self.0;
-        self.0 = now;
+        let lap = now - self.last;
+        self.last = now;
         lap
     }
 }

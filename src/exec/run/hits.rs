@@ -2,14 +2,13 @@
 //!
 //! Only the records that are listed are read from the catalog.
 
-use super::notes::on_source;
+use super::notes::on_search;
 use super::scan::Scored;
 use crate::error::Result;
 use crate::exec::reply::{Answer, Hit, PlanInfo};
 use crate::exec::settle::params::Params;
 use crate::exec::settle::plan::Plan;
 use crate::linalg::team;
-use crate::store::ViewSnapshot;
 use crate::types::RowId;
 use std::time::Duration;
 
@@ -17,12 +16,12 @@ use std::time::Duration;
 const TASK_RECORDS: usize = 100;
 
 /// The records of what was found, best first, within the plan's window.
-pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
+fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
-    let metric = plan.lens.shown_metric();
-    let shown = found.into_iter().map(|hit| (hit.value, Scored { value: plan.lens.shown(hit.value), ..hit }));
+    let metric = plan.shown_metric();
+    let shown = found.into_iter().map(|hit| (hit.value, Scored { value: plan.shown(hit.value), ..hit }));
     // A bound on a probability was only an estimate for the score below it.
-    let least = plan.bound().filter(|_| plan.lens.calibration.is_some());
+    let least = plan.bound().filter(|_| plan.is_calibrated());
     let kept = shown.filter(|(_, hit)| least.is_none_or(|least| hit.value >= least));
     let listed: Vec<(usize, (f64, Scored))> = kept.enumerate().skip(skip).take(top).collect();
     let hit = |(place, (raw, hit)): (usize, (f64, Scored))| {
@@ -42,26 +41,17 @@ pub(crate) fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
 }
 
 /// Puts the answer together and reads the records it lists. `found` has the best first.
-pub(crate) fn answer(
-    plan: &Plan,
-    view: &ViewSnapshot,
-    params: &Params,
-    counts: PlanInfo,
-    found: Vec<Scored>,
-) -> Result<Answer> {
-    let hits = hits(plan, found)?;
-    let mut notes = plan.notes.clone();
-    notes.extend(on_source(plan, view, params));
-    if !plan.compares_texts() && view.def().dimension.is_none() {
-        notes.push(format!("view `{}` has no vectors yet", view.def().name));
-    }
+///
+/// # Errors
+/// Records that cannot be read.
+pub(crate) fn answer(plan: &Plan, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
     Ok(Answer {
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
         plan: counts,
-        notes,
-        hits,
+        hits: hits(plan, found)?,
+        notes: on_search(plan, params)?,
         background: None,
         elapsed: Duration::ZERO,
     })

@@ -2,16 +2,46 @@
 //!
 //! Owns the words for sources that say less than they seem to, and for lenses that have few records to learn from.
 
+use super::rows::view_of;
+use crate::error::Result;
 use crate::exec::settle::params::{Param, Params};
-use crate::exec::settle::plan::Plan;
+use crate::exec::settle::plan::{BlendedLens, Compared, Plan, PlannedLens};
 use crate::lens::{FewRecords, Prepared};
 use crate::query::ast::{Operand, Term};
 use crate::store::ViewSnapshot;
 use crate::text::embed::in_words;
 use crate::types::ViewKind;
 
-/// Remarks on the source that do not depend on parameters' values, but for whether one of them is a text.
-pub(crate) fn on_source(plan: &Plan, view: &ViewSnapshot, params: &Params) -> Vec<String> {
+/// Remarks on the plan and its source, each once; of a parameter's value only whether it is a text matters.
+///
+/// # Errors
+/// A view that is gone.
+pub(crate) fn on_search(plan: &Plan, params: &Params) -> Result<Vec<String>> {
+    let mut notes = plan.notes.clone();
+    let mut add = |more: Vec<String>| {
+        for note in more {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    };
+    match &plan.compared {
+        Compared::Texts(lens) => add(on_source(plan, lens, view_of(plan, lens)?, params, "compared")),
+        Compared::Vectors(lenses) => {
+            for BlendedLens { lens, .. } in lenses {
+                let view = view_of(plan, lens)?;
+                add(on_source(plan, lens, view, params, "embedded"));
+                if view.def().dimension.is_none() {
+                    add(vec![no_vectors_yet(view)]);
+                }
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Remarks on the source as one lens takes it; `verb` says what becomes of a text.
+fn on_source(plan: &Plan, lens: &PlannedLens, view: &ViewSnapshot, params: &Params, verb: &str) -> Vec<String> {
     let terms = &plan.find.source.node.terms;
     let mut notes = Vec::new();
     let is_text = |term: &Term| match &term.operand.node {
@@ -20,17 +50,21 @@ pub(crate) fn on_source(plan: &Plan, view: &ViewSnapshot, params: &Params) -> Ve
         Operand::Id(_) | Operand::Vector(_) => false,
     };
     if matches!(view.def().kind, ViewKind::TextFrom(_)) && terms.iter().any(is_text) {
-        let verb = if plan.compares_texts() { "compared" } else { "embedded" };
         notes.push(format!("view `{}` holds rewritten texts; the query's text is {verb} as typed", view.def().name));
     }
     let weights: f64 = terms.iter().map(|term| term.weight).sum();
-    if plan.centers() && (weights - 1.0).abs() > 1e-9 {
+    if lens.centers() && (weights - 1.0).abs() > 1e-9 {
         notes.push(format!(
             "the weights sum to {}, and centering subtracts the mean once: the query is not on the records' scale",
             (weights * 1e9).round() / 1e9
         ));
     }
     notes
+}
+
+/// What to say of a view in which nothing can be similar to anything.
+pub(crate) fn no_vectors_yet(view: &ViewSnapshot) -> String {
+    format!("view `{}` has no vectors yet", view.def().name)
 }
 
 /// What to say where a text of the source has no vector, so that nothing is found.

@@ -4,9 +4,10 @@
 //! Owns the choice and its reason, which `explain` shows. Answers do not depend on it: either way the finalists are
 //! scored from the raw rows.
 
+use super::rows::view_of;
 use super::scan::{ScanResult, StandIn, Watched, scan, scan_batch, scan_stand_in};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::settle::plan::Plan;
+use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource};
 use crate::store::ViewSnapshot;
 use crate::types::RowSet;
@@ -40,19 +41,19 @@ impl Path<'_> {
     }
 }
 
-/// What `plan` would best read, by what is kept and how large it is.
+/// What one lens of `plan` would best read, by what is kept and how large it is.
 ///
 /// # Errors
 /// Where the catalog cannot be read.
-pub(crate) fn choose<'a>(plan: &'a Plan, view: &ViewSnapshot) -> Result<Path<'a>> {
-    let Some(name) = &plan.lens.saved_name else { return Ok(Path::Folded(None)) };
+pub(crate) fn choose<'a>(plan: &'a Plan, lens: &PlannedLens, view: &ViewSnapshot) -> Result<Path<'a>> {
+    let Some(name) = &lens.saved_name else { return Ok(Path::Folded(None)) };
     let Some(saved) = plan.snapshot.lens(name)? else { return Ok(Path::Folded(None)) };
     let Some(kept) = plan.collection.materialized(&saved)? else { return Ok(Path::Folded(None)) };
-    let because = |why: &str| Ok(Path::Folded(Some(not_kept(plan, why))));
-    if plan.lens.def.steps != saved.lens.steps || plan.lens.def.view != saved.lens.view {
+    let because = |why: &str| Ok(Path::Folded(Some(not_kept(lens, why))));
+    if lens.def.steps != saved.lens.steps || lens.def.view != saved.lens.view {
         return because("steps follow it");
     }
-    if plan.lens.def.csls.is_some() {
+    if lens.def.csls.is_some() {
         return because("csls is not computed from them");
     }
     if kept.row_bytes() >= view.row_bytes() {
@@ -67,7 +68,7 @@ pub(crate) fn choose<'a>(plan: &'a Plan, view: &ViewSnapshot) -> Result<Path<'a>
 /// Rows that cannot be read.
 pub(crate) fn scan_by_path(
     plan: &Plan,
-    view: &ViewSnapshot,
+    lens: &PlannedLens,
     prepared: &Prepared,
     queries: &[ProcessedQuery],
     allowed: &RowSet,
@@ -75,16 +76,17 @@ pub(crate) fn scan_by_path(
     control: &Control,
 ) -> Result<(Vec<ScanResult>, &'static str)> {
     let (k, bound) = wanted;
-    let path = choose(plan, view)?;
+    let view = view_of(plan, lens)?;
+    let path = choose(plan, lens, view)?;
     let view = &Watched::new(view, control);
     if let Path::Materialized(kept) = path
         && !allowed.is_empty()
-        && let Some(over) = over_kept(plan, kept, prepared, control)?
+        && let Some(over) = over_kept(plan, lens, kept, prepared, control)?
     {
         let source = &Watched::new(kept, control);
         let rows = StandIn { source, prepared: &over, element: kept.def().element };
         let found = scan_stand_in(view, prepared, rows, queries, allowed, k, bound);
-        return Ok((found.map_err(|error| advise(error, plan, kept))?, path.name()));
+        return Ok((found.map_err(|error| advise(error, lens, kept))?, path.name()));
     }
     let found = match queries {
         [query] => vec![scan(view, prepared, query, allowed, k, bound)?],
@@ -99,8 +101,8 @@ pub(crate) fn scan_by_path(
 ///
 /// # Errors
 /// Where the catalog cannot be read.
-pub(crate) fn choose_all<'a>(lenses: &[(&'a Plan, &ViewSnapshot)]) -> Result<Vec<Path<'a>>> {
-    let paths: Vec<Path<'a>> = lenses.iter().map(|(plan, view)| choose(plan, view)).collect::<Result<_>>()?;
+pub(crate) fn choose_all<'a>(plan: &'a Plan, lenses: &[(&PlannedLens, &ViewSnapshot)]) -> Result<Vec<Path<'a>>> {
+    let paths: Vec<Path<'a>> = lenses.iter().map(|(lens, view)| choose(plan, lens, view)).collect::<Result<_>>()?;
     let against = |view: &ViewSnapshot| {
         let of_view = lenses.iter().zip(&paths).filter(|((_, other), _)| other.def().id == view.def().id);
         let bytes: Option<u64> = of_view
@@ -116,16 +118,16 @@ pub(crate) fn choose_all<'a>(lenses: &[(&'a Plan, &ViewSnapshot)]) -> Result<Vec
     };
     let against: Vec<Option<String>> = lenses.iter().map(|(_, view)| against(view)).collect();
     let settled =
-        paths.into_iter().zip(lenses).zip(against).map(|((path, (plan, _)), against)| match (path, against) {
-            (Path::Materialized(_), Some(why)) => Path::Folded(Some(not_kept(plan, &why))),
+        paths.into_iter().zip(lenses).zip(against).map(|((path, (lens, _)), against)| match (path, against) {
+            (Path::Materialized(_), Some(why)) => Path::Folded(Some(not_kept(lens, &why))),
             (path, _) => path,
         });
     Ok(settled.collect())
 }
 
-/// Why `plan` does not read the rows that are kept of its lens.
-fn not_kept(plan: &Plan, why: &str) -> String {
-    format!("not the materialized rows of {}: {why}", plan.lens.saved_name.as_deref().unwrap_or("the lens"))
+/// Why a search does not read the rows that are kept of `lens`.
+fn not_kept(lens: &PlannedLens, why: &str) -> String {
+    format!("not the materialized rows of {}: {why}", lens.saved_name.as_deref().unwrap_or("the lens"))
 }
 
 /// The lens without steps over the kept rows, with the metric of the search; `None` where they cannot speak for enough rows.
@@ -134,6 +136,7 @@ fn not_kept(plan: &Plan, why: &str) -> String {
 /// Kept rows that cannot be read.
 pub(crate) fn over_kept(
     plan: &Plan,
+    lens: &PlannedLens,
     kept: &ViewSnapshot,
     prepared: &Prepared,
     control: &Control,
@@ -147,15 +150,15 @@ pub(crate) fn over_kept(
         let bytes = prepared.bytes();
         Ok((prepared, bytes))
     };
-    let over = plan.snapshot.cache().get_or_insert_with(&key, make).map_err(|error| advise(error, plan, kept))?;
+    let over = plan.snapshot.cache().get_or_insert_with(&key, make).map_err(|error| advise(error, lens, kept))?;
     let rows = StandIn { source: kept, prepared: &over, element: kept.def().element };
     let unkept = prepared.directed().len() - rows.speaks_for(prepared.directed()).len();
     Ok((unkept <= UNKEPT_ROWS.max(prepared.directed().len() / UNKEPT_SHARE)).then_some(over))
 }
 
 /// Damage of kept rows with what helps against it.
-pub(crate) fn advise(error: Error, plan: &Plan, kept: &ViewSnapshot) -> Error {
-    let name = plan.lens.saved_name.as_deref().unwrap_or("");
+pub(crate) fn advise(error: Error, lens: &PlannedLens, kept: &ViewSnapshot) -> Error {
+    let name = lens.saved_name.as_deref().unwrap_or("");
     if error.kind() == ErrorKind::Corrupt && kept.is_in(&error) {
         return error
             .context(format!("materialized rows of lens {name} (`simile materialize STORE {name}` writes them anew)"));

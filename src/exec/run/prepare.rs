@@ -21,42 +21,56 @@ use std::sync::{Arc, Weak};
 /// in double precision, and the others in single precision block by block.
 const FEW_ROWS: u64 = 8;
 
-/// Statistics and scalars of the plan's chain. `None` where the view has no vectors yet.
-pub(crate) fn prepared(plan: &Plan, view: &ViewSnapshot, control: &Control) -> Result<Option<Arc<Prepared>>> {
-    let Some(chain) = chain(plan, view)? else { return Ok(None) };
-    prepared_of_all(&plan.snapshot, view, &plan.lens, &chain, control).map(Some)
+/// Statistics and scalars of one lens of `plan`. `None` where the view has no vectors yet.
+///
+/// # Errors
+/// Rows or statistics that cannot be read; a set cancellation token.
+pub(crate) fn prepared(
+    plan: &Plan,
+    lens: &PlannedLens,
+    view: &ViewSnapshot,
+    control: &Control,
+) -> Result<Option<Arc<Prepared>>> {
+    let Some(chain) = chain(plan, lens, view)? else { return Ok(None) };
+    prepared_of_all(&plan.snapshot, view, lens, &chain, control).map(Some)
 }
 
 /// [`prepared`] as far as the rows of `wanted` need it.
+///
+/// # Errors
+/// As [`prepared`].
 pub(crate) fn prepared_for(
     plan: &Plan,
+    lens: &PlannedLens,
     view: &ViewSnapshot,
     wanted: &RowSet,
     control: &Control,
 ) -> Result<Option<Arc<Prepared>>> {
-    let Some(chain) = chain(plan, view)? else { return Ok(None) };
-    prepared_of_wanted(&plan.snapshot, view, &plan.lens, &chain, wanted, control).map(Some)
+    let Some(chain) = chain(plan, lens, view)? else { return Ok(None) };
+    prepared_of_wanted(&plan.snapshot, view, lens, &chain, wanted, control).map(Some)
 }
 
-fn chain(plan: &Plan, view: &ViewSnapshot) -> Result<Option<Chain>> {
-    chain_over(view, &plan.lens).map_err(|error| {
+fn chain(plan: &Plan, lens: &PlannedLens, view: &ViewSnapshot) -> Result<Option<Chain>> {
+    chain_over(view, lens).map_err(|error| {
         // Dimensions were checked where they were written; what is left is a product of matrices out of range.
         Site::new(&plan.text).error("resolve::chain", error.message(), &plan.find.source.span).into()
     })
 }
 
-/// Whether the scalars of the plan's lens are there already.
-pub(crate) fn is_prepared(plan: &Plan) -> Result<bool> {
-    for part in &plan.blend {
-        if !is_prepared(&part.plan)? {
-            return Ok(false);
-        }
-    }
-    let view = view_of(plan)?;
-    let Some(chain) = chain(plan, view)? else { return Ok(false) };
-    Ok(is_known(&plan.snapshot, view, &plan.lens, &chain))
+/// Whether the scalars of one lens of `plan` are there already.
+///
+/// # Errors
+/// A view that is gone, and a chain that cannot be.
+pub(crate) fn is_prepared(plan: &Plan, lens: &PlannedLens) -> Result<bool> {
+    let view = view_of(plan, lens)?;
+    let Some(chain) = chain(plan, lens, view)? else { return Ok(false) };
+    Ok(is_known(&plan.snapshot, view, lens, &chain))
 }
 
+/// The source's vector through the chain, folded.
+///
+/// # Errors
+/// A query error where the chain leaves it without direction, and no other.
 pub(crate) fn process(plan: &Plan, prepared: &Prepared, sum: &Sum) -> Result<ProcessedQuery> {
     let processed = match &sum.largest {
         Some(largest) => prepared.process_sum(&sum.vector, largest),

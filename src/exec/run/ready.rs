@@ -2,7 +2,7 @@
 //!
 //! Owns which rows each lens is looked at through, the raw ones or those kept of it, and how the scans take the lot.
 
-use super::notes::unknown_note;
+use super::notes::{no_vectors_yet, unknown_note};
 use super::path::{self, Path};
 use super::prepare::{prepared, prepared_for, process};
 use super::rows::view_of;
@@ -10,7 +10,7 @@ use super::scan::{Blend, KeptRows, Watched, WeightedLens};
 use super::source;
 use crate::error::{Error, Result};
 use crate::exec::settle::params::Params;
-use crate::exec::settle::plan::{Plan, parts};
+use crate::exec::settle::plan::{BlendedLens, Plan, PlannedLens};
 use crate::lens::{Prepared, ProcessedQuery, RowSource};
 use crate::store::ViewSnapshot;
 use crate::types::RowSet;
@@ -19,13 +19,14 @@ use std::sync::Arc;
 
 /// A search readied for rows: each lens's records and query.
 pub(crate) struct Ready<'a> {
+    plan: &'a Plan,
     views: Vec<&'a ViewSnapshot>,
     lenses: Vec<ReadyLens<'a>>,
 }
 
 /// One lens of it.
 pub(crate) struct ReadyLens<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) lens: &'a PlannedLens,
     pub(crate) weight: f64,
     pub(crate) view: &'a ViewSnapshot,
     view_idx: usize,
@@ -44,6 +45,14 @@ struct KeptLens<'a> {
     query: ProcessedQuery,
 }
 
+/// Why no row can be looked at.
+pub(crate) enum Unready {
+    /// Nothing can be similar to the source, in words: a text of it has no vector, or a view has none yet.
+    Nothing(String),
+    /// The source has no direction under one of the lenses.
+    NoDirection(Error),
+}
+
 impl<'a> Ready<'a> {
     /// Readies every lens of `plan`, for the rows of `wanted` where only these are asked for, or says why nothing can be similar
     /// to the source: a text of it has no vector, or a view has none yet.
@@ -55,11 +64,11 @@ impl<'a> Ready<'a> {
         params: &Params,
         wanted: Option<&RowSet>,
         control: &Control,
-    ) -> Result<Result<Ready<'a>, String>> {
-        let mut ready = Ready { views: Vec::new(), lenses: Vec::new() };
-        for (weight, plan) in parts(plan) {
+    ) -> Result<Result<Ready<'a>, Unready>> {
+        let mut ready = Ready { plan, views: Vec::new(), lenses: Vec::new() };
+        for BlendedLens { weight, lens, .. } in plan.lenses() {
             control.checkpoint()?;
-            let view = view_of(plan)?;
+            let view = view_of(plan, lens)?;
             let same = |other: &&ViewSnapshot| other.def().id == view.def().id;
             let view_idx = ready.views.iter().position(same).unwrap_or(ready.views.len());
             if view_idx == ready.views.len() {
@@ -71,17 +80,20 @@ impl<'a> Ready<'a> {
                 None => source::vectors(plan, view, &[params])?.pop().unwrap_or_default(),
             };
             if let Some(text) = &sum.unknown {
-                return Ok(Err(unknown_note(view, text)));
+                return Ok(Err(Unready::Nothing(unknown_note(view, text))));
             }
             let prepared = match wanted {
-                Some(wanted) => prepared_for(plan, view, wanted, control)?,
-                None => prepared(plan, view, control)?,
+                Some(wanted) => prepared_for(plan, lens, view, wanted, control)?,
+                None => prepared(plan, lens, view, control)?,
             };
             let Some(prepared) = prepared else {
-                return Ok(Err(format!("view `{}` has no vectors yet", view.def().name)));
+                return Ok(Err(Unready::Nothing(no_vectors_yet(view))));
             };
-            let query = process(plan, &prepared, &sum)?;
-            ready.lenses.push(ReadyLens { plan, weight, view, view_idx, sum, prepared, query, kept: None });
+            let query = match process(plan, &prepared, &sum) {
+                Ok(query) => query,
+                Err(error) => return Ok(Err(Unready::NoDirection(error))),
+            };
+            ready.lenses.push(ReadyLens { lens, weight: *weight, view, view_idx, sum, prepared, query, kept: None });
         }
         ready.look_for_kept_rows(control)?;
         Ok(Ok(ready))
@@ -89,13 +101,13 @@ impl<'a> Ready<'a> {
 
     /// The lenses of a view whose processed rows are kept read those, where that is less.
     fn look_for_kept_rows(&mut self, control: &Control) -> Result<()> {
-        let lenses: Vec<(&'a Plan, &ViewSnapshot)> = self.lenses.iter().map(|lens| (lens.plan, lens.view)).collect();
+        let lenses: Vec<(&PlannedLens, &ViewSnapshot)> =
+            self.lenses.iter().map(|lens| (lens.lens, lens.view)).collect();
         let mut found = Vec::with_capacity(lenses.len());
-        for (lens, path) in self.lenses.iter().zip(path::choose_all(&lenses)?) {
+        for (lens, path) in self.lenses.iter().zip(path::choose_all(self.plan, &lenses)?) {
             let over = match path {
-                Path::Materialized(rows) => {
-                    path::over_kept(lens.plan, rows, &lens.prepared, control)?.map(|prepared| (rows, prepared))
-                }
+                Path::Materialized(rows) => path::over_kept(self.plan, lens.lens, rows, &lens.prepared, control)?
+                    .map(|prepared| (rows, prepared)),
                 Path::Folded(_) => None,
             };
             found.push(over.map(|(rows, prepared)| {
@@ -146,8 +158,8 @@ impl<'a> Ready<'a> {
 
     /// An error of rows, with what helps where these are kept ones.
     pub(crate) fn advise(&self, error: Error) -> Error {
-        let kept = self.lenses.iter().filter_map(|lens| Some((lens.plan, lens.kept.as_ref()?.rows)));
-        kept.fold(error, |error, (plan, rows)| path::advise(error, plan, rows))
+        let kept = self.lenses.iter().filter_map(|lens| Some((lens.lens, lens.kept.as_ref()?.rows)));
+        kept.fold(error, |error, (lens, rows)| path::advise(error, lens, rows))
     }
 
     /// Rows of `rows` without direction under at least one lens.

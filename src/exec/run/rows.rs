@@ -5,10 +5,11 @@
 
 use super::filter;
 use crate::error::{Error, Result};
+use crate::exec::reply::PlanInfo;
 use crate::exec::settle::condition;
 use crate::exec::settle::names::Site;
 use crate::exec::settle::params::Params;
-use crate::exec::settle::plan::{Plan, param_names};
+use crate::exec::settle::plan::{Plan, PlannedLens, param_names};
 use crate::query::ast::{Operand, Source};
 use crate::query::{print_expr, print_id};
 use crate::store::ViewSnapshot;
@@ -51,28 +52,57 @@ pub(crate) fn matched(plan: &Plan, params: &Params, control: &Control) -> Result
     Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
 }
 
-/// Rows of `matched` that have a vector in the view; for a blend, in the views of all its lenses.
+/// Rows of `matched` that have what is compared: a vector in the views of all lenses. Which texts there are shows when they
+/// are read.
 pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
-    if !plan.blend.is_empty() {
-        return plan.blend.iter().fold(matched.clone(), |rows, part| scannable(&part.plan, &rows));
+    let mut rows: Option<RowSet> = None;
+    for part in plan.lenses() {
+        if let Some(view) = plan.collection.view(&part.lens.def.view) {
+            rows = Some(rows.as_ref().unwrap_or(matched).and(view.present()));
+        }
     }
-    match plan.collection.view(&plan.lens.def.view) {
-        Some(view) if !plan.compares_texts() => matched.and(view.present()),
-        _ => matched.clone(),
-    }
+    rows.unwrap_or_else(|| matched.clone())
 }
 
-pub(crate) fn view_of(plan: &Plan) -> Result<&ViewSnapshot> {
-    let missing = || Error::not_found(format!("view {} is gone", plan.lens.def.view));
-    plan.collection.view(&plan.lens.def.view).ok_or_else(missing)
+/// The view of one lens of `plan`.
+///
+/// # Errors
+/// Where it is gone.
+pub(crate) fn view_of<'a>(plan: &'a Plan, lens: &PlannedLens) -> Result<&'a ViewSnapshot> {
+    let missing = || Error::not_found(format!("view {} is gone", lens.def.view));
+    plan.collection.view(&lens.def.view).ok_or_else(missing)
 }
 
+/// The rows that a search with these parameters is about.
+///
+/// # Errors
+/// As [`matched`]; a query error for an id that the collection does not have.
 pub(crate) fn rows_of(plan: &Plan, params: &Params, control: &Control) -> Result<Rows> {
     let matched = matched(plan, params, control)?;
     let scanned = scannable(plan, &matched);
     let named = named_rows(plan)?;
     let left_out = if plan.find.output.including_self { RowSet::new() } else { named };
     Ok(Rows { matched, scanned, left_out })
+}
+
+impl Rows {
+    /// What is counted of them, where the rows of `undirected` had no direction.
+    pub(crate) fn counted(&self, plan: &Plan, path: &'static str, undirected: &RowSet) -> PlanInfo {
+        let live = plan.collection.live();
+        let views = plan.lenses().iter().filter_map(|part| plan.collection.view(&part.lens.def.view));
+        let absent = views.map(|view| live.and_not(view.present())).reduce(|all, own| all.or(&own));
+        PlanInfo {
+            path,
+            exact: true,
+            rows: live.len(),
+            matched: self.matched.len(),
+            scanned: self.scanned.len(),
+            undirected: undirected.len(),
+            absent: absent.map_or(0, |absent| absent.len()),
+            left_out: self.left_out.and(&self.scanned).len(),
+            commit: plan.snapshot.commit(),
+        }
+    }
 }
 
 pub(crate) fn row_of(plan: &Plan, id: &str, span: &Range<usize>) -> Result<u32> {

@@ -21,10 +21,8 @@ pub(crate) const DEFAULT_TOP: u64 = 10;
 pub(crate) struct Plan {
     pub(crate) snapshot: Snapshot,
     pub(crate) collection: Arc<CollectionSnapshot>,
-    /// View, steps and metric, settled; of a blend, its first lens.
-    pub(crate) lens: PlannedLens,
-    /// The lenses of a blend; empty for any other lens.
-    pub(crate) blend: Vec<BlendPart>,
+    /// What is compared of the records.
+    pub(crate) compared: Compared,
     /// The tree with its defaults filled in. Spans point into `text`.
     pub(crate) find: Find,
     /// `find` in canonical form.
@@ -35,12 +33,23 @@ pub(crate) struct Plan {
     pub(crate) notes: Vec<String>,
 }
 
-/// One lens of a blend, settled as a search of its own.
+/// What a search compares of the records.
 #[derive(Debug, Clone)]
-pub(crate) struct BlendPart {
+pub(crate) enum Compared {
+    /// Vectors, by the sum of what these lenses score times their weights; a lens alone is a blend of one.
+    Vectors(Vec<BlendedLens>),
+    /// Texts, by edit distance.
+    Texts(Box<PlannedLens>),
+}
+
+/// One lens of a search.
+#[derive(Debug, Clone)]
+pub(crate) struct BlendedLens {
+    /// What its score is multiplied by; 1 for a lens alone.
     pub(crate) weight: f64,
-    pub(crate) name: String,
-    pub(crate) plan: Plan,
+    /// Its name in the blend; `None` for a lens alone.
+    pub(crate) name: Option<String>,
+    pub(crate) lens: PlannedLens,
 }
 
 /// A lens settled for one collection: whole, with its projections, and with what the saved lens it comes from pins
@@ -95,6 +104,12 @@ impl PlannedLens {
         }
     }
 
+    /// Whether a step subtracts a mean of many vectors, as every step with statistics does. A vector's own mean is
+    /// subtracted linearly, and the weights of a sum do not matter to it.
+    pub(crate) fn centers(&self) -> bool {
+        self.def.steps.iter().any(takes_statistics)
+    }
+
     /// Between a value of the metric and a score that grows with similarity.
     fn signed(&self, value: f64) -> f64 {
         if self.def.metric.is_distance() { -value } else { value }
@@ -136,9 +151,38 @@ pub(crate) struct FlatLens {
 }
 
 impl Plan {
-    /// Whether it compares texts and no vectors.
-    pub(crate) fn compares_texts(&self) -> bool {
-        self.lens.def.metric == Metric::Levenshtein
+    /// The lenses that vectors are compared under; none where texts are.
+    pub(crate) fn lenses(&self) -> &[BlendedLens] {
+        match &self.compared {
+            Compared::Vectors(lenses) => lenses,
+            Compared::Texts(_) => &[],
+        }
+    }
+
+    /// The search's own lens; `None` for a blend, which has neither steps nor a calibration nor a name of its own.
+    pub(crate) fn own_lens(&self) -> Option<&PlannedLens> {
+        match &self.compared {
+            Compared::Texts(lens) => Some(lens.as_ref()),
+            Compared::Vectors(lenses) => match lenses.as_slice() {
+                [BlendedLens { name: None, lens, .. }] => Some(lens),
+                _ => None,
+            },
+        }
+    }
+
+    /// The metric of what is shown.
+    pub(crate) fn shown_metric(&self) -> Metric {
+        self.own_lens().map_or(Metric::Dot, PlannedLens::shown_metric)
+    }
+
+    /// What is shown for a score (or distance) of the lens's own metric.
+    pub(crate) fn shown(&self, value: f64) -> f64 {
+        self.own_lens().map_or(value, |lens| lens.shown(value))
+    }
+
+    /// Whether what is shown is read off the score by a calibration.
+    pub(crate) fn is_calibrated(&self) -> bool {
+        self.own_lens().is_some_and(|lens| lens.calibration.is_some())
     }
 
     /// Whether the condition keeps the same rows for all of `all_params`.
@@ -150,17 +194,17 @@ impl Plan {
         })
     }
 
-    /// Whether a step subtracts a mean of many vectors, as every step with statistics does. A vector's own mean is
-    /// subtracted linearly, and the weights of a sum do not matter to it.
-    pub(crate) fn centers(&self) -> bool {
-        self.lens.def.steps.iter().any(takes_statistics)
-    }
-
     /// The bound on what is shown, if there is one.
     pub(crate) fn bound(&self) -> Option<f64> {
         self.find.output.bound.as_ref().map(|bound| match bound.node {
             Bound::Above(bound) | Bound::Within(bound) => bound,
         })
+    }
+
+    /// The bound on what is scanned that goes with it; what is shown has to be compared again where it is calibrated.
+    pub(crate) fn scan_bound(&self) -> Option<f64> {
+        let bound = self.bound()?;
+        self.own_lens().map_or(Some(bound), |lens| lens.scan_bound(bound))
     }
 
     /// How many hits to skip and how many to list.
@@ -169,14 +213,6 @@ impl Plan {
             |written: &Option<Spanned<u64>>, default| written.as_ref().map_or(default, |count| count.node) as usize;
         (count(&self.find.output.skip, 0), count(&self.find.output.top, DEFAULT_TOP))
     }
-}
-
-/// The parts of a blend, or the plan itself as the only part of weight 1.
-pub(crate) fn parts(plan: &Plan) -> Vec<(f64, &Plan)> {
-    if plan.blend.is_empty() {
-        return vec![(1.0, plan)];
-    }
-    plan.blend.iter().map(|part| (part.weight, &part.plan)).collect()
 }
 
 /// Whether a step takes numbers from the records of the view.

@@ -3,16 +3,16 @@
 //! Owns the meaning of clauses that only fit some metrics, and what a search's collection and view are. It
 //! reads definitions and never a record or a vector; parameters are settled later, when the search runs.
 
-use super::blend::{stages_fit, weights_fit};
+use super::blend::{blend_fits, gives_a_score};
 use super::condition;
 use super::lens::{flatten, lens_named, lens_notes, no_steps_on_texts};
 use super::names::{Site, listed};
 use super::params::Params;
-use super::plan::{BlendPart, DEFAULT_TOP, FlatLens, Pinning, Plan, PlannedLens, Steps};
+use super::plan::{BlendedLens, Compared, DEFAULT_TOP, FlatLens, Pinning, Plan, PlannedLens, Steps};
 use super::probability::shown_metric;
 use super::steps::steps;
-use crate::error::{Error, Result};
-use crate::query::ast::{Bound, Expr, Find, LensBase, Literal, Name, Operand, Spanned, Statement};
+use crate::error::{Error, QueryError, Result};
+use crate::query::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Name, Operand, Spanned, Statement};
 use crate::query::print;
 use crate::store::{CollectionSnapshot, Snapshot};
 use crate::types::limits::TOP;
@@ -24,38 +24,75 @@ use std::sync::Arc;
 /// # Errors
 /// A query error for every name that does not exist and every clause that does not fit.
 pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Plan> {
-    if let LensBase::Blend(parts) = &find.lens.base {
-        return resolve_blend(snapshot, find, parts, text);
-    }
     let site = Site::new(text);
-    let collection = collection(snapshot, &find.collection, &site)?;
-    let flat = flatten(snapshot, &find.lens, &site)?;
-    view_exists(&collection, &flat, &site)?;
-    let metric = flat.def.metric;
-    clauses_fit(find, shown_metric(&flat.def, flat.calibration.as_ref()), &site)?;
+    let (mut lenses, mut searched) = (Vec::new(), None);
+    let mut notes: Vec<String> = Vec::new();
+    for (weight, name) in written(find, &site)? {
+        let mut expr = find.lens.clone();
+        if let Some(name) = name {
+            expr.base = lens_named(snapshot, name, &site)?;
+        }
+        let (collection, lens) = settled(snapshot, find, &expr, &site)?;
+        for note in lens_notes(&lens, &collection, snapshot)? {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+        if let Some(name) = name {
+            gives_a_score(name, lens.def.metric, &site)?;
+        }
+        lenses.push(BlendedLens { weight, name: name.map(|name| name.node.clone()), lens });
+        searched = Some(collection);
+    }
+    let Some(collection) = searched else { return Err(Error::invalid("a search has a lens")) };
+    let compared = match lenses.pop() {
+        Some(BlendedLens { lens, .. }) if lens.def.metric == Metric::Levenshtein => Compared::Texts(Box::new(lens)),
+        last => {
+            lenses.extend(last);
+            Compared::Vectors(lenses)
+        }
+    };
+    let (snapshot, text) = (snapshot.clone(), text.to_string());
+    let mut plan = Plan { snapshot, collection, compared, find: find.clone(), statement: String::new(), text, notes };
+    fill_in(&mut plan);
+    plan.note_old_calibration();
+    Ok(plan)
+}
+
+/// The lenses of a search with their weights: those that its blend names, or its own.
+fn written<'f>(find: &'f Find, site: &Site<'_>) -> Result<Vec<(f64, Option<&'f Name>)>> {
+    let LensBase::Blend(parts) = &find.lens.base else { return Ok(vec![(1.0, None)]) };
+    blend_fits(find, parts, site)?;
+    Ok(parts.iter().map(|(weight, name)| (*weight, Some(name))).collect())
+}
+
+/// One lens of `find`, written as `expr`, over its collection.
+fn settled(
+    snapshot: &Snapshot,
+    find: &Find,
+    expr: &LensExpr,
+    site: &Site<'_>,
+) -> Result<(Arc<CollectionSnapshot>, PlannedLens)> {
+    let collection = collection(snapshot, &find.collection, site)?;
+    let flat = flatten(snapshot, expr, site)?;
+    view_exists(&collection, &flat, site)?;
+    if !matches!(find.lens.base, LensBase::Blend(_)) {
+        // The threshold of a blend is on the sum; a lens of it could only complain about its own metric.
+        bound_fits(find, shown_metric(&flat.def, flat.calibration.as_ref()), site)?;
+    }
+    counts_fit(find, site)?;
     if let Some(filter) = &find.output.filter
         && !mentions_param(filter)
     {
         // What needs no parameter fails now and not at the first run.
-        condition::check(filter, &collection.def().fields, &Params::new(), &site)?;
+        condition::check(filter, &collection.def().fields, &Params::new(), site)?;
     }
-    let steps = if metric == Metric::Levenshtein {
-        text_lens_fits(find, &flat, &collection, &site)?;
+    let steps = if flat.def.metric == Metric::Levenshtein {
+        text_lens_fits(find, &flat, &collection, site)?;
         Steps::default()
     } else {
-        steps(snapshot, &flat, collection.view(&flat.def.view), &site)?
+        steps(snapshot, &flat, collection.view(&flat.def.view), site)?
     };
-    let mut filled = find.clone();
-    if filled.lens.base == LensBase::Default {
-        filled.lens.base = LensBase::View(flat.def.view.clone().into());
-    }
-    if filled.lens.metric.is_none() {
-        filled.lens.metric = Some(metric.into());
-        // Written behind `using`, a metric takes the place of the lens's with its `csls`.
-        filled.lens.csls = flat.def.csls.clone().map(Spanned::from);
-    }
-    filled.output.top.get_or_insert(DEFAULT_TOP.into());
-    let statement = print(&Statement::Find(filled.clone()));
     let pinning = flat.saved.as_ref().map(|saved| Pinning::of(saved, collection.def().id));
     let lens = PlannedLens {
         saved_name: flat.saved.map(|saved| saved.name),
@@ -64,64 +101,25 @@ pub(crate) fn resolve(snapshot: &Snapshot, find: &Find, text: &str) -> Result<Pl
         steps,
         calibration: flat.calibration.map(Arc::new),
     };
-    let mut plan = Plan {
-        snapshot: snapshot.clone(),
-        notes: lens_notes(&lens, &collection, snapshot)?,
-        collection,
-        blend: Vec::new(),
-        lens,
-        find: filled,
-        statement,
-        text: text.to_string(),
-    };
-    plan.note_old_calibration();
-    Ok(plan)
+    Ok((collection, lens))
 }
 
-/// Settles a search whose lens is the blend `parts`.
-///
-/// # Errors
-/// A query error for every lens that does not exist or does not fit, and for stages that a blend does not take.
-fn resolve_blend(snapshot: &Snapshot, find: &Find, parts: &[(f64, Name)], text: &str) -> Result<Plan> {
-    let site = Site::new(text);
-    stages_fit(find, &site)?;
-    weights_fit(parts, &site)?;
-    let mut settled = Vec::with_capacity(parts.len());
-    for (weight, name) in parts {
-        let mut alone = find.clone();
-        alone.lens.base = lens_named(snapshot, name, &site)?;
-        // The threshold is the blend's; a single lens could only complain about its own metric.
-        alone.output.bound = None;
-        let plan = resolve(snapshot, &alone, text)?;
-        let metric = plan.lens.def.metric;
-        if metric.is_distance() || metric == Metric::Probability {
-            let what = if metric.is_distance() { "a distance" } else { "a probability" };
-            let message = format!("lens `{}` ends in {}, {what}: a blend sums scores", name.node, metric.as_str());
-            let error = site.error("resolve::blend_metric", message, &name.span);
-            return Err(error.hint("save the lens under another name with `score cosine` or `score dot`").into());
+/// Writes the defaults into the tree, and the tree as the statement.
+fn fill_in(plan: &mut Plan) {
+    let own = plan.own_lens().map(|lens| lens.def.clone());
+    let find = &mut plan.find;
+    if let Some(own) = own {
+        if find.lens.base == LensBase::Default {
+            find.lens.base = LensBase::View(own.view.into());
         }
-        settled.push(BlendPart { weight: *weight, name: name.node.clone(), plan });
-    }
-    let Some(first) = settled.first() else { return Err(Error::invalid("a blend has at least one lens")) };
-    let mut filled = find.clone();
-    filled.output.top.get_or_insert(DEFAULT_TOP.into());
-    clauses_fit(&filled, Metric::Dot, &site)?;
-    let mut notes: Vec<String> = Vec::new();
-    for note in settled.iter().flat_map(|part| &part.plan.notes) {
-        if !notes.contains(note) {
-            notes.push(note.clone());
+        if find.lens.metric.is_none() {
+            find.lens.metric = Some(own.metric.into());
+            // Written behind `using`, a metric takes the place of the lens's with its `csls`.
+            find.lens.csls = own.csls.map(Spanned::from);
         }
     }
-    Ok(Plan {
-        snapshot: snapshot.clone(),
-        collection: Arc::clone(&first.plan.collection),
-        lens: first.plan.lens.clone(),
-        statement: print(&Statement::Find(filled.clone())),
-        find: filled,
-        text: text.to_string(),
-        notes,
-        blend: settled,
-    })
+    find.output.top.get_or_insert(DEFAULT_TOP.into());
+    plan.statement = print(&Statement::Find(plan.find.clone()));
 }
 
 fn collection(snapshot: &Snapshot, name: &Name, site: &Site<'_>) -> Result<Arc<CollectionSnapshot>> {
@@ -163,8 +161,8 @@ fn view_exists(collection: &CollectionSnapshot, flat: &FlatLens, site: &Site<'_>
     Err(error.into())
 }
 
-/// `above` goes with scores, `within` with distances, and `top` has a limit.
-fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
+/// `above` goes with scores, `within` with distances.
+fn bound_fits(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
     if let Some(bound) = &find.output.bound {
         let (keyword, instead, kind) = match (bound.node, metric.is_distance()) {
             (Bound::Above(_), true) => ("above", "within", "a distance: lower is more similar"),
@@ -185,6 +183,11 @@ fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
             return Err(error.into());
         }
     }
+    Ok(())
+}
+
+/// `top` and `skip` have a limit.
+fn counts_fit(find: &Find, site: &Site<'_>) -> Result<()> {
     for (clause, written) in [("top", &find.output.top), ("skip", &find.output.skip)] {
         let Some(count) = written else { continue };
         if count.node > TOP {
@@ -198,6 +201,9 @@ fn clauses_fit(find: &Find, metric: Metric, site: &Site<'_>) -> Result<()> {
 /// Edit distance takes one text or record, no steps, and a view with texts.
 fn text_lens_fits(find: &Find, flat: &FlatLens, collection: &CollectionSnapshot, site: &Site<'_>) -> Result<()> {
     no_steps_on_texts(flat, site)?;
+    if find.source.node.terms.is_empty() {
+        return Err(pairs_take_vectors(find, flat.def.metric, site).into());
+    }
     let takes = "`score levenshtein` compares one text with others: it takes a text or an #id";
     let fits = match find.source.node.terms.as_slice() {
         [term] => term.weight == 1.0 && !matches!(term.operand.node, Operand::Vector(_)),
@@ -225,6 +231,13 @@ fn text_lens_fits(find: &Find, flat: &FlatLens, collection: &CollectionSnapshot,
             .into());
     }
     Ok(())
+}
+
+/// The error for a search without a source, which compares all records with each other, under a metric of texts.
+fn pairs_take_vectors(find: &Find, metric: Metric, site: &Site<'_>) -> QueryError {
+    let span = find.lens.metric.as_ref().map_or(find.collection.span.clone(), |metric| metric.span.clone());
+    let message = format!("`pairs` compares vectors by a score or a distance, not by `{}`", metric.as_str());
+    site.error("resolve::pairs_lens", message, &span).expected(["cosine", "dot", "pearson", "euclidean"])
 }
 
 /// Whether a condition names a parameter.

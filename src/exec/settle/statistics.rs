@@ -2,22 +2,22 @@
 //!
 //! Owns the words and the age that goes with them. The statistics themselves are `lens`'s.
 
-use super::plan::Plan;
+use super::plan::{Plan, PlannedLens};
 use crate::types::Step;
 
 impl Plan {
     /// What the steps take from the records and from samples, in words, each with its age.
-    pub(crate) fn statistics_texts(&self) -> Vec<String> {
+    pub(crate) fn statistics_texts(&self, lens: &PlannedLens) -> Vec<String> {
         let pinned_at = |idx: usize| {
-            let statistics = self.lens.pinning.iter().flat_map(|pinning| &pinning.statistics);
+            let statistics = lens.pinning.iter().flat_map(|pinning| &pinning.statistics);
             statistics.into_iter().find(|pinned| pinned.step_idx as usize == idx)
         };
         let mut texts = Vec::new();
-        for (idx, step) in self.lens.def.steps.iter().enumerate() {
+        for (idx, step) in lens.def.steps.iter().enumerate() {
             let Some(what) = statistic_words(step) else { continue };
             texts.push(match pinned_at(idx) {
                 Some(pinned) => {
-                    let behind = pinned.commits_behind(self.collection.def(), &self.lens.def.view);
+                    let behind = pinned.commits_behind(self.collection.def(), &lens.def.view);
                     let age = match behind {
                         0 => "nothing changed since".to_string(),
                         1 => "1 commit behind".to_string(),
@@ -28,7 +28,7 @@ impl Plan {
                 None => format!("{what} of this commit's records"),
             });
             if let Step::CenterSides(name) = step {
-                let sample = self.lens.steps.samples.iter().find(|sample| sample.name == *name);
+                let sample = lens.steps.samples.iter().find(|sample| sample.name == *name);
                 let queries = sample.map_or(0, |sample| sample.queries);
                 texts.push(format!("mean of the {queries} queries of sample {name}"));
             }

@@ -12,7 +12,7 @@ use super::values::{LensRecords, key_of, readied};
 use crate::error::{Error, Result};
 use crate::exec::reply::{Answer, Background, BackgroundHeader};
 use crate::exec::run::rows::view_of;
-use crate::exec::settle::plan::Plan;
+use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::lens::program::Traveller;
 use crate::lens::{Percentiles, Prepared, ProcessedQuery, Rough, RoughPass, RowReader, Side};
 use crate::linalg::random::Random;
@@ -119,21 +119,22 @@ pub(crate) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<Percent
 }
 
 /// The oldest statistic that a lens pins, as [`BackgroundDef`](crate::types::BackgroundDef) has it.
-pub(crate) fn statistics_of(plan: &Plan) -> CommitNumber {
-    let pinned = plan.lens.pinning.iter().flat_map(|pinning| &pinning.statistics).map(|place| place.commit);
+pub(crate) fn statistics_of(lens: &PlannedLens) -> CommitNumber {
+    let pinned = lens.pinning.iter().flat_map(|pinning| &pinning.statistics).map(|place| place.commit);
     pinned.min().unwrap_or(CommitNumber(0))
 }
 
 /// What a writer stored of the saved lens that `plan` searches with, where it is still true.
 fn stored(plan: &Plan) -> Result<Option<Percentiles>> {
-    let (Some(name), true) = (&plan.lens.saved_name, plan.blend.is_empty()) else { return Ok(None) };
-    let Some(saved) = plan.snapshot.lens(name)?.filter(|saved| saved.lens == plan.lens.def) else { return Ok(None) };
+    let own = plan.own_lens().and_then(|lens| Some((lens, lens.saved_name.as_ref()?)));
+    let Some((lens, name)) = own else { return Ok(None) };
+    let Some(saved) = plan.snapshot.lens(name)?.filter(|saved| saved.lens == lens.def) else { return Ok(None) };
     let Some(def) = plan.snapshot.background(name, plan.collection.def().id)? else { return Ok(None) };
-    let now = (saved.version, view_of(plan)?.def().revision, statistics_of(plan));
+    let now = (saved.version, view_of(plan, lens)?.def().revision, statistics_of(lens));
     if (def.lens_version, def.revision, def.statistics) != now {
         return Ok(None);
     }
-    Ok(Percentiles::from_quantiles(&def.quantiles, plan.lens.def.metric.is_distance(), def.pairs))
+    Ok(Percentiles::from_quantiles(&def.quantiles, lens.def.metric.is_distance(), def.pairs))
 }
 
 /// The table of random pairs.
@@ -147,7 +148,7 @@ fn sample(lenses: &[LensRecords<'_>], control: &Control) -> Result<Option<Percen
     } else {
         random_pairs(lenses, rows, control)?
     };
-    let is_distance = matches!(lenses, [lens] if lens.plan.lens.def.metric.is_distance());
+    let is_distance = matches!(lenses, [lens] if lens.lens.def.metric.is_distance());
     Ok(Percentiles::new(values, is_distance))
 }
 

@@ -10,9 +10,9 @@ use crate::exec::run::clock::Run;
 use crate::exec::run::path::{self, Path};
 use crate::exec::run::prepare::is_prepared;
 use crate::exec::run::rows::{matched, scannable};
-use crate::exec::run::search::run_all;
+use crate::exec::run::search::run_one;
 use crate::exec::settle::params::Params;
-use crate::exec::settle::plan::{Plan, parts};
+use crate::exec::settle::plan::{Compared, Plan, PlannedLens};
 use crate::exec::settle::probability::map_text;
 use crate::lens::RowSource;
 use crate::query::ast::Bound;
@@ -37,25 +37,17 @@ pub(super) fn stage(name: &'static str, text: impl Into<String>) -> Stage {
 /// # Errors
 /// Those of running the parts that must run: the filter, or with `analyze` everything.
 pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Control) -> Result<Explanation> {
-    let cached = !plan.compares_texts() && is_prepared(plan)?;
-    let run = if analyze {
-        let mut runs = run_all(plan, &[params], control)?;
-        runs.pop().transpose()?
-    } else {
-        None
-    };
+    let own = own_stages(plan)?;
+    let run = if analyze { Some(run_one(plan, params, control)?) } else { None };
     let matched = match &run {
         Some(run) => run.answer.plan.matched,
         None => matched(plan, params, control)?.len(),
     };
     let mut stages = vec![source_stage(plan)];
-    if !plan.blend.is_empty() {
-        let fold = |part: &Plan| Ok(fold_stage(part, is_prepared(part)?));
-        stages.extend(explain_blend::stages(plan, fold)?);
-    } else if !plan.compares_texts() {
-        stages.extend(metric_stage(plan));
-        stages.push(fold_stage(plan, cached));
-    }
+    stages.extend(match own {
+        Some(own) => own,
+        None => explain_blend::stages(plan, fold_stage)?,
+    });
     stages.extend(filter_stage(plan, matched));
     stages.push(scan_stage(plan, params, run.as_ref())?);
     stages.push(then_stage(plan));
@@ -87,45 +79,43 @@ pub(crate) fn explain(plan: &Plan, params: &Params, analyze: bool, control: &Con
 
 fn source_stage(plan: &Plan) -> Stage {
     let terms = plan.find.source.node.terms.len();
-    let view = plan.collection.view(&plan.lens.def.view).map(|view| view.def());
+    let what = match plan.compared {
+        Compared::Texts(_) => "one text",
+        Compared::Vectors(_) if terms == 1 => "one vector",
+        Compared::Vectors(_) => "a weighted sum of raw vectors, processed once",
+    };
+    let Some(lens) = plan.own_lens() else {
+        return stage("source", format!("{what}, in the view of each lens"));
+    };
+    let view = plan.collection.view(&lens.def.view).map(|view| view.def());
     let template = match view.map(|view| &view.kind) {
         Some(ViewKind::Template(template)) => format!(", text put into \"{template}\""),
         _ => String::new(),
     };
-    let what = if plan.compares_texts() {
-        "one text"
-    } else if terms == 1 {
-        "one vector"
-    } else {
-        "a weighted sum of raw vectors, processed once"
-    };
-    if !plan.blend.is_empty() {
-        return stage("source", format!("{what}, in the view of each lens"));
-    }
-    stage("source", format!("{what} of view {}{template}", plan.lens.def.view))
+    stage("source", format!("{what} of view {}{template}", lens.def.view))
 }
 
 /// What the metric is made of, from the inside out: the metric itself, its hub correction, its calibration.
-fn metric_stage(plan: &Plan) -> Option<Stage> {
-    let metric = plan.lens.def.metric;
+fn metric_stage(lens: &PlannedLens) -> Option<Stage> {
+    let metric = lens.def.metric;
     let mut parts: Vec<String> = match metric {
         Metric::Pearson => vec!["pearson = center | normalize | dot".to_string()],
         Metric::Cosine => vec!["cosine = normalize | dot".to_string()],
         Metric::Euclidean => vec!["euclidean = |q - x|, finalists from the f64 difference".to_string()],
         _ => Vec::new(),
     };
-    if let Some((neighbours, name)) = &plan.lens.def.csls {
-        let sample = plan.lens.steps.samples.iter().find(|sample| sample.name == *name);
+    if let Some((neighbours, name)) = &lens.def.csls {
+        let sample = lens.steps.samples.iter().find(|sample| sample.name == *name);
         let queries = sample.map_or(0, |sample| sample.queries);
         parts.push(format!(
             "csls = {} - 0.5 * mean of the record's {neighbours} highest with the {queries} queries of sample {name}",
             metric.as_str()
         ));
     }
-    if let Some(calibration) = &plan.lens.calibration {
+    if let Some(calibration) = &lens.calibration {
         parts.push(format!(
             "probability = {}, {} (commit {}); ranked by the score below it",
-            map_text(calibration, &plan.lens.def),
+            map_text(calibration, &lens.def),
             calibration.origin,
             calibration.commit
         ));
@@ -133,12 +123,24 @@ fn metric_stage(plan: &Plan) -> Option<Stage> {
     (!parts.is_empty()).then(|| stage("metric", parts.join("; ")))
 }
 
-fn fold_stage(plan: &Plan, cached: bool) -> Stage {
-    let steps = if plan.lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
-    let scalars = if cached { "scalars per record cached" } else { "scalars per record computed first" };
+/// The stages of a lens alone between the source and the filter; `None` for a blend.
+fn own_stages(plan: &Plan) -> Result<Option<Vec<Stage>>> {
+    let Some(lens) = plan.own_lens() else { return Ok(None) };
+    // Texts are compared as they are.
+    if plan.lenses().is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let fold = fold_stage(plan, lens)?;
+    Ok(Some(metric_stage(lens).into_iter().chain([fold]).collect()))
+}
+
+fn fold_stage(plan: &Plan, lens: &PlannedLens) -> Result<Stage> {
+    let steps = if lens.def.steps.is_empty() { "no steps" } else { "every step folded into the query" };
+    let scalars =
+        if is_prepared(plan, lens)? { "scalars per record cached" } else { "scalars per record computed first" };
     let mut parts = vec![format!("{steps}: one dot product per record with the raw row"), scalars.to_string()];
-    parts.extend(plan.statistics_texts());
-    stage("fold", parts.join("; "))
+    parts.extend(plan.statistics_texts(lens));
+    Ok(stage("fold", parts.join("; ")))
 }
 
 fn filter_stage(plan: &Plan, matched: u64) -> Option<Stage> {
@@ -156,13 +158,14 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
         Some(run) => run.answer.plan.scanned,
         None => scannable(plan, &matched(plan, params, &Control::default())?).len(),
     };
-    let mut stage = if plan.compares_texts() {
-        stage("scan", format!("{rows} texts, edit distance in characters, exact, {threads}"))
-    } else {
-        let (row_bytes, how) = rows_read(plan, run)?;
-        let bytes = rows * row_bytes;
-        let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
-        Stage { bytes: Some(bytes), ..stage("scan", text) }
+    let mut stage = match plan.compared {
+        Compared::Texts(_) => stage("scan", format!("{rows} texts, edit distance in characters, exact, {threads}")),
+        Compared::Vectors(_) => {
+            let (row_bytes, how) = rows_read(plan, run)?;
+            let bytes = rows * row_bytes;
+            let text = format!("{rows} rows, {:.1} MB, exact, {threads}{how}", bytes as f64 / 1e6);
+            Stage { bytes: Some(bytes), ..stage("scan", text) }
+        }
     };
     stage.rows = Some(rows);
     Ok(stage)
@@ -170,13 +173,13 @@ fn scan_stage(plan: &Plan, params: &Params, run: Option<&Run>) -> Result<Stage> 
 
 /// Bytes of one record in the rows that are read, and which rows these are where that is worth a word.
 fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
-    if !plan.blend.is_empty() {
+    let Some(lens) = plan.own_lens() else {
         return explain_blend::rows_read(plan, run.map(|run| run.answer.plan.path), row_bytes(plan));
-    }
-    let Some(view) = plan.collection.view(&plan.lens.def.view) else {
+    };
+    let Some(view) = plan.collection.view(&lens.def.view) else {
         return Ok((row_bytes(plan), String::new()));
     };
-    let path = path::choose(plan, view)?;
+    let path = path::choose(plan, lens, view)?;
     let measured = run.map(|run| run.answer.plan.path);
     Ok(match &path {
         Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
@@ -196,7 +199,7 @@ fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
 
 /// Bytes of one record in the views that are read.
 fn row_bytes(plan: &Plan) -> u64 {
-    let mut views: Vec<&str> = parts(plan).iter().map(|(_, part)| part.lens.def.view.as_str()).collect();
+    let mut views: Vec<&str> = plan.lenses().iter().map(|part| part.lens.def.view.as_str()).collect();
     views.sort_unstable();
     views.dedup();
     let defs = views.iter().filter_map(|view| plan.collection.view(view)).map(|view| view.def());

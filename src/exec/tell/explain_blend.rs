@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::exec::reply::Stage;
 use crate::exec::run::path::{self, Path};
 use crate::exec::run::rows::view_of;
-use crate::exec::settle::plan::Plan;
+use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::lens::RowSource;
 use crate::query::print_number;
 use crate::store::ViewSnapshot;
@@ -12,17 +12,16 @@ use crate::store::ViewSnapshot;
 /// Bytes of one record in the rows that a blend reads, out of `raw` in its views, and which rows these are where that is worth
 /// a word; `measured` is the path that a search took.
 pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result<(u64, String)> {
-    let views: Vec<&ViewSnapshot> = plan.blend.iter().map(|part| view_of(&part.plan)).collect::<Result<_>>()?;
-    let lenses: Vec<(&Plan, &ViewSnapshot)> = plan.blend.iter().map(|part| &part.plan).zip(views).collect();
+    let parts = plan.lenses();
+    let views: Vec<&ViewSnapshot> = parts.iter().map(|part| view_of(plan, &part.lens)).collect::<Result<_>>()?;
+    let lenses: Vec<(&PlannedLens, &ViewSnapshot)> = parts.iter().map(|part| &part.lens).zip(views).collect();
     let bytes = |rows: &ViewSnapshot| rows.dimension() as u64 * rows.def().element.size_bytes() as u64;
     let (mut spared, mut read, mut names, mut whys, mut views) = (0, 0, Vec::new(), Vec::new(), Vec::new());
-    for (part, ((_, view), path)) in plan.blend.iter().zip(lenses.iter().zip(path::choose_all(&lenses)?)) {
+    for (part, ((_, view), path)) in parts.iter().zip(lenses.iter().zip(path::choose_all(plan, &lenses)?)) {
         match path {
             Path::Materialized(kept) => {
                 read += bytes(kept);
-                if !names.contains(&part.name.as_str()) {
-                    names.push(part.name.as_str());
-                }
+                names.extend(part.name.as_deref().filter(|name| !names.contains(name)));
                 if !views.contains(&view.def().id) {
                     views.push(view.def().id);
                     spared += bytes(view);
@@ -44,15 +43,15 @@ pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result
 }
 
 /// What `explain` says of a blend between the source and the filter.
-pub(crate) fn stages(plan: &Plan, fold: impl Fn(&Plan) -> Result<Stage>) -> Result<Vec<Stage>> {
+pub(crate) fn stages(plan: &Plan, fold: impl Fn(&Plan, &PlannedLens) -> Result<Stage>) -> Result<Vec<Stage>> {
     let mut stages = Vec::new();
-    for part in &plan.blend {
-        let mut stage = fold(&part.plan)?;
-        let lens = &part.plan.lens.def;
+    for part in plan.lenses() {
+        let mut stage = fold(plan, &part.lens)?;
+        let lens = &part.lens.def;
         stage.text = format!(
             "{} * {} (view {}, score {}): {}",
             print_number(part.weight),
-            part.name,
+            part.name.as_deref().unwrap_or_default(),
             lens.view,
             lens.metric.as_str(),
             stage.text

@@ -61,7 +61,7 @@ pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<AskedTa
         return Ok(Some(kept));
     }
     let values = pairs(&lenses, &questions, control)?;
-    let is_distance = matches!(lenses.as_slice(), [lens] if lens.plan.lens.def.metric.is_distance());
+    let is_distance = matches!(lenses.as_slice(), [lens] if lens.lens.def.metric.is_distance());
     let Some(table) = Percentiles::new(values, is_distance) else { return Ok(None) };
     let made = Arc::new(AskedTable { table, words: questions.words.as_str().into() });
     plan.snapshot.cache().insert(&key, Arc::clone(&made), size_of::<f64>() * 1100);
@@ -72,7 +72,7 @@ pub(super) fn table(plan: &Plan, control: &Control) -> Result<Option<Arc<AskedTa
 fn questions(plan: &Plan, lenses: &[LensRecords<'_>]) -> Result<Option<Arc<Questions>>> {
     let snapshot = &plan.snapshot;
     let own: Vec<&str> =
-        lenses.iter().flat_map(|lens| &lens.plan.lens.steps.samples).map(|sample| sample.name.as_str()).collect();
+        lenses.iter().flat_map(|lens| &lens.lens.steps.samples).map(|sample| sample.name.as_str()).collect();
     let views: Vec<&ViewSnapshot> = lenses.iter().map(|lens| lens.view).collect();
     let names: Vec<String> = views.iter().map(|view| format!("{} {:?}", view.def().id, view.def().dimension)).collect();
     let key = format!("questions at {} {own:?} {names:?} of {}", snapshot.commit(), plan.collection.def().id);

@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::exec::run::prepare::prepared;
 use crate::exec::run::rows::view_of;
-use crate::exec::settle::plan::{Pinning, Plan, parts};
+use crate::exec::settle::plan::{BlendedLens, Pinning, Plan, PlannedLens};
 use crate::lens::Prepared;
 use crate::store::ViewSnapshot;
 use crate::types::control::Control;
@@ -19,14 +19,14 @@ pub(super) fn key_of(plan: &Plan, lenses: &[LensRecords<'_>]) -> String {
         let def = lens.view.def();
         let (weight, fingerprint) = (lens.weight, lens.prepared.chain().fingerprint());
         // Writing to a string cannot fail.
-        let _ = write!(key, " {weight} {} {} {fingerprint:032x} {}", def.id, def.revision, pinned_key(lens.plan));
+        let _ = write!(key, " {weight} {} {} {fingerprint:032x} {}", def.id, def.revision, pinned_key(lens.lens));
     }
     key
 }
 
 /// A lens of a search with its records ready.
 pub(super) struct LensRecords<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) lens: &'a PlannedLens,
     pub(super) weight: f64,
     pub(super) view: &'a ViewSnapshot,
     pub(super) prepared: Arc<Prepared>,
@@ -38,21 +38,18 @@ pub(super) struct LensRecords<'a> {
 /// As any search; a set cancellation token.
 pub(super) fn readied<'a>(plan: &'a Plan, control: &Control) -> Result<Option<Vec<LensRecords<'a>>>> {
     let mut lenses = Vec::new();
-    for (weight, plan) in parts(plan) {
-        if plan.compares_texts() {
-            return Ok(None);
-        }
-        let view = view_of(plan)?;
-        let Some(prepared) = prepared(plan, view, control)? else { return Ok(None) };
-        lenses.push(LensRecords { plan, weight, view, prepared });
+    for BlendedLens { weight, lens, .. } in plan.lenses() {
+        let view = view_of(plan, lens)?;
+        let Some(prepared) = prepared(plan, lens, view, control)? else { return Ok(None) };
+        lenses.push(LensRecords { lens, weight: *weight, view, prepared });
     }
-    Ok(Some(lenses))
+    Ok((!lenses.is_empty()).then_some(lenses))
 }
 
 /// Whose pinned statistics a lens has; nothing where they are those of the view's revision.
-fn pinned_key(plan: &Plan) -> String {
+fn pinned_key(lens: &PlannedLens) -> String {
     let mut key = String::new();
-    if let (Some(name), Some(Pinning { statistics })) = (&plan.lens.saved_name, &plan.lens.pinning) {
+    if let (Some(name), Some(Pinning { statistics })) = (&lens.saved_name, &lens.pinning) {
         for place in statistics {
             let _ = write!(key, "{} {} {} {name:?},", place.step_idx, place.commit, place.revision);
         }

@@ -7,13 +7,13 @@
 use super::background;
 use crate::error::Result;
 use crate::exec::reply::{CalibratedValue, Place, Standing, Why, WhyPart, WhyStep, WhyTerm};
-use crate::exec::run::ready::{Ready, ReadyLens};
+use crate::exec::run::ready::{Ready, ReadyLens, Unready};
 use crate::exec::run::rows::{Rows, rows_of};
 use crate::exec::run::scan::{Blend, Scored, WeightedLens, count_before};
 use crate::exec::settle::calibration::stale;
 use crate::exec::settle::names::Site;
 use crate::exec::settle::params::Params;
-use crate::exec::settle::plan::Plan;
+use crate::exec::settle::plan::{Compared, Plan};
 use crate::exec::settle::probability::{probability, probability_error};
 use crate::exec::settle::search::resolve;
 use crate::lens::trace;
@@ -41,8 +41,8 @@ pub(crate) fn why(
     let begun = Instant::now();
     let site = Site::new(text);
     let plan = resolve(snapshot, find, text)?;
-    let metric = plan.lens.def.metric;
-    if plan.compares_texts() {
+    if let Compared::Texts(lens) = &plan.compared {
+        let metric = lens.def.metric;
         let message = format!("`why` follows vectors through a lens; `score {}` is not one of them", metric.as_str());
         let span = find.lens.metric.as_ref().map_or(id.span.clone(), |metric| metric.span.clone());
         return Err(site.error("resolve::why_metric", message, &span).into());
@@ -54,7 +54,7 @@ pub(crate) fn why(
     let mut why = snapshot.install(|| explain(&plan, row.0, params, control))?;
     why.id.clone_from(&id.node);
     why.text = plan.collection.record(row)?.text;
-    if let Some(name) = &plan.lens.saved_name
+    if let Some(name) = plan.lenses().first().and_then(|part| part.lens.saved_name.as_ref())
         && let Some((fit, figures)) = snapshot.fit_of(name)?
     {
         why.notes.push(format!("lens `{name}` is {}", fit_summary(&fit, figures.as_ref())));
@@ -68,7 +68,8 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
     let rows = rows_of(plan, params, control)?;
     let ready = match Ready::new(plan, params, None, control)? {
         Ok(ready) => ready,
-        Err(message) => {
+        Err(Unready::NoDirection(error)) => return Err(error),
+        Err(Unready::Nothing(message)) => {
             return Err(Site::new(&plan.text).error("resolve::no_vector", message, &plan.find.source.span).into());
         }
     };
@@ -92,13 +93,13 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
         standing,
         value,
         calibrated: value.map(|value| calibrated(plan, value)).transpose()?.flatten(),
-        probability: value.filter(|_| plan.lens.calibration.is_some()).map(|value| plan.lens.shown(value)),
+        probability: value.filter(|_| plan.is_calibrated()).map(|value| plan.shown(value)),
         rank,
         listed: is_listed(plan, value, rank),
         ranked: allowed.and_not(&ready.undirected(&allowed)).len(),
         plain: plain(plan, &allowed, row, is_ranked, params, control)?,
         background: value.map(|value| background::of(plan, value, control)).transpose()?.flatten(),
-        parts: ready.lenses().iter().map(|lens| part(lens, row)).collect::<Result<_>>()?,
+        parts: ready.lenses().iter().map(|lens| part(plan, lens, row)).collect::<Result<_>>()?,
         notes: plan.notes.clone(),
         elapsed: Duration::ZERO,
     })
@@ -106,12 +107,13 @@ fn explain(plan: &Plan, row: u32, params: &Params, control: &Control) -> Result<
 
 /// The value as the saved lens's calibration reads it.
 fn calibrated(plan: &Plan, value: f64) -> Result<Option<CalibratedValue>> {
-    let (Some(name), true) = (&plan.lens.saved_name, plan.blend.is_empty()) else { return Ok(None) };
-    let saved = plan.snapshot.lens(name)?.filter(|saved| saved.lens == plan.lens.def);
+    let own = plan.own_lens().and_then(|lens| Some((lens, lens.saved_name.as_ref()?)));
+    let Some((lens, name)) = own else { return Ok(None) };
+    let saved = plan.snapshot.lens(name)?.filter(|saved| saved.lens == lens.def);
     let Some(saved) = saved else { return Ok(None) };
     let found = plan.snapshot.calibration(name)?.filter(|found| found.lens_version == saved.version);
     let Some(found) = found else { return Ok(None) };
-    let score = if plan.lens.def.metric.is_distance() { -value } else { value };
+    let score = if lens.def.metric.is_distance() { -value } else { value };
     let covariance = found.reliability.as_ref().and_then(|reliability| reliability.covariance);
     Ok(Some(CalibratedValue {
         probability: probability(&found.map, score),
@@ -119,7 +121,7 @@ fn calibrated(plan: &Plan, value: f64) -> Result<Option<CalibratedValue>> {
         labels: found.labels,
         time: found.judged_on.as_ref().map(|judged| judged.time),
         // The record is one, wherever it ranks.
-        stale: stale(&found, &plan.lens, &plan.collection, (0, 0)),
+        stale: stale(&found, lens, &plan.collection, (0, 0)),
     }))
 }
 
@@ -140,7 +142,7 @@ fn standing(ready: &Ready<'_>, rows: &Rows, row: u32) -> Standing {
 fn is_listed(plan: &Plan, value: Option<f64>, rank: Option<u64>) -> bool {
     let (Some(value), Some(rank)) = (value, rank) else { return false };
     let (skip, top) = plan.window();
-    let value = plan.lens.shown(value);
+    let value = plan.shown(value);
     let within = match plan.find.output.bound.as_ref().map(|bound| bound.node) {
         Some(Bound::Above(bound)) => value >= bound,
         Some(Bound::Within(bound)) => value <= bound,
@@ -165,12 +167,8 @@ fn plain(
     let lens = LensExpr { base: LensBase::View(Name::from(view)), ..LensExpr::default() };
     let find = Find { lens, output: Output::default(), ..plan.find.clone() };
     let plan = resolve(&plan.snapshot, &find, &plan.text)?;
-    let ready = match Ready::new(&plan, params, None, control) {
-        // A query without direction has no cosine; under the lens itself it may well have a score.
-        Err(error) if error.query().is_some_and(|error| error.code == "resolve::no_direction") => return Ok(None),
-        ready => ready?,
-    };
-    let Ok(ready) = ready else { return Ok(None) };
+    // A query without direction has no cosine; under the lens itself it may well have a score.
+    let Ok(ready) = Ready::new(&plan, params, None, control)? else { return Ok(None) };
     if !ready.lenses().iter().all(|lens| lens.prepared.directed().contains(row)) {
         return Ok(None);
     }
@@ -181,13 +179,13 @@ fn plain(
     Ok(Some(Place { cosine, rank }))
 }
 
-fn part(lens: &ReadyLens<'_>, row: u32) -> Result<WhyPart> {
+fn part(plan: &Plan, lens: &ReadyLens<'_>, row: u32) -> Result<WhyPart> {
     let query = &lens.sum.vector;
     let raw: Option<Vec<f64>> = lens.view.vector(row)?.map(|row| row.into_iter().map(f64::from).collect());
     let mut part = WhyPart {
         weight: lens.weight,
-        lens: lens.plan.header(),
-        metric: lens.plan.lens.def.metric,
+        lens: plan.lens_header(lens.lens),
+        metric: lens.lens.def.metric,
         value: None,
         query_norm: stats::norm(query),
         record_norm: raw.as_deref().map(stats::norm),
@@ -197,7 +195,7 @@ fn part(lens: &ReadyLens<'_>, row: u32) -> Result<WhyPart> {
         sum: None,
     };
     let Some(raw) = raw else { return Ok(part) };
-    let def = &lens.plan.lens.def;
+    let def = &lens.lens.def;
     let name = |step_idx: Option<usize>| {
         let step = step_idx.and_then(|step_idx| def.steps.get(step_idx));
         step.map_or_else(|| def.metric.as_str().to_string(), print_step)

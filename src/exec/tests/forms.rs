@@ -50,6 +50,38 @@ fn a_blend_is_the_weighted_sum_of_what_its_lenses_show() {
 }
 
 #[test]
+fn a_lens_alone_is_a_blend_of_one() {
+    let (fixture, _) = lenses();
+    for lens in ["topical", "centered", "small"] {
+        let alone = fixture.run(&format!("find #w9 in words | using {lens} | where number < 30 | skip 2 | top 20"));
+        let blend = fixture.run(&format!("find #w9 in words | blend 1 * {lens} | where number < 30 | skip 2 | top 20"));
+        assert_eq!((alone.plan, &alone.notes), (blend.plan, &blend.notes));
+        let found = |answer: &Answer| -> Vec<(String, u64, u64)> {
+            let hit = |hit: &crate::Hit| (hit.id().to_string(), hit.rank(), hit.value().to_bits());
+            answer.hits().iter().map(hit).collect()
+        };
+        assert_eq!(found(&alone), found(&blend), "{lens}");
+        let (own, blended) = (&alone.header, &blend.header);
+        assert_eq!((own.metric_name(), blended.metric_name()), (own.metric.as_str(), "blend"));
+        assert_eq!((own.blend.len(), &blended.blend[0].lens), (0, own));
+        // Twice as much of it ranks the same.
+        let twice = fixture.run(&format!("find #w9 in words | blend 2 * {lens} | where number < 30 | skip 2 | top 20"));
+        let doubled: Vec<f64> = alone.hits().iter().map(|hit| 2.0 * hit.value()).collect();
+        assert_eq!(twice.hits().iter().map(|hit| hit.value()).collect::<Vec<_>>(), doubled);
+    }
+}
+
+#[test]
+fn of_a_batch_under_a_blend_a_query_without_direction_fails_alone() {
+    let (fixture, _) = lenses();
+    let query = fixture.query("find $q in words | blend 0.5 * plain + 0.5 * centered | top 3");
+    let vectors: Vec<crate::Param> = vec![vec![1.0; DIMENSION].into(), vec![0.0; DIMENSION].into(), vec![2.0].into()];
+    let answers = query.run_each(&vectors).unwrap();
+    let codes: Vec<Option<&str>> = answers.iter().map(|answer| Some(answer.as_ref().err()?.query()?.code)).collect();
+    assert_eq!(codes, [None, Some("resolve::no_direction"), Some("resolve::vector_dimension")]);
+}
+
+#[test]
 fn a_blend_takes_what_any_search_takes() {
     let (fixture, _) = lenses();
     let blend = "blend 0.5 * centered + 0.5 * plain";
