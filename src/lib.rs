@@ -30,16 +30,19 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a failing unwrap in a test is a failing test"))]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and damage files of their own"))]
 
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod bench_support;
 pub(crate) mod catalog;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod error;
 pub(crate) mod exec;
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod fuzzing;
-pub(crate) mod interchange;
+pub mod interchange;
 pub mod learn;
 pub(crate) mod lens;
 pub(crate) mod linalg;

@@ -45,10 +45,12 @@ pub use key::KeyBytes;
 pub use read::{CatalogRead, newer_format};
 pub use snapshot::ReadTransaction;
 pub use tables::Table;
+#[cfg(feature = "testing")]
 pub use totals::Total;
 pub use transaction::WriteTransaction;
 #[cfg(test)]
 pub use transaction::forget_entry;
+#[cfg(feature = "testing")]
 pub use walk::{entries_read, limit_entries};
 
 /// The catalog's file.

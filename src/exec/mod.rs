@@ -31,4 +31,6 @@ pub use run::scan;
 pub use session::{Session, is_write};
 pub(crate) use settle::embed::embed_texts;
 pub use settle::params::{Param, Params};
-pub(crate) use settle::probability::{map_text, probability as probability_of, probability_error};
+#[cfg(feature = "cli")]
+pub(crate) use settle::probability::map_text;
+pub(crate) use settle::probability::{probability as probability_of, probability_error};

@@ -10,26 +10,31 @@ use std::path::Path;
 
 /// One query of a file of queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct QueryLine {
-    pub(crate) id: String,
-    pub(crate) text: String,
+pub struct QueryLine {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// One line of a qrels file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Judgement {
+pub struct Judgement {
     /// Its line in the file.
-    pub(crate) line: u64,
-    pub(crate) query: String,
-    pub(crate) record: String,
-    pub(crate) grade: i64,
+    pub line: u64,
+    /// The query's id.
+    pub query: String,
+    /// The record's id.
+    pub record: String,
+    /// The grade: 1 and more is relevant, 0 and less is not.
+    pub grade: i64,
 }
 
 /// Reads a file of queries: `{"_id": ..., "text": ...}` a line; `id` serves as well.
 ///
 /// # Errors
 /// With the line, when one is malformed or an id comes twice.
-pub(crate) fn read_queries(path: &Path) -> Result<Vec<QueryLine>> {
+pub fn read_queries(path: &Path) -> Result<Vec<QueryLine>> {
     let spec = ImportSpec::default();
     let (mut queries, mut seen) = (Vec::new(), HashSet::new());
     each_line(path, |number, bytes| {
@@ -47,7 +52,7 @@ pub(crate) fn read_queries(path: &Path) -> Result<Vec<QueryLine>> {
 ///
 /// # Errors
 /// With the line, when one is malformed.
-pub(crate) fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
+pub fn read_qrels(path: &Path) -> Result<Vec<Judgement>> {
     let mut judgements = Vec::new();
     let mut first = true;
     each_line(path, |number, bytes| {

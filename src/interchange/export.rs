@@ -8,7 +8,7 @@
 use super::folder::Folder;
 use super::jsonl::json_text;
 use super::npy::NpyWriter;
-use super::output::{TextFile, Written};
+use super::output::{TextFile, Written, publish};
 use crate::error::{Error, Result};
 use crate::store::{CollectionSnapshot, Snapshot, ViewSnapshot, text_from};
 use crate::types::control::Control;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// What an export wrote.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// Records, one a line.
     pub records: u64,
@@ -34,6 +35,7 @@ pub struct ExportReport {
 
 /// A `.npy` file that was written.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ExportedMatrix {
     /// The view.
     pub view: String,
@@ -49,12 +51,60 @@ pub struct ExportedMatrix {
     pub ids: Option<PathBuf>,
 }
 
+impl Snapshot {
+    /// Writes `collection` as JSONL to the file `out` (packed if its name ends in `.gz`) and, with `vectors`, its views' vectors
+    /// and what else it takes to make the collection again by one import into that folder. All files are written beside their
+    /// places, which they take when all of them are whole; none is written into a store.
+    ///
+    /// ```
+    /// use simile::interchange::ImportOptions;
+    /// use simile::types::Control;
+    /// use simile::{Record, Store};
+    ///
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// # let folder = folder.path();
+    /// let store = Store::create(folder.join("notes.simile"))?;
+    /// let mut batch = store.begin()?;
+    /// batch.collection("notes")?.insert(Record::new("n1", "They are in my pocket."))?;
+    /// batch.commit()?;
+    /// let (lines, vectors) = (folder.join("notes.jsonl"), folder.join("vectors"));
+    /// let report = store.snapshot()?.export_jsonl("notes", &lines, Some(&vectors), &Control::new())?;
+    /// assert_eq!(report.records, 1);
+    ///
+    /// let mut options = ImportOptions::from_file(&lines);
+    /// options.vectors = Some(vectors);
+    /// let again = Store::create(folder.join("again.simile"))?;
+    /// assert_eq!(again.import_jsonl("notes", &options, &Control::new())?.inserted, 1);
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the collection does not exist, is damaged, or a file cannot be written; [`ErrorKind::Cancelled`]. What stood in the
+    /// files' places before then still does.
+    ///
+    /// [`ErrorKind::Cancelled`]: crate::ErrorKind::Cancelled
+    pub fn export_jsonl(
+        &self,
+        collection: &str,
+        out: impl AsRef<Path>,
+        vectors: Option<&Path>,
+        control: &Control,
+    ) -> Result<ExportReport> {
+        // A name that does not exist must not leave an empty file behind.
+        self.collection(collection)?;
+        let mut file = TextFile::create(out.as_ref())?;
+        let (report, files) = export(self, collection, &mut |line| file.line(line), vectors, control)?;
+        publish(files.into_iter().chain([file.finish()?]))?;
+        Ok(report)
+    }
+}
+
 /// Writes `collection` to `out` and its views' vectors into the folder `vectors`; the files of the folder come back, to be
 /// published together with what `out` writes.
 ///
 /// # Errors
 /// When the collection does not exist, is damaged, or a file cannot be written.
-pub fn export(
+pub(crate) fn export(
     snapshot: &Snapshot,
     collection: &str,
     out: &mut dyn FnMut(&str) -> Result<()>,

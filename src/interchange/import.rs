@@ -14,80 +14,67 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::input::is_folder;
 use crate::store::{Batch, CollectionSpec, CollectionWriter, Embedded, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
-use crate::types::{CommitNumber, ElementType, Record, Value, ViewKind};
-use std::path::{Path, PathBuf};
+use crate::types::{ElementType, Record, Value, ViewKind};
+use std::path::Path;
 
+mod options;
 mod parts;
 
+pub use options::{ImportListener, ImportOptions, ImportReport};
 use parts::{open_folder, prepare_alike, without_words};
 
-/// What to import, and how.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOptions {
-    /// The JSONL file, plain or gzip; `-` is standard input.
-    pub input: PathBuf,
-    /// Which keys of a line mean what; rewrite views are added from the collection.
-    pub spec: ImportSpec,
-    /// A matrix whose row i belongs to line i; or the folder that an export left beside its lines, from which the
-    /// collection is made with all its views.
-    pub vectors: Option<PathBuf>,
-    /// Element type of a view that is made; `None`: f16 for a matrix of f2, f32 otherwise.
-    pub element: Option<ElementType>,
-    /// Records for each durable commit; `None`: one commit for all.
-    pub batch: Option<u64>,
-    /// Pass over bad lines and list them.
-    pub skip_bad: bool,
-    /// Replace records whose ids exist. Of an id that comes twice in one input the later line counts, and the report
-    /// notes it.
-    pub update: bool,
-    /// Keep the supplied vectors of a replaced record although its text has changed.
-    pub keep_vectors: bool,
-    /// Pass over records that are there already, identical.
-    pub resume: bool,
-    /// Leave what is embedded without vectors for now.
-    pub no_embed: bool,
-}
+impl Store {
+    /// Imports JSONL into `collection`, which is made when it is not there: all or nothing, or with
+    /// [`ImportOptions::batch`] a durable commit for each so many records. `control` hears of lines, and may stop it: what was
+    /// committed before stays.
+    ///
+    /// ```
+    /// use simile::Store;
+    /// use simile::interchange::ImportOptions;
+    /// use simile::types::Control;
+    ///
+    /// # let folder = tempfile::tempdir().expect("a temporary folder");
+    /// # let (path, file) = (folder.path().join("notes.simile"), folder.path().join("notes.jsonl"));
+    /// std::fs::write(&file, "{\"id\": 1, \"text\": \"My keys are in my pocket.\", \"year\": 2024}\n").expect("a full disk?");
+    /// let store = Store::create(&path)?;
+    /// let report = store.import_jsonl("notes", &ImportOptions::from_file(&file), &Control::new())?;
+    /// assert_eq!((report.inserted, report.commits), (1, 1));
+    /// # Ok::<(), simile::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first bad line (unless [`ImportOptions::skip_bad`]) with its number and field, what the store refuses, and
+    /// [`ErrorKind::Cancelled`]. The message says what stays: nothing, or with batches the records that were committed before.
+    pub fn import_jsonl(&self, collection: &str, options: &ImportOptions, control: &Control) -> Result<ImportReport> {
+        import(self, collection, options, control, &mut Told(control))
+    }
 
-/// What an import did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ImportReport {
-    /// Lines that were read and not blank.
-    pub read: u64,
-    /// Records that are new.
-    pub inserted: u64,
-    /// Records that were replaced or got a vector.
-    pub updated: u64,
-    /// Records that were there already, identical.
-    pub unchanged: u64,
-    /// Lines that were passed over, with the reason.
-    pub skipped: Vec<LineError>,
-    /// Durable commits.
-    pub commits: u64,
-    /// The last of them.
-    pub commit: Option<CommitNumber>,
-    /// Texts that an embedder knew no word of, empty ones included: their records have no vector in that view.
-    pub without_words: u64,
-    /// Supplied vectors of nothing but zeros: they have no direction.
-    pub zero_vectors: u64,
-    /// Remarks: numbers that were rounded, texts that are all empty.
-    pub notes: Vec<String>,
-}
-
-impl ImportReport {
-    fn kept(&self) -> u64 {
-        self.inserted + self.updated + self.unchanged
+    /// As [`Store::import_jsonl`], with somebody who hears of each line and each commit.
+    ///
+    /// # Errors
+    /// As [`Store::import_jsonl`].
+    pub fn import_jsonl_with(
+        &self,
+        collection: &str,
+        options: &ImportOptions,
+        control: &Control,
+        listener: &mut dyn ImportListener,
+    ) -> Result<ImportReport> {
+        import(self, collection, options, control, listener)
     }
 }
 
-/// Who hears of an import while it runs.
-pub trait ImportListener {
-    /// `read` lines have been read so far, which is about this share (0 to 1) of the input; a pipe has no share.
-    fn line(&mut self, _read: u64, _share: &dyn Fn() -> Option<f64>) {}
-    /// A commit has become durable; `records` are in by now.
-    fn commit(&mut self, _records: u64) {}
-}
+/// Passes on to a control which line is read.
+struct Told<'a>(&'a Control);
 
-impl ImportListener for () {}
+impl ImportListener for Told<'_> {
+    fn line(&mut self, read: u64, share: &dyn Fn() -> Option<f64>) {
+        if read.is_multiple_of(1024) {
+            let total = share().filter(|share| *share > 0.0).map(|share| (read as f64 / share) as u64);
+            self.0.report("lines", read, total);
+        }
+    }
+}
 
 /// Why one line did not go in.
 enum Refusal {
@@ -102,7 +89,7 @@ enum Refusal {
 /// # Errors
 /// The first bad line (unless bad lines are passed over) with its number and field, or what the store refuses. The
 /// message says what stays: nothing, or with batches the records that were acknowledged before.
-pub fn import(
+fn import(
     store: &Store,
     collection: &str,
     options: &ImportOptions,

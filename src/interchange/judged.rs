@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// What a judged hit was found with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum JudgedBy {
+pub enum JudgedBy {
     /// A text.
     Text(String),
     /// A query of a file of queries.
@@ -21,10 +21,13 @@ pub(crate) enum JudgedBy {
 
 /// One judged hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JudgedLine {
-    pub(crate) query: JudgedBy,
-    pub(crate) record: String,
-    pub(crate) grade: i64,
+pub struct JudgedLine {
+    /// What it was found with.
+    pub query: JudgedBy,
+    /// The record's id.
+    pub record: String,
+    /// The grade: 1 and more is relevant, 0 and less is not.
+    pub grade: i64,
 }
 
 /// Reads judged hits: `{"query": TEXT, "record": ID, "grade": N}` a line, with `query_id` (of a file of queries) or
@@ -33,7 +36,7 @@ pub(crate) struct JudgedLine {
 ///
 /// # Errors
 /// With the line, when one is malformed.
-pub(crate) fn read_judged(path: &Path) -> Result<Vec<JudgedLine>> {
+pub fn read_judged(path: &Path) -> Result<Vec<JudgedLine>> {
     let mut judged = Vec::new();
     let mut lines = LineReader::new(open(path)?);
     while let Some(line) = lines.next_line().map_err(|source| Error::io("read", path, source))? {

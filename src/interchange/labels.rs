@@ -8,7 +8,7 @@ use super::beir::{each_line, read_qrels, read_queries};
 use super::jsonl::LineError;
 use super::npy::NpyReader;
 use crate::error::{Error, Result};
-use crate::store::{Batch, LabelsStored, NewLabels, Question};
+use crate::store::{Batch, LabelsStored, NewLabels, Question, Store};
 use crate::types::limits::TEXT_BYTES;
 use serde_json::{Map, Value as Json};
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ const QUOTED_LINES: usize = 3;
 
 /// Where labels come from.
 #[derive(Debug, Clone)]
-pub(crate) enum LabelFiles {
+pub enum LabelFiles {
     /// BEIR's form.
     Beir {
         /// `{"_id": ..., "text": ...}` a line.
@@ -35,15 +35,33 @@ pub(crate) enum LabelFiles {
 
 /// What an import of labels did.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct LabelImport {
+pub struct LabelImport {
     /// Judgements that were read.
-    pub(crate) read: u64,
+    pub read: u64,
     /// What became of them.
-    pub(crate) stored: LabelsStored,
+    pub stored: LabelsStored,
     /// Lines that were passed over, with the reason.
-    pub(crate) skipped: Vec<LineError>,
+    pub skipped: Vec<LineError>,
     /// Queries of the file that no judgement names; they are not stored.
-    pub(crate) unused_queries: u64,
+    pub unused_queries: u64,
+}
+
+impl Store {
+    /// Stores the labels of `files` under `respect` of `collection`, in one commit: all, or with `skip_bad` the good lines and a
+    /// list of the others. Waits its turn behind other writers.
+    ///
+    /// # Errors
+    /// When a file cannot be read; without `skip_bad` for the first bad line; as [`Batch::put_labels`].
+    pub fn import_labels(
+        &self,
+        collection: &str,
+        respect: &str,
+        files: &LabelFiles,
+        skip_bad: bool,
+    ) -> Result<LabelImport> {
+        let imported = self.write(|batch| put_labels(batch, collection, respect, files, skip_bad))?;
+        Ok(imported.0)
+    }
 }
 
 /// Stores the labels of `files` in `batch`, under the name of the file that holds the judgements as their source.

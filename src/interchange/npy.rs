@@ -28,7 +28,7 @@ const HEADER_BYTES: u64 = 1 << 20;
 
 /// Rows of a `.npy` file, one after the other.
 #[derive(Debug)]
-pub(crate) struct NpyReader {
+pub struct NpyReader {
     path: PathBuf,
     file: BufReader<File>,
     header: Header,
@@ -44,7 +44,7 @@ impl NpyReader {
     ///
     /// # Errors
     /// When the file cannot be read, is no `.npy` of a supported kind, or is longer or shorter than it says.
-    pub(crate) fn open(path: &Path) -> Result<NpyReader> {
+    pub fn open(path: &Path) -> Result<NpyReader> {
         let file = open_file(path)?;
         let length = file.metadata().map_err(|source| Error::io("read", path, source))?.len();
         let mut file = BufReader::with_capacity(1 << 18, file);
@@ -84,12 +84,12 @@ impl NpyReader {
     }
 
     /// Number of rows in the file.
-    pub(crate) fn rows(&self) -> u64 {
+    pub fn rows(&self) -> u64 {
         self.header.rows
     }
 
     /// Numbers in a row.
-    pub(crate) fn columns(&self) -> usize {
+    pub fn columns(&self) -> usize {
         self.header.columns as usize
     }
 
@@ -102,7 +102,7 @@ impl NpyReader {
     ///
     /// # Errors
     /// When there is no such row or the file cannot be positioned.
-    pub(crate) fn seek(&mut self, row: u64) -> Result<()> {
+    pub fn seek(&mut self, row: u64) -> Result<()> {
         if row >= self.header.rows {
             let rows = self.header.rows;
             return Err(Error::not_found(format!(
@@ -121,7 +121,7 @@ impl NpyReader {
     ///
     /// # Errors
     /// When the file cannot be read, or a number of f8 is beyond f4.
-    pub(crate) fn next_row(&mut self, row: &mut Vec<f32>) -> Result<bool> {
+    pub fn next_row(&mut self, row: &mut Vec<f32>) -> Result<bool> {
         let found = self.next_row_as_it_is(row)?;
         match self.beyond_f4() {
             Some(problem) => {
@@ -166,7 +166,7 @@ impl NpyReader {
     ///
     /// # Errors
     /// When the file cannot be read or a number is not finite.
-    pub(crate) fn read_rest(&mut self) -> Result<Vec<f32>> {
+    pub fn read_rest(&mut self) -> Result<Vec<f32>> {
         let (mut matrix, mut row) = (Vec::new(), Vec::new());
         while self.next_row(&mut row)? {
             if let Some(column) = row.iter().position(|number| !number.is_finite()) {

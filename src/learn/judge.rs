@@ -59,7 +59,7 @@ pub fn order(candidates: &mut [Candidate], strategy: Strategy, middle: Option<f6
 }
 
 /// Leaves `number` of `items`, drawn at random, in the order they were drawn.
-pub(crate) fn draw<T>(items: &mut Vec<T>, number: usize, seed: u64) {
+pub fn draw<T>(items: &mut Vec<T>, number: usize, seed: u64) {
     Random::new(seed).shuffle(items);
     items.truncate(number);
 }

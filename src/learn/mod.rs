@@ -31,8 +31,11 @@ pub mod try_lenses;
 mod words;
 
 pub use fit::LearnProgress;
+#[cfg(feature = "cli")]
 pub(crate) use learn::LEAST_LABELS;
 pub use learn::Learner;
 pub use lift::Missing;
 pub use report::LearnReport;
-pub(crate) use words::{accept_name, method_name, mode_name};
+pub(crate) use words::method_name;
+#[cfg(feature = "cli")]
+pub(crate) use words::{accept_name, mode_name};

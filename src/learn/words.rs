@@ -5,7 +5,9 @@
 
 use super::lift::{ACCEPTED_Z, LEAST_CLASSES, LEAST_GROUPS, LEAST_QUERIES, Missing};
 use super::report::LearnReport;
-use crate::types::{Accept, LearnMethod, LearnMode, Lift};
+#[cfg(feature = "cli")]
+use crate::types::LearnMode;
+use crate::types::{Accept, LearnMethod, Lift};
 
 /// `infonce`, `ridge`, `lda`.
 pub(crate) fn method_name(method: LearnMethod) -> &'static str {
@@ -17,6 +19,7 @@ pub(crate) fn method_name(method: LearnMethod) -> &'static str {
 }
 
 /// `pair`, `same`.
+#[cfg(feature = "cli")]
 pub(crate) fn mode_name(mode: LearnMode) -> &'static str {
     match mode {
         LearnMode::Pair => "pair",
@@ -25,6 +28,7 @@ pub(crate) fn mode_name(mode: LearnMode) -> &'static str {
 }
 
 /// `new-records`, `known-records`, `new-classes`.
+#[cfg(feature = "cli")]
 pub(crate) fn accept_name(accept: Accept) -> &'static str {
     match accept {
         Accept::NewRecords => "new-records",

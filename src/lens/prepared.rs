@@ -19,7 +19,7 @@ use super::{Chain, FewRecords, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, simd, stats};
-use crate::types::{CommitNumber, RowSet, Statistic, ViewId};
+use crate::types::{RowSet, Statistic};
 use std::sync::Arc;
 
 /// What the step at one place of a chain takes from the records.
@@ -47,7 +47,6 @@ pub struct Prepared {
     extreme: RowSet,
     scalars: Scalars,
     hubs: Option<Hubs>,
-    identity: (ViewId, CommitNumber),
 }
 
 /// Scalars by row; entries of rows that are not directed mean nothing.
@@ -116,6 +115,7 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`Prepared::compute_pinned`]; a source with fewer rows than before.
+    #[cfg(test)]
     pub fn extend(&self, source: &dyn RowSource, live: &RowSet, pinned: &[PlacedStatistic]) -> Result<Self> {
         Prepared::compute_known(&self.chain, source, live, &Known { pinned, earlier: Some(self), ..Known::default() })
     }
@@ -200,7 +200,6 @@ impl Prepared {
             extreme,
             scalars,
             hubs: None,
-            identity: source.identity(),
         };
         prepared.with_hubs(source, &fresh, earlier)
     }
@@ -266,11 +265,6 @@ impl Prepared {
     /// Live rows that have no direction under this lens: never ranked, listed apart.
     pub fn undirected(&self) -> &RowSet {
         &self.undirected
-    }
-
-    /// The view and commit whose rows this was computed from.
-    pub fn identity(&self) -> (ViewId, CommitNumber) {
-        self.identity
     }
 
     /// Memory held, in bytes, with the chain's matrices: others may share them, but it keeps them.

@@ -81,6 +81,7 @@ impl<'a> RowsRef<'a> {
     }
 
     /// Whether there is no row.
+    #[cfg(feature = "testing")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -87,6 +87,7 @@ pub use name::{check_id, check_name, is_bare_field, is_bare_id, is_bare_name, is
 pub use notes::doubts;
 pub use printer::{print, print_expr, print_field, print_id, print_lens, print_name, print_number, print_step};
 pub use suggest::suggest;
+#[cfg(feature = "cli")]
 pub(crate) use word::is_invisible;
 pub use word::quote_text;
 

@@ -8,8 +8,10 @@
 pub mod checksum;
 #[cfg(test)]
 pub mod counted;
+#[cfg(feature = "testing")]
 #[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]
 pub mod disk;
+#[cfg(feature = "testing")]
 #[cfg_attr(not(test), allow(dead_code, reason = "the fault clock is for tests and fuzzing"))]
 pub mod fault;
 pub mod fs;
@@ -27,6 +29,7 @@ mod tests;
 #[cfg(test)]
 pub mod turns;
 
+#[cfg(feature = "testing")]
 pub use fault::FaultStorage;
 pub use fs::FsStorage;
 pub use memory::MemoryStorage;

@@ -100,12 +100,14 @@ pub use handle::Store;
 pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
 pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 pub use labels::LabelsStored;
+#[cfg(feature = "cli")]
 pub(crate) use learned::not_learned;
 pub use learned::{
     CANDIDATE, LearnedLens, Standing, candidate_of, fit_summary, loses_on_new_classes, sample_of, standing,
 };
 pub use options::{CollectionSpec, Options, ViewSpec};
 pub use question::{NewLabels, Question};
+#[cfg(feature = "testing")]
 pub(crate) use record::StoredRecord;
 pub use salvage::Salvaged;
 pub use samples::Stored;

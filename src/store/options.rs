@@ -6,7 +6,7 @@ use super::cache::DEFAULT_CACHE_BYTES;
 use super::handle::Store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
-use crate::text::embed::{Embedder, bundled, by_name};
+use crate::text::embed::{Embedder, by_name, default_model};
 use crate::types::{ElementType, ViewKind, limits};
 use std::path::Path;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Options {
         self
     }
 
-    /// The embedder that collections of a new store get, by name; without, the bundled one. Opening or making a store with
+    /// The embedder that collections of a new store get, by name; without, the bundled one (none in a build without it). Opening or making a store with
     /// the name of one that is not there is an error.
     #[must_use]
     pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
@@ -132,8 +132,12 @@ impl Options {
         if self.embedders.iter().any(|embedder| embedder.name() == wanted) || by_name(wanted).is_some() {
             return Ok(());
         }
-        let known: Vec<String> =
-            self.embedders.iter().map(|own| own.name().to_string()).chain([bundled().name().to_string()]).collect();
+        let known: Vec<String> = self
+            .embedders
+            .iter()
+            .map(|own| own.name().to_string())
+            .chain(default_model().map(|model| model.name().to_string()))
+            .collect();
         let meant = suggest(wanted, known.iter().map(String::as_str));
         let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
         let message = format!("there is no embedder {wanted:?}{meant} (embedders: {})", known.join(", "));
@@ -142,7 +146,7 @@ impl Options {
 
     /// Name of the embedder that a new store is made with.
     pub(super) fn new_store_embedder(&self) -> Option<String> {
-        Some(self.default_embedder.clone().unwrap_or_else(|| bundled().name().to_string()))
+        self.default_embedder.clone().or_else(|| default_model().map(|model| model.name().to_string()))
     }
 
     /// Opens the store at `path`.

@@ -6,7 +6,7 @@ use crate::cli::console::{Console, interruptible};
 use crate::cli::render::text::{count, safe, thousands};
 use crate::error::Result;
 use crate::interchange::export::{ExportReport, export};
-use crate::interchange::output::{TextFile, publish};
+use crate::interchange::output::publish;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -42,11 +42,7 @@ impl Run for Export {
             publish(files)?;
             report
         } else {
-            let mut file = TextFile::create(&self.output)?;
-            let mut sink = |line: &str| file.line(line);
-            let (report, files) = export(&snapshot, &self.collection, &mut sink, self.vectors.as_deref(), &control)?;
-            publish(files.into_iter().chain([file.finish()?]))?;
-            report
+            snapshot.export_jsonl(&self.collection, &self.output, self.vectors.as_deref(), &control)?
         };
         reporter.clear();
         if to_stdout {

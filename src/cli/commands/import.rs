@@ -6,8 +6,7 @@ use crate::cli::console::Console;
 use crate::cli::progress::Reporter;
 use crate::cli::render::text::{count, safe};
 use crate::error::{Error, Result};
-use crate::interchange::import::{ImportListener, ImportOptions, ImportReport, import};
-use crate::interchange::jsonl::{ImportSpec, LineError};
+use crate::interchange::{ImportListener, ImportOptions, ImportReport, ImportSpec, LineError};
 use crate::types::ElementType;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -140,7 +139,7 @@ impl Run for Import {
         let options = self.options();
         let start = Instant::now();
         let control = crate::types::control::Control::new();
-        let imported = import(&store, &collection, &options, &control, &mut Listener(reporter.clone()));
+        let imported = store.import_jsonl_with(&collection, &options, &control, &mut Listener(reporter.clone()));
         reporter.clear();
         let report = imported?;
         let seconds = start.elapsed().as_secs_f64();

@@ -5,7 +5,7 @@ use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::one_line;
 use crate::error::{Error, ErrorKind, Result};
-use crate::interchange::npy::NpyReader;
+use crate::interchange::NpyReader;
 use crate::types::ProjectionDef;
 use crate::types::limits::DIMENSION;
 use clap::{ArgGroup, Args};

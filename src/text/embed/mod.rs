@@ -10,7 +10,9 @@ mod pooled;
 pub mod table;
 mod wordpiece;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+#[cfg(feature = "model")]
+use std::sync::OnceLock;
 
 use crate::error::Result;
 
@@ -18,6 +20,7 @@ pub use pooled::StaticEmbedder;
 pub use wordpiece::Vocabulary;
 
 /// The bytes of the bundled model; `assets/README.md` says where they come from and under which licences.
+#[cfg(feature = "model")]
 static BUNDLED_TABLE: &[u8] = include_bytes!("../../../assets/static.simtable");
 
 /// Turns text into a vector.
@@ -52,15 +55,26 @@ pub(crate) fn known_rows(rows: &[f32], dimension: usize) -> impl Iterator<Item =
     rows.chunks_exact(dimension.max(1)).map(|row| row.iter().any(|value| *value != 0.0).then_some(row))
 }
 
+/// The bundled model's name, which stores keep.
+const BUNDLED_NAME: &str = "static-208";
+
+/// The bundled model, where this build has it.
+pub(crate) fn default_model() -> Option<Arc<dyn Embedder>> {
+    #[cfg(feature = "model")]
+    return Some(bundled());
+    #[cfg(not(feature = "model"))]
+    None
+}
+
 /// An embedder by its name, as a sentence has it: "the bundled English model", or "embedder NAME".
 pub(crate) fn in_words(name: &str) -> String {
-    match name == bundled().name() {
+    match name == BUNDLED_NAME {
         true => "the bundled English model".to_string(),
         false => format!("embedder {name}"),
     }
 }
 
-/// The bundled model, decoded once per process.
+/// The bundled model, decoded once per process. Only in builds with the feature `model`, which is on by default.
 ///
 /// ```
 /// use simile::text::embed::bundled;
@@ -77,6 +91,7 @@ pub(crate) fn in_words(name: &str) -> String {
 ///
 /// # Panics
 /// If the table compiled into this build is damaged, which a test of this module rules out.
+#[cfg(feature = "model")]
 pub fn bundled() -> Arc<dyn Embedder> {
     static MODEL: OnceLock<Arc<dyn Embedder>> = OnceLock::new();
     Arc::clone(MODEL.get_or_init(|| {
@@ -87,8 +102,7 @@ pub fn bundled() -> Arc<dyn Embedder> {
 
 /// The embedder of that name, if this build has it.
 pub fn by_name(name: &str) -> Option<Arc<dyn Embedder>> {
-    let model = bundled();
-    (model.name() == name).then_some(model)
+    default_model().filter(|model| model.name() == name)
 }
 
 #[cfg(test)]

@@ -11,6 +11,12 @@ fn model() -> StaticEmbedder<'static> {
     StaticEmbedder::decode(BUNDLED_TABLE).unwrap()
 }
 
+#[test]
+fn the_bundled_model_has_the_name_that_builds_without_it_know() {
+    assert_eq!(bundled().name(), BUNDLED_NAME);
+    assert_eq!(in_words(bundled().name()), "the bundled English model");
+}
+
 /// The reference: BERT's normalizer, pre-tokenizer and WordPiece of the `tokenizers` crate over our vocabulary.
 fn reference(vocabulary: &Vocabulary<'_>) -> PipelineTokenizer {
     let ids: serde_json::Map<String, serde_json::Value> =

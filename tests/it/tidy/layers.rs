@@ -32,7 +32,6 @@ const FLAT_FILES: usize = 20;
 const IN_CIRCLES: &[(&str, usize)] = &[
     ("catalog", 4),
     ("cli", 43),
-    ("interchange", 2),
     ("learn", 6),
     ("lens", 10),
     ("linalg", 5),

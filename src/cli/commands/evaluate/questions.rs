@@ -4,9 +4,9 @@
 
 use crate::error::{Error, Result};
 use crate::exec::Param;
-use crate::interchange::beir::{read_qrels, read_queries};
+use crate::interchange::NpyReader;
 use crate::interchange::labels::{next_vector, open_vectors};
-use crate::interchange::npy::NpyReader;
+use crate::interchange::{read_qrels, read_queries};
 use crate::learn::evaluate::Qrels;
 use crate::learn::familiar::{AskedNow, Familiar};
 use crate::learn::labels;

@@ -5,8 +5,8 @@
 use super::Label;
 use crate::error::{Error, Result};
 use crate::exec::Param;
-use crate::interchange::beir::read_queries;
 use crate::interchange::labels::{next_vector, open_vectors};
+use crate::interchange::read_queries;
 use crate::learn::judge::{Candidate, Strategy, order};
 use crate::query::ast::{LensBase, Statement};
 use crate::query::{check_name, parse, print_name};
