@@ -128,6 +128,23 @@ impl Store {
         Store::open_with(path.as_ref(), Options::new().read_only(true))
     }
 
+    /// Opens the store at `path` for reading and writing, or makes an empty one where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`] and [`Store::create`]; of two who make it at a time, both get it.
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Store> {
+        Options::new().open_or_create(path)
+    }
+
+    /// Closes this handle. The store is closed with the last of its clones, snapshots and batches; what was committed is durable
+    /// without this. It tells what dropping keeps to itself: that a write had failed.
+    ///
+    /// # Errors
+    /// The failed write after which this handle wrote no more.
+    pub fn close(self) -> Result<()> {
+        self.shared.check_poison()
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -157,6 +157,24 @@ impl Options {
         Store::open_with(path.as_ref(), self)
     }
 
+    /// Opens the store at `path`, or makes an empty one where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`] and [`Store::create`]; nothing is made for reading only.
+    pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let opened = self.clone().open(path);
+        let is_missing = matches!(&opened, Err(error) if error.kind() == ErrorKind::NotFound);
+        if !is_missing || self.read_only {
+            return opened;
+        }
+        match self.clone().create(path) {
+            // Somebody else was quicker.
+            Err(error) if error.kind() == ErrorKind::Exists => self.open(path),
+            made => made,
+        }
+    }
+
     /// Makes a new store at `path`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// How far a long call has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,7 @@ impl CancelToken {
 pub struct Control {
     progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     cancel: CancelToken,
+    deadline: Option<Instant>,
 }
 
 impl Control {
@@ -67,6 +69,15 @@ impl Control {
         self
     }
 
+    /// Stops the call once `timeout` from now has passed; of several, the earliest counts.
+    #[must_use]
+    pub fn deadline(mut self, timeout: Duration) -> Self {
+        // A time that no clock reaches is none.
+        let wanted = Instant::now().checked_add(timeout);
+        self.deadline = self.deadline.into_iter().chain(wanted).min();
+        self
+    }
+
     /// Tells the listener, if there is one, that `done` of `total` are done.
     pub fn report(&self, unit: &'static str, done: u64, total: Option<u64>) {
         if let Some(progress) = &self.progress {
@@ -74,13 +85,16 @@ impl Control {
         }
     }
 
-    /// Fails once the token is set.
+    /// Fails once the token is set, or once the deadline has passed.
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`].
     pub fn checkpoint(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(Error::new(ErrorKind::Cancelled, "stopped: its deadline has passed"));
         }
         Ok(())
     }
@@ -91,6 +105,7 @@ impl fmt::Debug for Control {
         f.debug_struct("Control")
             .field("listens", &self.progress.is_some())
             .field("cancelled", &self.cancel.is_cancelled())
+            .field("deadline", &self.deadline)
             .finish()
     }
 }
@@ -99,6 +114,21 @@ impl fmt::Debug for Control {
 mod tests {
     use super::*;
     use std::sync::Mutex;
+
+    #[test]
+    fn a_deadline_stops_and_the_earliest_counts() {
+        Control::new().deadline(Duration::from_secs(3600)).checkpoint().unwrap();
+        Control::new().deadline(Duration::MAX).checkpoint().unwrap();
+        for control in [
+            Control::new().deadline(Duration::ZERO),
+            Control::new().deadline(Duration::ZERO).deadline(Duration::MAX),
+            Control::new().deadline(Duration::from_secs(3600)).deadline(Duration::ZERO),
+        ] {
+            let error = control.checkpoint().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Cancelled);
+            assert!(error.to_string().contains("deadline"), "{error}");
+        }
+    }
 
     #[test]
     fn control_reports_and_stops() {

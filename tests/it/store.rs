@@ -572,3 +572,44 @@ fn a_reader_in_another_process_follows_the_commits() {
     }
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn a_store_is_opened_or_made_by_whoever_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.simile");
+    let refused = Options::new().read_only(true).open_or_create(&path).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+    assert!(!path.exists(), "nothing is made for reading only");
+
+    let store = Store::open_or_create(&path).unwrap();
+    store.write(|batch| batch.collection("notes")?.insert(Record::new("n1", "keys"))).unwrap();
+    store.close().unwrap();
+    let store = Store::open_or_create(&path).unwrap();
+    assert!(store.snapshot().unwrap().get("notes", "n1").unwrap().is_some());
+    store.close().unwrap();
+
+    // A folder that is something else stays what it is.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("letter.txt"), "dear").unwrap();
+    assert_eq!(Store::open_or_create(&other).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 1);
+
+    // Of several who make it at a time, one makes it, and the others open what it made, one after the other.
+    let path = folder.path().join("together.simile");
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let path = &path;
+            scope.spawn(move || {
+                let options = Options::new().busy_timeout(std::time::Duration::from_secs(60));
+                let store = options.open_or_create(path).unwrap();
+                let record = Record::new(format!("n{n}"), "keys");
+                store.write(|batch| batch.collection("notes")?.insert(record)).unwrap();
+            });
+        }
+    });
+    let store = Store::open_read_only(&path).unwrap();
+    let names: Vec<bool> =
+        (0..4).map(|n| store.snapshot().unwrap().get("notes", &format!("n{n}")).unwrap().is_some()).collect();
+    assert_eq!(names, [true; 4]);
+}
