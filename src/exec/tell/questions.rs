@@ -92,7 +92,7 @@ fn find(snapshot: &Snapshot, plan: &Plan, own: &[&str], views: &[&ViewSnapshot])
     // What a lens takes from a sample is taken from these very questions.
     samples.sort_by_key(|sample| !own.contains(&sample.name.as_str()));
     for sample in &samples {
-        let asked = |view: &ViewSnapshot| of_sample(sample, view);
+        let asked = |view: &ViewSnapshot, places: &[usize]| of_sample(sample, view, places);
         let (words, identity) =
             (format!("sample {}", sample.name), format!("sample {} {}", sample.commit, sample.name));
         if let Some(found) = gathered(words, identity, sample.ids.len(), views, asked)? {
@@ -102,7 +102,7 @@ fn find(snapshot: &Snapshot, plan: &Plan, own: &[&str], views: &[&ViewSnapshot])
     for respect in snapshot.respects(&collection.name)?.into_iter().filter(|respect| respect.field.is_none()) {
         let labels = snapshot.labels(&collection.name, &respect.name)?;
         let asking: Vec<&LabelledQuery> = labels.queries.iter().filter(|query| query.query.record.is_none()).collect();
-        let asked = |view: &ViewSnapshot| of_labels(&asking, view);
+        let asked = |view: &ViewSnapshot, places: &[usize]| of_labels(&asking, view, places);
         let words = format!("the labels of {:?}", respect.name);
         let identity = format!("respect {} {} {}", respect.id, respect.revision, respect.commit);
         if let Some(found) = gathered(words, identity, asking.len(), views, asked)? {
@@ -112,46 +112,73 @@ fn find(snapshot: &Snapshot, plan: &Plan, own: &[&str], views: &[&ViewSnapshot])
     Ok(None)
 }
 
-/// The questions among `count` that have a vector in every view, drawn where they are many; `None` of too few.
+/// Questions among `count` that have a vector in every view, drawn where they are many; `None` of too few. `asked` gives the
+/// vectors of those at some places.
 fn gathered(
     words: String,
     identity: String,
     count: usize,
     views: &[&ViewSnapshot],
-    asked: impl Fn(&ViewSnapshot) -> Result<Vec<Option<Vec<f32>>>>,
+    asked: impl Fn(&ViewSnapshot, &[usize]) -> Result<Vec<Option<Vec<f32>>>>,
 ) -> Result<Option<Questions>> {
-    if count < LEAST {
+    let by_name: BTreeMap<&str, &ViewSnapshot> = views.iter().map(|view| (view.def().name.as_str(), *view)).collect();
+    let drawn = drawn(count, |places| {
+        let mut rows: Vec<Option<Vec<Vec<f32>>>> = vec![Some(Vec::new()); places.len()];
+        for view in by_name.values() {
+            let mut found = asked(view, places)?.into_iter();
+            for row in &mut rows {
+                let found = found.next().flatten();
+                *row = row.take().zip(found).map(|(mut row, found)| {
+                    row.push(found);
+                    row
+                });
+            }
+        }
+        Ok(rows)
+    })?;
+    if drawn.len() < LEAST {
         return Ok(None);
     }
-    let mut by_view: BTreeMap<String, Vec<Option<Vec<f32>>>> = BTreeMap::new();
-    for view in views {
-        if !by_view.contains_key(&view.def().name) {
-            by_view.insert(view.def().name.clone(), asked(view)?);
+    let mut vectors: BTreeMap<String, Vec<Vec<f32>>> = BTreeMap::new();
+    for row in drawn {
+        for (view, vector) in by_name.keys().zip(row) {
+            vectors.entry(view.to_string()).or_default().push(vector);
         }
     }
-    let is_whole = |at: &usize| by_view.values().all(|rows| rows.get(*at).is_some_and(Option::is_some));
-    let mut whole: Vec<usize> = (0..count).filter(is_whole).collect();
-    if whole.len() < LEAST {
-        return Ok(None);
-    }
-    Random::new(0xa5ed).draw(&mut whole, QUESTIONS);
-    let taken = |mut rows: Vec<Option<Vec<f32>>>| {
-        whole.iter().filter_map(|at| rows.get_mut(*at).and_then(Option::take)).collect::<Vec<_>>()
-    };
-    let vectors = by_view.into_iter().map(|(view, rows)| (view, taken(rows))).collect();
     Ok(Some(Questions { words, identity, vectors }))
 }
 
-fn of_sample(sample: &SampleDef, view: &ViewSnapshot) -> Result<Vec<Option<Vec<f32>>>> {
+/// [`QUESTIONS`] of `count` that `fetch` has something of, drawn without replacement; fewer where there are no more. It is
+/// asked for no more than are wanted, unless it lacks some of them: to have it may take embedding a text.
+fn drawn<T>(count: usize, mut fetch: impl FnMut(&[usize]) -> Result<Vec<Option<T>>>) -> Result<Vec<T>> {
+    if count < LEAST {
+        return Ok(Vec::new());
+    }
+    let mut places: Vec<usize> = (0..count).collect();
+    Random::new(0xa5ed).draw(&mut places, count);
+    let mut drawn = Vec::new();
+    for places in places.chunks(QUESTIONS) {
+        drawn.extend(fetch(places)?.into_iter().flatten());
+        if drawn.len() >= QUESTIONS {
+            break;
+        }
+    }
+    drawn.truncate(QUESTIONS);
+    Ok(drawn)
+}
+
+fn of_sample(sample: &SampleDef, view: &ViewSnapshot, places: &[usize]) -> Result<Vec<Option<Vec<f32>>>> {
     let dimension = view.dimension();
     let came = sample.vectors.as_ref().filter(|came| came.view == view.def().name);
     if let Some(came) = came.filter(|came| came.dimension as usize == dimension) {
-        return Ok(came.data.chunks_exact(dimension.max(1)).map(|row| Some(row.to_vec())).collect());
+        let row = |at: &usize| came.data.get(at * dimension..(at + 1) * dimension).map(<[f32]>::to_vec);
+        return Ok(places.iter().map(row).collect());
     }
-    embedded(&sample.texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>(), view)
+    embedded(&places.iter().map(|at| sample.texts.get(*at).map(String::as_str)).collect::<Vec<_>>(), view)
 }
 
-fn of_labels(asking: &[&LabelledQuery], view: &ViewSnapshot) -> Result<Vec<Option<Vec<f32>>>> {
+fn of_labels(asking: &[&LabelledQuery], view: &ViewSnapshot, places: &[usize]) -> Result<Vec<Option<Vec<f32>>>> {
+    let asking: Vec<&LabelledQuery> = places.iter().filter_map(|at| asking.get(*at).copied()).collect();
     let texts: Vec<Option<&str>> = asking.iter().map(|query| query.query.text.as_deref()).collect();
     let mut rows = embedded(&texts, view)?;
     for (row, query) in rows.iter_mut().zip(asking) {
@@ -217,4 +244,29 @@ fn pairs(lenses: &[LensRecords<'_>], questions: &Questions, control: &Control) -
         })?;
     }
     Ok(values.into_iter().flatten().filter(|value| !value.is_nan()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_questions_are_asked_for_than_are_wanted() {
+        let mut asked = 0;
+        let all = drawn(10_000, |places| {
+            asked += places.len();
+            Ok(places.iter().copied().map(Some).collect())
+        });
+        let mut all = all.unwrap();
+        assert_eq!((all.len(), asked), (QUESTIONS, QUESTIONS));
+        all.sort_unstable();
+        all.dedup();
+        assert!(all.len() == QUESTIONS && all[0] < 100 && all[QUESTIONS - 1] > 9_900, "from everywhere, each once");
+        // Where many have nothing to give, others are asked.
+        let odd = |at: &usize| if at % 8 == 0 { Some(*at) } else { None };
+        let fetch = |places: &[usize]| Ok(places.iter().map(odd).collect());
+        assert_eq!(drawn(16_000, fetch).unwrap().len(), QUESTIONS);
+        assert_eq!(drawn(4_000, fetch).unwrap().len(), 500);
+        assert!(drawn(LEAST - 1, |places| Ok(places.iter().copied().map(Some).collect())).unwrap().is_empty());
+    }
 }
