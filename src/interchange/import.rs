@@ -15,6 +15,8 @@ use crate::storage::input::is_folder;
 use crate::store::{Batch, CollectionSpec, CollectionWriter, Embedded, Outcome, Store, ViewSpec};
 use crate::types::control::Control;
 use crate::types::{ElementType, Record, Value, ViewKind};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 mod options;
@@ -537,39 +539,9 @@ fn beyond_integers<'r>(record: &'r Record, line: &[u8]) -> Option<&'r str> {
 
 /// Whether a JSON object that has been read as such says `"field": DIGITS` at its top.
 fn written_whole(line: &[u8], field: &str) -> bool {
-    let Ok(mut rest) = std::str::from_utf8(line) else { return false };
-    let (mut depth, mut key) = (0_u32, None);
-    while let Some(first) = rest.trim_start().chars().next() {
-        rest = rest.trim_start();
-        let end = match first {
-            '"' => string_end(rest),
-            '{' | '[' | '}' | ']' | ',' | ':' => 1,
-            _ => rest.find([',', '}', ']', ' ', '\t']).unwrap_or(rest.len()),
-        };
-        let token = rest.get(..end).unwrap_or(rest);
-        rest = rest.get(end..).unwrap_or_default();
-        match first {
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth = depth.saturating_sub(1),
-            '"' if depth == 1 => key = serde_json::from_str::<String>(token).ok(),
-            c if depth == 1 && (c == '-' || c.is_ascii_digit()) && key.as_deref() == Some(field) => {
-                return token.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// The length of the string at the head of `text`, quotes included.
-fn string_end(text: &str) -> usize {
-    let mut escaped = false;
-    let close = |c: char| {
-        let ends = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        ends
-    };
-    text.get(1..).and_then(|body| body.find(close)).map_or(text.len(), |at| at + 2)
+    let Ok(values) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(line) else { return false };
+    let is_whole = |text: &str| text.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+    values.get(field).is_some_and(|value| is_whole(value.get()))
 }
 
 #[cfg(test)]
