@@ -458,12 +458,13 @@ fn warnings(judged: &Judged, stored: &Calibration, mut warnings: Vec<String>, co
     let odd = Oddities { without_relevant: Named::default(), ..judged.odd.clone() };
     warnings.extend(odd.notes(collection));
     if odd.unknown_queries.count > 0 {
-        let some = odd.unknown_queries.text("record that asks is", "records that ask are");
-        warnings.push(format!("{some} not in {collection}, and not counted"));
+        let some = odd.unknown_queries.text("record asks", "records ask");
+        warnings.push(format!("{some} that {collection} does not have: not counted"));
     }
     if no_relevant > 0 {
-        let some = judged.odd.without_relevant.text("query has", "queries have");
-        warnings.push(format!("{some} no relevant record: all of their hits count as wrong"));
+        let some =
+            judged.odd.without_relevant.text("query without a relevant record", "queries without a relevant record");
+        warnings.push(format!("{some}: all of their hits count as wrong"));
     }
     if judged.queries < FEW_QUERIES {
         let queries = judged.queries;

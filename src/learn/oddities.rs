@@ -117,8 +117,10 @@ impl Oddities {
             notes.push(format!("{some} of the same pair; the last one counts"));
         }
         if self.without_relevant.count > 0 {
-            let some = self.without_relevant.text("judged query has", "judged queries have");
-            notes.push(format!("{some} no relevant record: every figure counts 0 there, as trec_eval has it"));
+            let some = self
+                .without_relevant
+                .text("judged query without a relevant record", "judged queries without a relevant record");
+            notes.push(format!("{some}: every figure counts 0 there, as trec_eval has it"));
         }
         notes
     }
@@ -170,7 +172,10 @@ mod tests {
         assert_eq!(found.without_relevant.examples, ["q2"]);
         let notes = found.notes("things").join("\n");
         assert!(notes.contains("2 judgements name records (gone, ...) that things does not have"), "{notes}");
-        assert!(notes.contains("2 judgements contradict earlier ones") && notes.contains("1 judged query has (q2)"));
+        assert!(
+            notes.contains("2 judgements contradict earlier ones")
+                && notes.contains("1 judged query without a relevant record (q2)")
+        );
         assert!(!found.is_hopeless());
         let other = Oddities::of(&qrels, Named::default(), |_| true, |_| Ok(false)).unwrap();
         assert!(other.is_hopeless() && other.notes("things")[0].contains("no judged record is in things"));

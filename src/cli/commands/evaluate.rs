@@ -18,6 +18,7 @@ use crate::interchange::output::{TextFile, publish};
 use crate::learn::evaluate::{run_line, run_scores};
 use crate::learn::familiar::Familiar;
 use crate::learn::measure::{Measure, measure};
+use crate::learn::oddities::Named;
 use crate::query::ast::{LensBase, LensExpr, Statement};
 use crate::query::{parse, print};
 use crate::store::Snapshot;
@@ -89,6 +90,8 @@ struct Side {
     /// Questions that could not be answered, with the reason of the first.
     failed: u64,
     first_failure: Option<String>,
+    /// Questions of which the embedder knows no word.
+    wordless: Named,
     hits: u64,
     seconds: f64,
 }
@@ -154,6 +157,7 @@ impl Evaluate {
                 sample: None,
                 failed: 0,
                 first_failure: None,
+                wordless: Named::default(),
                 hits: 0,
                 seconds: 0.0,
             });
@@ -273,6 +277,9 @@ impl Side {
                     }
                 }
                 self.hits += ids.len() as u64;
+                if answer.is_of_unknown_text() {
+                    self.wordless.add(|| question.id.clone());
+                }
                 self.sample.get_or_insert(answer);
             }
             Err(error) => {

@@ -32,10 +32,18 @@ pub struct Answer {
     pub elapsed: Duration,
 }
 
+/// How the note of a text without a vector ends, and no other.
+pub(crate) const NOTHING_SIMILAR: &str = "nothing is similar to it";
+
 impl Answer {
     /// The records found, from most to least similar.
     pub fn hits(&self) -> &[Hit] {
         &self.hits
+    }
+
+    /// Whether a text that asks has no vector, because the embedder knows no word of it: nothing is found then.
+    pub(crate) fn is_of_unknown_text(&self) -> bool {
+        self.notes.iter().any(|note| note.ends_with(NOTHING_SIMILAR))
     }
 
     /// Time in milliseconds, as `--json` has it.

@@ -12,6 +12,7 @@ mod pairs;
 mod statement;
 mod why;
 
+pub(super) use answer::NOTHING_SIMILAR;
 pub use answer::{Answer, Hit, PlanInfo};
 pub use comparison::{Agreement, Comparison};
 pub use explanation::{Explanation, Memory, Stage};

@@ -4,6 +4,7 @@
 
 use super::rows::view_of;
 use crate::error::Result;
+use crate::exec::reply::NOTHING_SIMILAR;
 use crate::exec::settle::params::{Param, Params};
 use crate::exec::settle::plan::{BlendedLens, Compared, Plan, PlannedLens};
 use crate::lens::{FewRecords, Prepared};
@@ -72,13 +73,13 @@ pub(crate) fn unknown_note(view: &ViewSnapshot, text: &str) -> String {
     const SHOWN: usize = 60;
     let name = view.def().embedder.as_deref().map_or_else(|| "the embedder".to_string(), in_words);
     if text.trim().is_empty() {
-        return format!("an empty text has no vector in view `{}`: nothing is similar to it", view.def().name);
+        return format!("an empty text has no vector in view `{}`: {NOTHING_SIMILAR}", view.def().name);
     }
     let mut shown: String = text.chars().take(SHOWN).collect();
     if shown.len() < text.len() {
         shown.push('…');
     }
-    format!("{name} knows no word of {shown:?}: it has no vector, and nothing is similar to it")
+    format!("{name} knows no word of {shown:?}: it has no vector, and {NOTHING_SIMILAR}")
 }
 
 /// Says which steps have too few records for what they take of them.

@@ -261,3 +261,21 @@ fn a_collection_of_unknown_texts_alone_answers_nothing() {
     let answer = place.run(["--json", "query", "t", "find \"keys\" in c"]).exits(1).json();
     assert_eq!(answer["plan"]["absent"], 2);
 }
+
+#[test]
+fn questions_without_a_known_word_are_counted_and_named() {
+    let (place, _) = place_of_texts(&[]);
+    let asked = [("q1", "lost keys"), ("q2", "鍵をなくした"), ("q3", ""), ("q4", "ключи"), ("q5", "\u{1f600}")];
+    let lines: Vec<String> = asked.iter().map(|(id, text)| json!({"_id": id, "text": text}).to_string()).collect();
+    place.write("queries.jsonl", lines.join("\n"));
+    place.write("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\tkeys\t1\nq2\tjapanese\t1\n");
+    let ask = ["--queries", "queries.jsonl", "--qrels", "qrels.tsv", "--against", "find $q in c | center corpus"];
+    let asks = |first: &[&'static str]| [first, &["evaluate", "s", "find $q in c"], &ask].concat();
+    let report = place.run(asks(&["--json"])).exits(0).json();
+    assert_eq!(report["without_words"], json!({"count": 4, "examples": ["q2", "q3", "q4"]}));
+    assert_eq!(report["MRR@10"], 0.5);
+    let shown = place.run(asks(&[])).exits(0).stdout;
+    let note = "note: 4 queries hold no word that the embedder knows (q2, q3, q4, ...): nothing is similar to what has no vector";
+    assert_eq!(shown.matches("hold no word").count(), 1, "{shown}");
+    assert!(shown.contains(note), "{shown}");
+}

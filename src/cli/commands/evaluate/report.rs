@@ -109,6 +109,14 @@ impl Report<'_> {
             notes.push(format!("{some} not in the file, and not counted{zero}"));
         }
         notes.extend(self.warnings.iter().cloned());
+        let mut wordless: Vec<&Named> = self.sides.iter().map(|side| &side.wordless).collect();
+        wordless.retain(|some| some.count > 0);
+        wordless.dedup();
+        notes.extend(wordless.iter().map(|some| {
+            let [one, many] =
+                ["query holds", "queries hold"].map(|some| format!("{some} no word that the embedder knows"));
+            format!("{}: nothing is similar to what has no vector", some.text(&one, &many))
+        }));
         for search in &self.too_short {
             let search = one_line(search);
             notes.push(format!("`{search}` lists fewer hits than figures at {} look at", self.deepest));
@@ -245,6 +253,7 @@ impl Report<'_> {
         let Some(side) = self.sides.get(idx) else { return };
         document.insert("query".to_string(), json!(side.statement));
         document.insert("failed".to_string(), json!(side.failed));
+        document.insert("without_words".to_string(), named(&side.wordless));
         document.insert("run".to_string(), json!(self.runs.get(idx).map(|path| path.display().to_string())));
         if idx > 0 {
             document.insert("asked".to_string(), json!(side.asked));
@@ -323,9 +332,12 @@ fn of(difference: &Difference, measure: Measure) -> Option<Interval> {
     difference.by_measure.iter().find(|(of, _)| *of == measure)?.1
 }
 
+fn named(named: &Named) -> Json {
+    json!({"count": named.count, "examples": named.examples})
+}
+
 /// What does not fit, each kind with its number and a few examples.
 pub(in crate::cli) fn odd_json(odd: &Oddities) -> Json {
-    let named = |named: &Named| json!({"count": named.count, "examples": named.examples});
     json!({
         "unknown_queries": named(&odd.unknown_queries), "unknown_records": named(&odd.unknown_records),
         "contradicting": named(&odd.contradicting), "without_relevant": named(&odd.without_relevant),
