@@ -263,7 +263,7 @@ mod tests {
         all.dedup();
         assert!(all.len() == QUESTIONS && all[0] < 100 && all[QUESTIONS - 1] > 9_900, "from everywhere, each once");
         // Where many have nothing to give, others are asked.
-        let odd = |at: &usize| if at % 8 == 0 { Some(*at) } else { None };
+        let odd = |at: &usize| at.is_multiple_of(8).then_some(*at);
         let fetch = |places: &[usize]| Ok(places.iter().map(odd).collect());
         assert_eq!(drawn(16_000, fetch).unwrap().len(), QUESTIONS);
         assert_eq!(drawn(4_000, fetch).unwrap().len(), 500);
