@@ -438,6 +438,12 @@ impl Shared {
         }
     }
 
+    /// The line in which writers stand.
+    #[cfg(test)]
+    pub(super) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
     /// The turn to write, waiting as long as the options say.
     pub(super) fn take_turn(&self) -> Result<Turn> {
         self.wait_for_turn(|waited| self.options.busy_timeout.saturating_sub(waited))

@@ -110,6 +110,83 @@ mod tests {
         assert!(line.wait(at_once).is_some());
     }
 
+    /// Somebody who stands in the line and is asleep.
+    fn stand(line: &Line) -> u64 {
+        let mut state = line.state();
+        let own = state.next_number;
+        state.next_number += 1;
+        state.waiting.push_back(own);
+        own
+    }
+
+    #[test]
+    fn nobody_is_served_while_one_who_came_before_still_sleeps() {
+        // Threads that are woken tend to come in the order in which they fell asleep, whatever the line says: so the ones
+        // before are not threads here, and do not come at all.
+        let line = Arc::new(Line::default());
+        let first = line.wait(at_once).unwrap();
+        let (second, third) = (stand(&line), stand(&line));
+        drop(first);
+        assert!(!line.state().is_taken);
+        assert!(line.wait(at_once).is_none(), "two stand before");
+        assert_eq!(line.state().waiting, [second, third], "who goes leaves those before in their places");
+        let asked = std::cell::Cell::new(0);
+        let after_some_looks = |_| {
+            asked.set(asked.get() + 1);
+            if asked.get() < 4 { Duration::from_millis(1) } else { Duration::ZERO }
+        };
+        assert!(line.wait(after_some_looks).is_none(), "nor after some looks");
+        assert_eq!(asked.get(), 4);
+        line.state().waiting.pop_front();
+        assert!(line.wait(at_once).is_none(), "one stands before");
+        line.state().waiting.pop_front();
+        let served = line.wait(at_once).expect("nobody stands before");
+        assert!(line.state().waiting.is_empty(), "who is served stands in the line no more");
+        assert!(line.wait(at_once).is_none());
+        drop(served);
+        assert!(line.wait(at_once).is_some());
+    }
+
+    #[test]
+    fn batches_of_a_store_are_committed_in_the_order_in_which_their_writers_came() {
+        use crate::store::{CollectionSpec, Options, Store};
+        use crate::types::{Control, Record};
+        let storage: Arc<dyn crate::storage::Storage> = Arc::new(crate::storage::MemoryStorage::new());
+        let store = Store::create_storage(&storage, Options::new().busy_timeout(Duration::from_secs(20))).unwrap();
+        store.write(|batch| batch.create_collection("c", CollectionSpec::new().supplied_vectors()).map(drop)).unwrap();
+        let (line, first) = (Arc::clone(store.shared().line()), store.begin().unwrap());
+        let insert = |batch: &mut crate::store::Batch, number: usize| {
+            let record = Record::new(format!("r{number}"), "").vector("raw", vec![1.0]);
+            batch.collection("c")?.insert(record)
+        };
+        let commits: Vec<u64> = std::thread::scope(|scope| {
+            let mut writers = Vec::new();
+            for number in 0..6 {
+                let (store, line) = (&store, &line);
+                writers.push(scope.spawn(move || match number % 2 {
+                    0 => store.write(|batch| insert(batch, number)).unwrap().1.0,
+                    _ => {
+                        let mut batch = store.begin_with(Control::new()).unwrap();
+                        insert(&mut batch, number).unwrap();
+                        batch.commit().unwrap().0
+                    }
+                }));
+                while line.state().waiting.len() <= number {
+                    std::thread::yield_now();
+                }
+            }
+            // Whoever would take a turn that is free, whoever stands before, does so now.
+            line.state().waiting.push_front(u64::MAX);
+            drop(first);
+            std::thread::sleep(3 * LOOK);
+            assert_eq!(store.snapshot().unwrap().commit().0, 1, "somebody was served out of turn");
+            line.state().waiting.pop_front();
+            line.moved.notify_all();
+            writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        });
+        assert_eq!(commits, (2..8).collect::<Vec<u64>>());
+    }
+
     #[test]
     fn a_loop_of_short_turns_keeps_nobody_out() {
         let line = Arc::new(Line::default());
