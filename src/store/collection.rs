@@ -13,8 +13,8 @@ use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::{
-    CollectionDef, CollectionId, DerivedDef, DerivedKind, FieldType, LensRecord, RecordKey, RowId, RowSet, Value,
-    ViewDef, ViewKind,
+    CollectionDef, CollectionId, Control, DerivedDef, DerivedKind, FieldType, LensRecord, RecordKey, RowId, RowSet,
+    Value, ViewDef, ViewKind,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -216,21 +216,26 @@ impl CollectionSnapshot {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where a chunk or a record is damaged.
     pub fn column(&self, field: &str) -> Result<Option<Arc<Column>>> {
+        self.column_until(field, &Control::default())
+    }
+
+    /// As [`CollectionSnapshot::column`], until `control` says to stop.
+    pub(crate) fn column_until(&self, field: &str, control: &Control) -> Result<Option<Arc<Column>>> {
         let Some(&field_type) = self.def.fields.get(field) else { return Ok(None) };
         let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(column) = columns.get(field) {
             return Ok(Some(Arc::clone(column)));
         }
-        let column = Arc::new(self.load_column(field, field_type)?);
+        let column = Arc::new(self.load_column(field, field_type, control)?);
         columns.insert(field.to_string(), Arc::clone(&column));
         Ok(Some(column))
     }
 
-    fn load_column(&self, field: &str, field_type: FieldType) -> Result<Column> {
+    fn load_column(&self, field: &str, field_type: FieldType, control: &Control) -> Result<Column> {
         let tail = self.tail_chunk(field, field_type)?;
         let (core, field) = (Arc::clone(&self.core), field.to_string());
         let source = StoredColumn { core, collection: self.def.id, field, field_type, first_row: 0 };
-        Column::load(field_type, self.def.rows, tail, Arc::new(source))
+        Column::load(field_type, self.def.rows, tail, Arc::new(source), control)
     }
 
     /// The field's values of the rows behind the last full chunk, from the records.

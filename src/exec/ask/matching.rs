@@ -9,7 +9,7 @@ use crate::exec::settle::names::Site;
 use crate::exec::settle::params::Params;
 use crate::query::parse_expr;
 use crate::store::{CollectionWriter, Snapshot};
-use crate::types::RowId;
+use crate::types::{Control, RowId};
 
 impl Snapshot {
     /// Ids of the records of `collection` that satisfy `condition`, in row order.
@@ -37,7 +37,7 @@ impl Snapshot {
         let expr = parse_expr(condition)?;
         let site = Site::new(condition);
         let condition = condition::check(&expr, &collection.def().fields, &Params::new(), &site)?;
-        let rows = filter::select(&condition, collection.live(), &|field| collection.column(field))?;
+        let rows = filter::select(&condition, collection.live(), &|field| collection.column(field), &Control::new())?;
         rows.iter().map(|row| Ok(collection.record(RowId(row))?.id)).collect()
     }
 }

@@ -217,3 +217,29 @@ fn not_a_search(text: &str) -> QueryError {
         .expected(["find"])
         .hint("`Session::run` runs every statement")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::error::ErrorKind;
+    use crate::exec::run::hits::hits;
+    use crate::exec::run::scan::Scored;
+    use crate::exec::tests::Fixture;
+    use crate::store::CollectionSpec;
+    use crate::types::{CancelToken, Control, Record};
+
+    #[test]
+    fn whoever_stops_is_heard_while_the_records_of_hits_are_read() {
+        let fixture = Fixture::empty();
+        let mut batch = fixture.store.begin().unwrap();
+        let mut c = batch.create_collection("c", CollectionSpec::new().supplied_vectors()).unwrap();
+        c.insert(Record::new("a", "").vector("raw", vec![1.0, 2.0])).unwrap();
+        batch.commit().unwrap();
+        let query = fixture.query("find [1, 2] in c");
+        let token = CancelToken::new();
+        let control = Control::new().cancelled_by(token.clone());
+        let read = || hits(&query.plan, vec![Scored { row: 0, value: 1.0 }], &control);
+        assert_eq!(read().unwrap().len(), 1);
+        token.cancel();
+        assert_eq!(read().unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+}

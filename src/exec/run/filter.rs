@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::exec::settle::condition::{Condition, Number, Test, holds};
 use crate::exec::settle::instant::{self, Instant};
 use crate::store::{Column, ValueRef};
-use crate::types::RowSet;
+use crate::types::{Control, RowSet};
 use std::sync::Arc;
 
 /// Where each row stands; rows in neither set are unknown.
@@ -24,32 +24,42 @@ pub(crate) type ColumnOf<'a> = dyn Fn(&str) -> Result<Option<Arc<Column>>> + 'a;
 /// The live rows for which `condition` is true.
 ///
 /// # Errors
-/// What `column` fails with.
-pub(crate) fn select(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>) -> Result<RowSet> {
-    Ok(truth(condition, live, column, false)?.yes)
+/// What `column` fails with; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) once `control` says so.
+pub(crate) fn select(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, control: &Control) -> Result<RowSet> {
+    Ok(truth(condition, live, &Watched { column, control }, false)?.yes)
+}
+
+/// Columns, as long as nobody says to stop.
+struct Watched<'a> {
+    column: &'a ColumnOf<'a>,
+    control: &'a Control,
 }
 
 /// `no` is right only where `with_no` asks for it.
-fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: bool) -> Result<Truth> {
+fn truth(condition: &Condition, live: &RowSet, columns: &Watched<'_>, with_no: bool) -> Result<Truth> {
     Ok(match condition {
-        Condition::Field { field, test } => match column(field)? {
-            Some(column) => field_truth(&column, test, live, with_no)?,
+        Condition::Field { field, test } => match (columns.column)(field)? {
+            Some(column) => field_truth(&column, test, live, with_no, columns.control)?,
             None => Truth { yes: RowSet::new(), no: RowSet::new() },
         },
         Condition::IsNull { field, wanted } => {
-            let present = column(field)?.map(|column| column.present()).transpose()?.unwrap_or_default().and(live);
+            let present = (columns.column)(field)?
+                .map(|column| column.present_until(columns.control))
+                .transpose()?
+                .unwrap_or_default()
+                .and(live);
             let null = live.and_not(&present);
             if *wanted { Truth { yes: null, no: present } } else { Truth { yes: present, no: null } }
         }
         Condition::Not(inner) => {
-            let Truth { yes, no } = truth(inner, live, column, true)?;
+            let Truth { yes, no } = truth(inner, live, columns, true)?;
             Truth { yes: no, no: yes }
         }
         Condition::And(parts) => {
             // The neutral element of `and` is true.
             let mut all = Truth { yes: live.clone(), no: RowSet::new() };
             for part in parts {
-                let part = truth(part, live, column, with_no)?;
+                let part = truth(part, live, columns, with_no)?;
                 all = Truth { yes: all.yes.and(&part.yes), no: all.no.or(&part.no) };
             }
             all
@@ -57,7 +67,7 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: b
         Condition::Or(parts) => {
             let mut any = Truth { yes: RowSet::new(), no: live.clone() };
             for part in parts {
-                let part = truth(part, live, column, with_no)?;
+                let part = truth(part, live, columns, with_no)?;
                 any = Truth { yes: any.yes.or(&part.yes), no: any.no.and(&part.no) };
             }
             any
@@ -66,9 +76,9 @@ fn truth(condition: &Condition, live: &RowSet, column: &ColumnOf<'_>, with_no: b
 }
 
 /// Where rows stand on one field. `no` costs another pass, and only what a `not` stands before asks for it.
-fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool) -> Result<Truth> {
-    let yes = column.select(|value| passes(test, value))?.and(live);
-    let no = if with_no { column.present()?.and(live).and_not(&yes) } else { RowSet::new() };
+fn field_truth(column: &Column, test: &Test, live: &RowSet, with_no: bool, control: &Control) -> Result<Truth> {
+    let yes = column.select_until(|value| passes(test, value), control)?.and(live);
+    let no = if with_no { column.present_until(control)?.and(live).and_not(&yes) } else { RowSet::new() };
     Ok(Truth { yes, no })
 }
 
@@ -145,7 +155,7 @@ mod tests {
 
     fn run(expr: &Expr, rows: &[Row], live: &RowSet) -> Vec<u32> {
         let condition = condition::check(expr, &fields(), &Params::new(), &Site::new("")).unwrap();
-        select(&condition, live, &|name| Ok(column(rows, name))).unwrap().iter().collect()
+        select(&condition, live, &|name| Ok(column(rows, name)), &Control::new()).unwrap().iter().collect()
     }
 
     /// SQL's logic one row at a time, on values as the record has them: `None` is unknown.

@@ -9,14 +9,15 @@ use crate::exec::reply::{Answer, Hit, PlanInfo};
 use crate::exec::settle::params::Params;
 use crate::exec::settle::plan::Plan;
 use crate::linalg::team;
-use crate::types::RowId;
+use crate::types::{Control, RowId};
 use std::time::Duration;
 
 /// Records that one task reads, at least: below that, waking another thread takes as long as it saves.
 const TASK_RECORDS: usize = 100;
 
-/// The records of what was found, best first, within the plan's window.
-fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
+/// The records of what was found, best first, within the plan's window. A million of them take seconds to read, in which
+/// `control` may say to stop.
+pub(crate) fn hits(plan: &Plan, found: Vec<Scored>, control: &Control) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let metric = plan.shown_metric();
     let shown = found.into_iter().map(|hit| (hit.value, Scored { value: plan.shown(hit.value), ..hit }));
@@ -25,6 +26,7 @@ fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
     let kept = shown.filter(|(_, hit)| least.is_none_or(|least| hit.value >= least));
     let listed: Vec<(usize, (f64, Scored))> = kept.enumerate().skip(skip).take(top).collect();
     let hit = |(place, (raw, hit)): (usize, (f64, Scored))| {
+        control.checkpoint()?;
         let record = plan.collection.shown_record(RowId(hit.row))?;
         Ok(Hit { rank: place as u64 + 1, metric, value: hit.value, raw, percentile: None, row: RowId(hit.row), record })
     };
@@ -43,14 +45,20 @@ fn hits(plan: &Plan, found: Vec<Scored>) -> Result<Vec<Hit>> {
 /// Puts the answer together and reads the records it lists. `found` has the best first.
 ///
 /// # Errors
-/// Records that cannot be read.
-pub(crate) fn answer(plan: &Plan, params: &Params, counts: PlanInfo, found: Vec<Scored>) -> Result<Answer> {
+/// Records that cannot be read; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) once `control` says so.
+pub(crate) fn answer(
+    plan: &Plan,
+    params: &Params,
+    counts: PlanInfo,
+    found: Vec<Scored>,
+    control: &Control,
+) -> Result<Answer> {
     Ok(Answer {
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
         plan: counts,
-        hits: hits(plan, found)?,
+        hits: hits(plan, found, control)?,
         notes: on_search(plan, params)?,
         background: None,
         elapsed: Duration::ZERO,

@@ -41,9 +41,9 @@ pub(crate) fn matched(plan: &Plan, params: &Params, control: &Control) -> Result
         let condition = condition::check(expr, &plan.collection.def().fields, params, &Site::new(&plan.text))?;
         let column = |field: &str| {
             control.checkpoint()?;
-            plan.collection.column(field)
+            plan.collection.column_until(field, control)
         };
-        let select = || filter::select(&condition, live, &column);
+        let select = || filter::select(&condition, live, &column, control);
         // The clone is what is kept: it holds no more than it needs.
         let rows = plan.snapshot.install(select)?.clone();
         let bytes = rows.heap_bytes();

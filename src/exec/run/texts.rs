@@ -34,7 +34,7 @@ pub(crate) fn run_text(plan: &Plan, lens: &PlannedLens, params: &Params, control
     clock.timings.scan = clock.lap();
     let counted = rows.counted(plan, "texts", &RowSet::new());
     let counts = PlanInfo { scanned: scan.scanned, absent: scan.absent, ..counted };
-    let mut answer = answer(plan, params, counts, scan.hits)?;
+    let mut answer = answer(plan, params, counts, scan.hits, control)?;
     clock.timings.then = clock.lap();
     answer.elapsed = begun.elapsed();
     Ok(Run { answer, undirected: RowSet::new(), timings: clock.timings })

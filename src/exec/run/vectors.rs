@@ -32,7 +32,7 @@ pub(crate) fn run_vectors(plan: &Plan, all_params: &[&Params], control: &Control
     let (undirected, timings) = (found.undirected, clock.timings);
     let counts = rows.counted(plan, found.path, &undirected);
     let run = |((hits, more), params): ((Result<Vec<Scored>>, Vec<String>), &&Params)| {
-        let mut answer = answer(plan, params, counts, hits?)?;
+        let mut answer = answer(plan, params, counts, hits?, control)?;
         let known = answer.notes.len();
         for note in more {
             if !answer.notes.iter().take(known).any(|known| *known == note) {

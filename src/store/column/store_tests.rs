@@ -2,10 +2,11 @@
 
 use super::{CHUNK_BYTES, CHUNK_ROWS, ColumnChunk, LONG_VALUES, ValueRef};
 use crate::catalog::{Catalog, CatalogOptions};
+use crate::error::ErrorKind;
 use crate::storage::{MemoryStorage, Storage};
 use crate::store::record::COLUMNS;
-use crate::store::{Options, Store};
-use crate::types::{CollectionId, Control, FieldType, Record, Value};
+use crate::store::{CollectionSpec, Options, Store};
+use crate::types::{CancelToken, CollectionId, Control, FieldType, Record, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -205,4 +206,24 @@ fn a_chunk_is_built_for_many_fields_a_few_at_a_time() {
         let wanted = format!("{field}{:05}", 4_095);
         assert!(column.with(4_095, |value| value == Some(ValueRef::Text(&wanted))).unwrap(), "{field}");
     }
+}
+
+#[test]
+fn whoever_stops_is_heard_between_the_chunks_of_a_column() {
+    let store = Store::create_storage(&storage(), Options::new()).unwrap();
+    let mut batch = store.begin().unwrap();
+    let mut c = batch.create_collection("c", CollectionSpec::new().supplied_vectors()).unwrap();
+    (0..=CHUNK_ROWS).try_for_each(|n| c.insert(Record::new(n.to_string(), "").field("n", i64::from(n)))).unwrap();
+    batch.commit().unwrap();
+    let token = CancelToken::new();
+    token.cancel();
+    let (go, stop) = (Control::new(), Control::new().cancelled_by(token));
+    let snapshot = store.snapshot().unwrap();
+    let collection = snapshot.collection("c").unwrap();
+    assert_eq!(collection.column_until("n", &stop).unwrap_err().kind(), ErrorKind::Cancelled);
+    // Who was stopped leaves nothing half done to those who come after.
+    let column = collection.column_until("n", &go).unwrap().unwrap();
+    assert_eq!(column.present_until(&stop).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(column.select_until(|_| true, &stop).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(column.select_until(|_| true, &go).unwrap().len(), u64::from(CHUNK_ROWS) + 1);
 }

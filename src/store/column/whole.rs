@@ -5,7 +5,7 @@
 
 use super::{CHUNK_ROWS, ColumnChunk, TextListRef, ValueRef, set_bit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{FieldType, RowSet, Value};
+use crate::types::{Control, FieldType, RowSet, Value};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
@@ -64,12 +64,13 @@ impl Column {
     /// A column of `rows` rows: the full chunks that `source` has, as many as may be held, and `tail` behind them.
     ///
     /// # Errors
-    /// What `source` answers.
+    /// What `source` answers; [`ErrorKind::Cancelled`] once `control` says so.
     pub(in crate::store) fn load(
         field_type: FieldType,
         rows: u32,
         tail: Option<ColumnChunk>,
         source: Arc<dyn ColumnSource>,
+        control: &Control,
     ) -> Result<Self> {
         let full = rows / CHUNK_ROWS;
         let mut chunks = Vec::with_capacity(full as usize + 1);
@@ -79,6 +80,7 @@ impl Column {
                 chunks.push(Slot::Fetched);
                 continue;
             }
+            control.checkpoint()?;
             let found = source.chunk(chunk)?;
             bytes += found.as_ref().map_or(0, |chunk| chunk.size_bytes());
             chunks.push(Slot::Held(found));
@@ -155,9 +157,15 @@ impl Column {
     /// # Errors
     /// Where a chunk or a record cannot be read.
     pub fn select(&self, keep: impl Fn(ValueRef<'_>) -> bool + Sync) -> Result<RowSet> {
-        self.rows_of(|first_row, chunk| {
+        self.select_until(keep, &Control::default())
+    }
+
+    /// As [`Column::select`], until `control` says to stop.
+    pub(crate) fn select_until(&self, keep: impl Fn(ValueRef<'_>) -> bool + Sync, control: &Control) -> Result<RowSet> {
+        self.rows_of(control, |first_row, chunk| {
             let mut words = chunk.select(|value| keep(self.widen(value)));
             for idx in chunk.long_rows() {
+                control.checkpoint()?;
                 if self.with_long(first_row + idx as u32, |value| value.is_some_and(&keep))? {
                     set_bit(&mut words, idx);
                 }
@@ -171,12 +179,22 @@ impl Column {
     /// # Errors
     /// Where a chunk cannot be read.
     pub fn present(&self) -> Result<RowSet> {
-        self.rows_of(|_, chunk| Ok(chunk.present()))
+        self.present_until(&Control::default())
+    }
+
+    /// As [`Column::present`], until `control` says to stop.
+    pub(crate) fn present_until(&self, control: &Control) -> Result<RowSet> {
+        self.rows_of(control, |_, chunk| Ok(chunk.present()))
     }
 
     /// The rows that `select` sets a bit for, chunk by chunk; it is told the first row of each.
-    fn rows_of(&self, select: impl Fn(u32, &ColumnChunk) -> Result<Vec<u64>> + Sync) -> Result<RowSet> {
+    fn rows_of(
+        &self,
+        control: &Control,
+        select: impl Fn(u32, &ColumnChunk) -> Result<Vec<u64>> + Sync,
+    ) -> Result<RowSet> {
         let words = |chunk_idx: u32| -> Result<Vec<u64>> {
+            control.checkpoint()?;
             let chunk = self.chunk(chunk_idx)?;
             let selected = chunk.map(|chunk| select(chunk_idx * CHUNK_ROWS, &chunk)).transpose()?;
             let mut words = selected.unwrap_or_default();
