@@ -117,7 +117,8 @@ impl TrackedRows {
             if rows.is_empty() {
                 tx.remove(table, &(id, chunk))?;
             } else {
-                tx.put(table, &(id, chunk), &rows.encode())?;
+                // Every commit writes the chunks it touches: runs of rows take a few bytes in place of some thousand.
+                tx.put(table, &(id, chunk), &rows.packed().encode())?;
             }
         }
         self.dirty.clear();
