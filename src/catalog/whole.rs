@@ -128,7 +128,9 @@ impl Walk {
     /// Compares a page and all below it with what names them.
     fn tree(&mut self, named: Named, widths: Widths, is_master: bool, level: u32) -> Result<()> {
         let Some(page) = self.page(named) else { return Ok(()) };
-        let Some(last) = self.left.checked_sub(1).filter(|_| level < MOST_LEVELS) else {
+        // A large page counts as all that it covers: named again and again it would be read as often.
+        let covers = page.len() as u64 / PAGE_BYTES;
+        let Some(last) = self.left.checked_sub(covers).filter(|_| level < MOST_LEVELS) else {
             return Err(mixture(named, "each page once", "a page that several name"));
         };
         self.left = last;
@@ -249,4 +251,43 @@ fn mixture(named: Named, expected: &str, found: &str) -> Error {
         expected: expected.to_string(),
         found: found.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn a_large_page_that_is_named_again_and_again_is_not_read_as_often() {
+        const LARGE: usize = 16;
+        let storage = MemoryStorage::new();
+        let file = |name| storage.open(name, OpenMode::CreateOrOpen).unwrap();
+        // The header, a branch, and a leaf of 16 pages, of which the branch says that all its children are.
+        let mut leaf = vec![0; LARGE * PAGE_BYTES as usize];
+        leaf[..12].copy_from_slice(&[LEAF, 0, 1, 0, 12, 0, 0, 0, 12, 0, 0, 0]);
+        let named = Named { number: 4 << 59 | 1, sum: xxh3_128(&leaf[..12]) };
+        let children = 100;
+        let mut branch = vec![BRANCH, 0, children - 1, 0, 0, 0, 0, 0];
+        (0..children).for_each(|_| branch.extend(named.sum.to_le_bytes()));
+        (0..children).for_each(|_| branch.extend(named.number.to_le_bytes()));
+        let end = branch.len() as u32 + 4 * u32::from(children - 1);
+        (1..children).for_each(|_| branch.extend(end.to_le_bytes()));
+        let root = Named { number: 0, sum: xxh3_128(&branch) };
+        branch.resize(PAGE_BYTES as usize, 0);
+        let mut bytes = vec![0; PAGE_BYTES as usize];
+        bytes.extend(branch);
+        bytes.resize((1 + LARGE) * PAGE_BYTES as usize, 0);
+        bytes.extend(leaf);
+        let sums = bytes.chunks(PAGE_BYTES as usize).enumerate().skip(1);
+        let sums: Vec<u8> = sums.flat_map(|(number, page)| page_sum(number as u64, page).to_le_bytes()).collect();
+        file(CATALOG_FILE).write_all_at(&bytes, 0).unwrap();
+        file(SUMS_FILE).write_all_at(&sums, 8).unwrap();
+        let len = bytes.len() as u64;
+        let mut walk = Walk { data: file(CATALOG_FILE), sums: file(SUMS_FILE), len, left: 40 };
+        assert!(walk.page(named).is_some() && walk.page(root).is_some());
+        let error = walk.tree(root, Widths::default(), false, 0).unwrap_err();
+        assert!(error.to_string().contains("different moments"), "{error}");
+        assert_eq!(walk.left, 40 - 1 - 2 * LARGE as u64, "a third time it was not read");
+    }
 }
