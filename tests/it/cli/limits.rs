@@ -1,6 +1,6 @@
 //! Where the machine says no: an output that is full, files that may not grow, threads that cannot be had.
 
-use super::{NOTES, Place, Ran, notes};
+use super::{NOTES, Place, Ran, notes, npy};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -115,6 +115,13 @@ fn alone(place: &Place, program: &str, arguments: &[&str]) -> Option<Ran> {
 fn without_further_threads_there_is_one() {
     let place = notes();
     place.write("q.jsonl", "{\"_id\": \"q1\", \"text\": \"wallet\"}\n");
+    let records = |n: usize| {
+        format!("{{\"id\": \"l{n}\", \"text\": \"{} number {n}\", \"kind\": \"k{}\"}}\n", ["tea", "ink"][n % 2], n % 2)
+    };
+    place.write("labelled.jsonl", (0..40).map(records).collect::<String>());
+    let vectors: Vec<[f32; 4]> = (0..40).map(|n| [n % 2, n % 3, n % 5, 1].map(|part| part as f32)).collect();
+    place.write("labelled.npy", npy(&vectors.iter().map(|row| &row[..]).collect::<Vec<_>>()));
+    place.run(["import", "s", "labelled", "labelled.jsonl", "--vectors", "labelled.npy"]).exits(0);
     std::fs::set_permissions(place.folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let _ = Command::new("chown").args(["-R", "65534:65534"]).arg(place.path("s")).status();
     let program = env!("CARGO_BIN_EXE_simile");
@@ -137,6 +144,7 @@ fn without_further_threads_there_is_one() {
         &["evaluate", "s", "find $q in notes", "--queries", "q.jsonl"],
         &["query", "s", "let mine = center corpus | score cosine"],
         &["materialize", "s", "mine"],
+        &["learn", "s", "learned", "--in", "labelled", "--same-field", "kind"],
         &["export", "s", "notes", "-o", "-"],
         &["compact", "s"],
     ];
