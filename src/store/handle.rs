@@ -72,6 +72,8 @@ fn machine_threads() -> usize {
 /// What all clones of a handle share.
 pub(super) struct Shared {
     pub(super) path: PathBuf,
+    /// The same from the root of the file system on, wherever the process goes meanwhile.
+    pub(super) place: PathBuf,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) catalog: Catalog,
     pub(super) readers: SegmentReaders,
@@ -203,6 +205,7 @@ impl Store {
         };
         let shared = Arc::new(Shared {
             path: storage.root().to_path_buf(),
+            place: FsStorage::absolute(storage.root()),
             storage,
             catalog,
             readers: SegmentReaders::default(),

@@ -228,7 +228,7 @@ impl StoreInfo {
             lenses: lens_infos(snapshot)?,
             samples: samples(snapshot)?,
             damaged: damaged_files(snapshot)?,
-            leftovers: leftovers(&core.shared.path).iter().map(Leftover::note).collect(),
+            leftovers: leftovers(&core.shared.place).iter().map(Leftover::note).collect(),
         })
     }
 }

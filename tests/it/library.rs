@@ -525,6 +525,14 @@ fn a_relative_path() {
     store.begin().unwrap().collection("c").unwrap().remove("1").unwrap();
     store.compact().unwrap();
     assert!(store.check().unwrap().is_ok());
+    // What a killed command has left beside it is found as well.
+    let left = here.path().join("t.simile.new-7");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("catalog.redb"), "half of one").unwrap();
+    let (notes, leftovers) = (store.check().unwrap().notes, store.info().unwrap().leftovers);
+    assert!(notes.iter().any(|note| note.contains("t.simile.new-7")), "{notes:?}");
+    assert!(leftovers.iter().any(|note| note.contains("t.simile.new-7")), "{leftovers:?}");
+    std::fs::remove_dir_all(&left).unwrap();
     let moves = here.path().to_path_buf();
     let control = Control::new().on_progress(move |_| std::env::set_current_dir(&moves).unwrap());
     store.backup_with("copy.simile", &control).unwrap();

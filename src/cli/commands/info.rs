@@ -10,7 +10,7 @@ use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;
 use crate::query::print_lens;
 use crate::store::{CollectionInfo, LensInfo, ProjectionInfo, RespectInfo, SampleInfo, StoreInfo, ViewInfo};
-use crate::types::DerivedKind;
+use crate::types::{CommitNumber, DerivedKind};
 use clap::Args;
 use serde_json::{Map, Value as Json, json};
 use std::path::PathBuf;
@@ -46,6 +46,7 @@ fn store_json(info: &StoreInfo) -> Json {
         "commit": info.commit.0,
         "dead_share": info.dead_share,
         "bytes": info.bytes,
+        "held": info.held.iter().map(held_json).collect::<Vec<_>>(),
         "embedder": info.embedder,
         "collections": info.collections.iter().map(collection_json).collect::<Vec<_>>(),
         "projections": info.projections.iter().map(projection_json).collect::<Vec<_>>(),
@@ -54,6 +55,10 @@ fn store_json(info: &StoreInfo) -> Json {
         "damaged": info.damaged.iter().map(damage_json).collect::<Vec<_>>(),
         "leftovers": info.leftovers,
     })
+}
+
+fn held_json((commit, snapshots): &(CommitNumber, u64)) -> Json {
+    json!({"commit": commit.0, "snapshots": snapshots})
 }
 
 fn collection_json(collection: &CollectionInfo) -> Json {
@@ -140,6 +145,7 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         let path = info.path.display().to_string();
         out.push(format!("simile check {} lists what is lost, and saves the rest with --salvage", safe(&path)));
     }
+    out.extend(render_held(info));
     out.extend(info.leftovers.iter().map(|left| safe(left).into_owned()));
     if info.dead_share > WORTH_COMPACTING {
         out.push(format!("simile compact {} gives their space back", safe(&info.path.display().to_string())));
@@ -193,6 +199,19 @@ fn render(info: &StoreInfo, style: Style) -> Vec<String> {
         out.extend(info.samples.iter().map(render_sample));
     }
     out
+}
+
+/// What the store grows by because older commits are still read.
+fn render_held(info: &StoreInfo) -> Option<String> {
+    let (oldest, _) = info.held.first()?;
+    let snapshots = info.held.iter().map(|(_, snapshots)| *snapshots).sum();
+    let since = info.commit.0.saturating_sub(oldest.0);
+    Some(format!(
+        "{} of older commits still open, the oldest {} back: pages replaced since then are not used again, so each commit \
+         makes the catalog grow by all it writes",
+        count(snapshots, "snapshot"),
+        count(since, "commit")
+    ))
 }
 
 fn render_sample(sample: &SampleInfo) -> String {

@@ -222,7 +222,7 @@ impl Checker<'_> {
             );
             self.report.notes.push(note);
         }
-        self.report.notes.extend(leftovers(&self.shared.path).iter().map(Leftover::note));
+        self.report.notes.extend(leftovers(&self.shared.place).iter().map(Leftover::note));
         Ok(())
     }
 
