@@ -48,8 +48,6 @@ pub fn sealed(table: &str, key: &[u8], payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// `Corrupt` when the checksum does not fit, or the bytes are not such a value.
 pub fn decode<V: DeserializeOwned>(table: &str, key: &[u8], stored: &[u8]) -> Result<V> {
-    #[cfg(test)]
-    crate::storage::counted::decoded(stored.len());
     let payload = verified(table, key, stored)?;
     match bincode::serde::decode_from_slice(payload, configuration()) {
         Ok((value, used)) if used == payload.len() => Ok(value),
@@ -89,6 +87,8 @@ pub(super) fn verify(table: &str, key: &[u8], stored: &[u8]) -> Result<()> {
 
 /// The value's bytes without the checksum, once that has been checked.
 fn verified<'a>(table: &str, key: &[u8], stored: &'a [u8]) -> Result<&'a [u8]> {
+    #[cfg(test)]
+    crate::storage::counted::decoded(stored.len());
     let Some((payload, sum)) = stored.split_last_chunk::<SUM_BYTES>() else {
         let found = format!("{} bytes", stored.len());
         return Err(damaged(table, key, "a value is too short", "at least 8 bytes", &found));

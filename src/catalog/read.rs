@@ -37,11 +37,20 @@ pub trait RawRead {
     /// `Corrupt` for damage (keys out of order are), `Io` otherwise.
     fn raw_batch(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Vec<RawEntry>>;
 
+    /// The first key between two.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn raw_first(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Option<Vec<u8>>>;
+
     /// Number of entries of a table.
     ///
     /// # Errors
     /// `Corrupt` for damage, `Io` otherwise.
     fn raw_len(&self, table: &'static str) -> Result<u64>;
+
+    /// Bytes of the catalog's file; as many as can be where nobody can say (its folder has moved).
+    fn raw_bytes(&self) -> u64;
 }
 
 /// Reading typed tables, in a snapshot or in a write transaction (which sees its own writes).
@@ -106,6 +115,18 @@ pub trait CatalogRead: RawRead {
     fn committed_total<K, V>(&self, table: &Table<K, V>) -> Result<Total> {
         let totals = self.get(&TOTALS, &TOTALS_KEY.to_string())?.unwrap_or_default();
         Ok(totals.get(table.name()).copied().unwrap_or_default())
+    }
+
+    /// The first key in `range` that has an entry: who goes from one to the next passes over what is not there, however
+    /// large the numbers are that stand in keys.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage, `Io` otherwise.
+    fn first_key<K: KeyBytes, V>(&self, table: &Table<K, V>, range: impl RangeBounds<K>) -> Result<Option<K>> {
+        let (start, end) = (encoded(range.start_bound()), encoded(range.end_bound()));
+        let found = self.raw_first(table.name(), as_slice(&start), as_slice(&end))?;
+        let decode = |key: Vec<u8>| K::decode(&key).ok_or_else(|| codec::damaged_key(table.name(), &key));
+        found.map(decode).transpose()
     }
 
     /// Number of entries of `table`.

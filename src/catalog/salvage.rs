@@ -20,6 +20,7 @@ use crate::storage::{OpenMode, Storage};
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct Salvager {
     findings: Vec<Damage>,
     /// How many things were found, those included that are not listed.
     count: u64,
+    /// Numbers that may yet be passed over without knowing what stands under them; `None`: not asked for yet.
+    steps: Option<u64>,
 }
 
 impl Salvager {
@@ -60,7 +63,8 @@ impl Salvager {
     /// `NotFound` without a store, `Locked` while somebody writes to it, `Corrupt` when nothing of it can be read.
     pub fn open(storage: &Arc<dyn Storage>, scratch: &Arc<dyn Storage>, options: CatalogOptions) -> Result<Salvager> {
         let (storage, scratch) = (Arc::clone(storage), Arc::clone(scratch));
-        let mut salvager = Salvager { storage, scratch, options, open: None, findings: Vec::new(), count: 0 };
+        let mut salvager =
+            Salvager { storage, scratch, options, open: None, findings: Vec::new(), count: 0, steps: None };
         patiently(|| salvager.reopen().map(drop))?;
         Ok(salvager)
     }
@@ -186,6 +190,32 @@ impl Salvager {
         self.attempt(table.name(), |read| read.get(table, key)).ok_or(())
     }
 
+    /// Entries that the file has room for.
+    pub fn most_entries(&self) -> u64 {
+        patiently(|| self.storage.len(super::CATALOG_FILE)).unwrap_or(0) / LEAST_ENTRY_BYTES
+    }
+
+    /// The next of `numbers` that has an entry in `table`, behind the first one, which has none; their end if none has.
+    pub fn next_number<K: KeyBytes, V>(
+        &mut self,
+        table: &Table<K, V>,
+        numbers: Range<u32>,
+        key: impl Fn(u32) -> K,
+        number: impl Fn(K) -> u32,
+    ) -> u32 {
+        match self.attempt(table.name(), |read| read.first_key(table, key(numbers.start)..key(numbers.end))) {
+            Some(found) => found.map_or(numbers.end, number).clamp(numbers.start + 1, numbers.end),
+            None => self.step_over(numbers.start, numbers.end),
+        }
+    }
+
+    /// The number behind one under which nothing can be read; the end once there were more than the file has room for.
+    pub fn step_over(&mut self, number: u32, end: u32) -> u32 {
+        let left = self.steps.unwrap_or_else(|| self.most_entries()).checked_sub(1);
+        self.steps = Some(left.unwrap_or(0));
+        if left.is_some() { number + 1 } else { end }
+    }
+
     /// How many entries a table says it has; `None` where that cannot be read.
     pub fn count_of<K, V>(&mut self, table: &Table<K, V>) -> Option<u64> {
         self.attempt(table.name(), |read| read.raw_len(table.name()))
@@ -234,10 +264,7 @@ impl Salvager {
     /// value is sound.
     fn walk(&mut self, table: &'static str, mut visit: impl FnMut(&mut Salvager, &[u8], &[u8])) {
         // Pages that several others name would show their entries again and again.
-        let most = match patiently(|| self.storage.len(super::CATALOG_FILE)) {
-            Ok(len) => len / LEAST_ENTRY_BYTES,
-            Err(error) => return self.note_error(table, &error),
-        };
+        let most = self.most_entries();
         let (mut walk, mut goes_on) = (InAnyOrder::new(most), true);
         let (mut last, mut seen, mut is_ordered) = (Vec::new(), HashSet::new(), true);
         while goes_on {

@@ -2,6 +2,7 @@
 //!
 //! A snapshot keeps its redb handle open for as long as it lives, even when the catalog it came from is dropped.
 
+use super::CATALOG_FILE;
 use super::handle::Handle;
 use super::read::{Bytes, RawEntry, RawRead, definition, is_empty_range, meta_of};
 use super::tables::LATER_NAMES;
@@ -104,6 +105,7 @@ impl Snapshot {
 
 impl RawRead for Snapshot {
     fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        walk::count(1);
         self.handle.health.run("read", || match self.table(table)? {
             Some(table) => Ok(table.get(key)?.map(|value| value.value().to_vec())),
             None => Ok(None),
@@ -115,10 +117,21 @@ impl RawRead for Snapshot {
             return Ok(Vec::new());
         }
         let walked = self.handle.health.run("read", || match self.table(table)? {
-            Some(table) => walk::batch(&*table, start, end, true),
+            Some(table) => walk::batch(&*table, start, end, (true, walk::BATCH_ENTRIES)),
             None => Ok(walk::Walked::Risen(Vec::new())),
         })?;
         walked.into_result(table)
+    }
+
+    fn raw_first(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Option<Vec<u8>>> {
+        if is_empty_range(start, end) {
+            return Ok(None);
+        }
+        let walked = self.handle.health.run("read", || match self.table(table)? {
+            Some(table) => walk::batch(&*table, start, end, (false, 1)),
+            None => Ok(walk::Walked::Risen(Vec::new())),
+        })?;
+        Ok(walked.into_result(table)?.pop().map(|(key, _)| key))
     }
 
     fn raw_len(&self, table: &'static str) -> Result<u64> {
@@ -127,6 +140,10 @@ impl RawRead for Snapshot {
             Some(table) => Ok(table.len()?),
             None => Ok(0),
         })
+    }
+
+    fn raw_bytes(&self) -> u64 {
+        self.handle.storage.len(CATALOG_FILE).unwrap_or(u64::MAX)
     }
 }
 
@@ -139,7 +156,15 @@ impl RawRead for ReadTransaction {
         self.inner.raw_batch(table, start, end)
     }
 
+    fn raw_first(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Option<Vec<u8>>> {
+        self.inner.raw_first(table, start, end)
+    }
+
     fn raw_len(&self, table: &'static str) -> Result<u64> {
         self.inner.raw_len(table)
+    }
+
+    fn raw_bytes(&self) -> u64 {
+        self.inner.raw_bytes()
     }
 }

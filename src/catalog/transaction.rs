@@ -4,6 +4,7 @@
 //! pages); redb's commit first, durable, then HEAD; a HEAD that is behind is what a crash leaves, a HEAD that
 //! is ahead is damage.
 
+use super::CATALOG_FILE;
 use super::codec;
 use super::handle::Handle;
 use super::head;
@@ -263,6 +264,7 @@ pub fn forget_entry(storage: &Arc<dyn crate::storage::Storage>, table: &'static 
 
 impl RawRead for WriteTransaction {
     fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        walk::count(1);
         self.with_table("read", table, |table| Ok(table.get(key)?.map(|value| value.value().to_vec())))
     }
 
@@ -270,11 +272,24 @@ impl RawRead for WriteTransaction {
         if is_empty_range(start, end) {
             return Ok(Vec::new());
         }
-        self.with_table("read", table, |opened| walk::batch(opened, start, end, false))?.into_result(table)
+        self.with_table("read", table, |opened| walk::batch(opened, start, end, (false, walk::BATCH_ENTRIES)))?
+            .into_result(table)
+    }
+
+    fn raw_first(&self, table: &'static str, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Option<Vec<u8>>> {
+        if is_empty_range(start, end) {
+            return Ok(None);
+        }
+        let walked = self.with_table("read", table, |opened| walk::batch(opened, start, end, (false, 1)))?;
+        Ok(walked.into_result(table)?.pop().map(|(key, _)| key))
     }
 
     fn raw_len(&self, table: &'static str) -> Result<u64> {
         use redb::ReadableTableMetadata;
         self.with_table("read", table, |table| Ok(table.len()?))
+    }
+
+    fn raw_bytes(&self) -> u64 {
+        self.handle.storage.len(CATALOG_FILE).unwrap_or(u64::MAX)
     }
 }

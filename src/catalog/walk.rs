@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::ops::Bound;
 
 /// Entries fetched at once when a range is read.
-const BATCH_ENTRIES: usize = 512;
+pub(super) const BATCH_ENTRIES: usize = 512;
 /// Bytes fetched at once when a range is read, the last value excepted.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -23,7 +23,7 @@ thread_local! {
     static MOST: Cell<u64> = const { Cell::new(u64::MAX) };
 }
 
-/// Entries that walks of this thread have read since [`limit_entries`].
+/// Entries that this thread has read or looked for since [`limit_entries`].
 #[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets use it"))]
 pub fn entries_read() -> u64 {
     READ.get()
@@ -36,7 +36,8 @@ pub fn limit_entries(most: u64) {
     MOST.set(most);
 }
 
-fn count(entries: usize) {
+/// Counts entries that are looked at: by a walk, or one by one.
+pub(super) fn count(entries: usize) {
     READ.set(READ.get() + entries as u64);
     assert!(READ.get() <= MOST.get(), "more entries were read than this thread may");
 }
@@ -87,7 +88,7 @@ impl Rising<'_> {
     }
 }
 
-/// The first entries between two keys: at most [`BATCH_ENTRIES`] or [`BATCH_BYTES`], but at least one if any.
+/// The first entries between two keys: at most `most` or [`BATCH_BYTES`], but at least one if any.
 ///
 /// `resumed`: the start is the key at which an earlier batch of the same, unchanged table ended. It is looked up again,
 /// so that the step from it to the next one is seen, too.
@@ -95,7 +96,7 @@ pub(super) fn batch(
     table: &impl ReadableTable<Bytes, Bytes>,
     start: Bound<&[u8]>,
     end: Bound<&[u8]>,
-    resumed: bool,
+    (resumed, most): (bool, usize),
 ) -> Result<Walked<Vec<RawEntry>>, redb::Error> {
     let mut rising = Rising { last: start.map(<[u8]>::to_vec), end };
     let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -114,7 +115,7 @@ pub(super) fn batch(
         }
         bytes += key.len() + value.len();
         batch.push((key.to_vec(), value.to_vec()));
-        if batch.len() >= BATCH_ENTRIES || bytes >= BATCH_BYTES {
+        if batch.len() >= most || bytes >= BATCH_BYTES {
             break;
         }
     }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 /// What a thread has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Values of the catalog that were decoded.
+    /// Values of the catalog whose checksums were computed: those that were decoded, and others.
     pub values: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -7,7 +7,7 @@ use super::column::{CHUNK_ROWS, Column, ColumnChunk, ColumnSource};
 use super::core::Core;
 use super::derived;
 use super::record::RECORDS;
-use super::rows::{read_row_set, view_present};
+use super::rows::{hold_claims, hold_view, read_row_set, view_present};
 use super::validate::no_such_view;
 use super::view::{ViewSnapshot, fill_template};
 use crate::catalog::{CatalogRead, tables};
@@ -55,6 +55,7 @@ pub struct Derived {
 
 impl CollectionSnapshot {
     pub(super) fn open(core: Arc<Core>, def: CollectionDef) -> Result<Self> {
+        hold_claims(&core.read, &def)?;
         let live = read_row_set(&core.read, &tables::LIVE, def.id, def.rows)?.packed();
         let mut views = Vec::with_capacity(def.views.len());
         for view in &def.views {
@@ -140,6 +141,7 @@ impl CollectionSnapshot {
     /// What is kept derived from the view `source`, as `def` describes it.
     pub(super) fn open_derived(&self, def: &DerivedDef, source: &ViewSnapshot) -> Result<Derived> {
         let view = derived::view_def(def);
+        hold_view(&view, source.def().rows)?;
         let present = view_present(&self.core.read, &view, source.present())?;
         let segments = self.core.segments(&view)?;
         let rows = ViewSnapshot::new(Arc::clone(&self.core), view, present, segments);

@@ -192,9 +192,7 @@ fn move_records(batch: &Batch, meta: &mut StoreMeta, def: &CollectionDef, live: 
     let first_chunk = first_dead(live, def.rows) / super::CHUNK_ROWS;
     let first_row = first_chunk * super::CHUNK_ROWS;
     for field in def.fields.keys() {
-        for chunk in first_chunk..def.rows.div_ceil(super::CHUNK_ROWS) {
-            tx.remove(&COLUMNS, &(id, field.clone(), chunk))?;
-        }
+        tx.remove_range(&COLUMNS, (id, field.clone(), first_chunk)..=(id, field.clone(), u32::MAX))?;
     }
     let mut columns = ColumnFiller::new(first_row);
     let (mut next_row, mut moved) = (first_row, Changes::new(tx, &RECORDS));

@@ -14,7 +14,9 @@ use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, SUMS_FILE, tables};
 use crate::error::{Damage, Result};
 use crate::segment;
 use crate::storage::Storage;
-use crate::types::{CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, RecordKey, SegmentEntry, ViewKind};
+use crate::types::{
+    CommitNumber, DerivedKind, ElementType, FieldType, LensRecord, RecordKey, RowSet, SegmentEntry, ViewKind,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
@@ -254,9 +256,16 @@ fn removed_records(snapshot: &Snapshot, collection: &CollectionSnapshot) -> Resu
         return Ok(0);
     }
     let mut dead: HashMap<RecordKey, String> = HashMap::new();
-    for row in (0..def.rows).filter(|row| !live.contains(*row)) {
-        if let Some(record) = snapshot.core().read.get(&RECORDS, &(def.id, row))? {
-            dead.insert(record.key, record.id);
+    let (rows, read) = (RowSet::from_range(0..def.rows).and_not(live), &snapshot.core().read);
+    let mut next = 0;
+    while let Some(row) = rows.iter_range(next..def.rows).next() {
+        next = row + 1;
+        match read.get(&RECORDS, &(def.id, row))? {
+            Some(record) => _ = dead.insert(record.key, record.id),
+            // What is not there is passed over at once, however much of it a definition claims.
+            None => {
+                next = read.first_key(&RECORDS, (def.id, next)..(def.id, def.rows))?.map_or(def.rows, |(_, row)| row)
+            }
         }
     }
     let mut removed = 0;

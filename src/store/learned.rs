@@ -113,7 +113,7 @@ impl Batch {
         let record = LensRecord {
             name: name.to_string(),
             lens: named.lens,
-            version: version + 1,
+            version: super::batch::counted_up(version)?,
             commit: def.commit,
             pinned: Vec::new(),
         };

@@ -86,7 +86,7 @@ impl Batch {
         let old = self.tx()?.get(&tables::LENSES, &name.to_string())?;
         let result = old.as_ref().map_or(Ok(()), |old| self.forget_what_hangs_on(old));
         self.note(result)?;
-        let version = old.map_or(1, |old| old.version + 1);
+        let version = super::batch::counted_up(old.map_or(0, |old| old.version))?;
         let record = LensRecord { name: name.to_string(), lens, version, commit, pinned: Vec::new() };
         let result = self.write_lens(record, pinned).and_then(|record| {
             self.keep_scalars(&record)?;

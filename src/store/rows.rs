@@ -2,11 +2,18 @@
 //!
 //! A commit rewrites only the chunks it touched. Rows within a chunk are stored relative to nothing: each chunk is a
 //! row set of its own whose rows must lie in the chunk.
+//!
+//! It also holds what a collection's definition claims against what its catalog can hold, before anything is sized by it. A
+//! store may come from anybody, and its checksums say nothing about its numbers; every row has a record, and records take
+//! room in the file. Invariant: whoever opened a collection or a view of it can go through its rows by number in a time that
+//! the store's size bounds.
 
+use super::record::RECORDS;
 use crate::catalog::tables::ABSENT;
 use crate::catalog::{CATALOG_FILE, CatalogRead, KeyBytes, Table, WriteTransaction};
 use crate::error::{Damage, Error, Result};
-use crate::types::{RowSet, ViewDef};
+use crate::types::limits::DIMENSION;
+use crate::types::{CollectionDef, RowSet, ViewDef};
 use std::collections::BTreeSet;
 
 /// Rows of one chunk.
@@ -55,6 +62,59 @@ fn damaged(table: &str, chunk: u32, expected: &str, found: &str) -> Error {
         expected: expected.to_string(),
         found: found.to_string(),
     })
+}
+
+/// What an entry takes of the catalog's file at least: two ends, and the checksum of its value.
+const LEAST_ENTRY_BYTES: u64 = 16;
+
+/// Entries that the catalog's file has room for.
+pub(super) fn most_entries(catalog: &impl CatalogRead) -> u64 {
+    catalog.raw_bytes() / LEAST_ENTRY_BYTES
+}
+
+/// Refuses a collection that says it has more than there can be.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where rows, views or dimensions are beyond what is possible.
+pub(super) fn hold_claims(catalog: &impl CatalogRead, def: &CollectionDef) -> Result<()> {
+    let most = catalog.count(&RECORDS)?.min(most_entries(catalog));
+    if u64::from(def.rows) > most {
+        return refused(format!("collection {}: number of rows", def.name), most, def.rows.into());
+    }
+    def.views.iter().try_for_each(|view| hold_view(view, def.rows))
+}
+
+/// Refuses a collection that counts other live rows than there are: what is counted up and down must fit.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+pub(super) fn hold_live(def: &CollectionDef, live: &RowSet) -> Result<()> {
+    if live.len() == u64::from(def.live) {
+        return Ok(());
+    }
+    let (what, expected) = (format!("collection {}: number of live rows", def.name), def.live.to_string());
+    Err(Error::corrupt(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found: live.len().to_string() }))
+}
+
+/// Refuses a view that says it has more than `rows` rows, or a dimension that none can have.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+pub(super) fn hold_view(view: &ViewDef, rows: u32) -> Result<()> {
+    if view.rows > rows {
+        return refused(format!("view {}: number of rows", view.name), rows.into(), view.rows.into());
+    }
+    match view.dimension {
+        Some(dimension) if dimension == 0 || dimension as usize > DIMENSION => {
+            refused(format!("view {}: dimension", view.name), DIMENSION as u64, dimension.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(what: String, most: u64, found: u64) -> Result<()> {
+    let (expected, found) = (format!("at most {most}"), found.to_string());
+    Err(Error::corrupt(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found }))
 }
 
 /// A row set that knows which of its chunks have changed.

@@ -27,7 +27,8 @@ use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::segment::{self, SegmentReader, SegmentRows};
 use crate::storage::{FsStorage, MemoryStorage, Storage};
 use crate::types::{CollectionDef, CollectionId, Control, Record, RowSet, SegmentEntry, ViewDef, ViewId, ViewKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,7 +102,8 @@ impl Store {
         let source = Salvager::open(from, scratch, CatalogOptions::default())?;
         let store = Store::create_storage(to, options)?;
         let batch = store.begin_with(control.clone())?;
-        let mut work = Work { from, source, batch, control, report: Salvaged::default() };
+        let (segments, report) = (BTreeMap::new(), Salvaged::default());
+        let mut work = Work { from, source, batch, control, segments, report };
         work.run()?;
         let Work { source, batch, mut report, .. } = work;
         batch.commit()?;
@@ -115,13 +117,16 @@ struct Work<'a> {
     source: Salvager,
     batch: Batch,
     control: &'a Control,
+    /// Segments of views that were not looked at yet.
+    segments: BTreeMap<ViewId, Vec<SegmentEntry>>,
     report: Salvaged,
 }
 
 /// A view of the damaged store with the segments that can be opened.
 struct OldView {
     def: ViewDef,
-    absent: Vec<Option<RowSet>>,
+    /// Absent rows by chunk, where there are any; `None` where that cannot be read.
+    absent: BTreeMap<u32, Option<RowSet>>,
     segments: Vec<(SegmentEntry, SegmentReader)>,
 }
 
@@ -138,6 +143,9 @@ impl Work<'_> {
         if is_nothing && self.source.count_of(&tables::COLLECTIONS) != Some(0) {
             let message = format!("no collection of {} can be read: nothing to salvage", self.from.root().display());
             return Err(Error::new(ErrorKind::Corrupt, message).with_path(self.from.root()));
+        }
+        for ((view, _), entry) in self.source.entries(&tables::SEGMENTS, |_| true) {
+            self.segments.entry(view).or_default().push(entry);
         }
         let (mut next_collection, mut next_view) = (1, 1);
         for def in collections.into_iter().map(|(_, def)| def).chain(made_up) {
@@ -181,42 +189,69 @@ impl Work<'_> {
     fn collection(&mut self, def: &CollectionDef) -> Result<()> {
         let idx = self.define(def)?;
         let views: Vec<OldView> = def.views.iter().map(|view| self.old_view(view)).collect();
-        let mut live: Option<RowSet> = None;
-        for row in 0..def.rows {
-            if row % SET_CHUNK_ROWS == 0 {
-                live = self.set_chunk(&tables::LIVE, def.id, row / SET_CHUNK_ROWS);
-            }
-            if row % 4_096 == 0 {
-                self.control.checkpoint()?;
-                self.control.report("rows", u64::from(row), Some(u64::from(def.rows)));
-            }
-            if live.as_ref().is_some_and(|live| !live.contains(row)) {
-                continue;
-            }
-            match self.source.get(&RECORDS, &(def.id, row)) {
-                Ok(Some(record)) => {
-                    let is_live =
-                        live.is_some() || self.source.get(&tables::IDS, &(def.id, record.id.clone())) == Ok(Some(row));
-                    if is_live {
-                        self.record(def, row, record, &views)?;
-                    }
-                }
-                // Without its live rows nobody can say whether a record that is missing was one.
-                Ok(None) if live.is_none() => {}
-                _ => {
-                    self.report.records_lost += 1;
-                    self.lose(&def.name, row, "a record that can be read", "none");
-                }
-            }
+        // Every row has a record: what lies beyond the file's room is nothing but a number.
+        let rows = u64::from(def.rows).min(self.source.most_entries()) as u32;
+        let mut chunk_start = 0;
+        while chunk_start < rows {
+            let chunk = chunk_start / SET_CHUNK_ROWS;
+            let live = self.set_chunk(&tables::LIVE, def.id, chunk);
+            let chunk_rows = chunk_start..rows.min(chunk_start.saturating_add(SET_CHUNK_ROWS));
+            chunk_start = if live.as_ref().is_some_and(RowSet::is_empty) {
+                let chunks = chunk..rows.div_ceil(SET_CHUNK_ROWS);
+                let next = self.source.next_number(&tables::LIVE, chunks, |chunk| (def.id, chunk), |(_, chunk)| chunk);
+                next.saturating_mul(SET_CHUNK_ROWS)
+            } else {
+                self.chunk(def, chunk_rows.clone(), live.as_ref(), &views)?;
+                chunk_rows.end
+            };
         }
         let state = self.batch.state(idx)?;
         state.def.next_key = state.def.next_key.max(def.next_key);
         Ok(())
     }
 
-    fn lose(&mut self, collection: &str, row: u32, expected: &str, found: &str) {
+    /// The records of some rows, of which those in `live` are live; `None` where nobody knows any more which are.
+    fn chunk(&mut self, def: &CollectionDef, rows: Range<u32>, live: Option<&RowSet>, views: &[OldView]) -> Result<()> {
+        let mut row = rows.start;
+        loop {
+            row = live.map_or(row, |live| live.iter_range(row..rows.end).next().unwrap_or(rows.end));
+            if row >= rows.end {
+                return Ok(());
+            }
+            self.control.checkpoint()?;
+            if row.is_multiple_of(4_096) {
+                self.control.report("rows", u64::from(row), Some(u64::from(def.rows)));
+            }
+            let stored = self.source.get(&RECORDS, &(def.id, row));
+            let is_missing = stored == Ok(None);
+            let end = match stored {
+                Ok(Some(record)) => {
+                    let is_live =
+                        live.is_some() || self.source.get(&tables::IDS, &(def.id, record.id.clone())) == Ok(Some(row));
+                    if is_live {
+                        self.record(def, row, record, views)?;
+                    }
+                    row = row.saturating_add(1);
+                    continue;
+                }
+                Ok(None) => self.source.next_number(&RECORDS, row..rows.end, |row| (def.id, row), |(_, row)| row),
+                Err(()) => self.source.step_over(row, rows.end),
+            };
+            // Without its live rows nobody can say whether a record that is missing was one.
+            let lost = live.map_or(u64::from(!is_missing), |live| live.count_range(row..end));
+            if lost > 0 {
+                self.report.records_lost += lost;
+                self.lose(&def.name, row..end, "a record that can be read", "none");
+            }
+            row = end;
+        }
+    }
+
+    fn lose(&mut self, collection: &str, rows: Range<u32>, expected: &str, found: &str) {
         let (expected, found) = (expected.to_string(), found.to_string());
-        let what = format!("collection {collection}, row {row}");
+        let last = rows.end.saturating_sub(1);
+        let rows = if last <= rows.start { format!("row {last}") } else { format!("rows {} to {last}", rows.start) };
+        let what = format!("collection {collection}, {rows}");
         self.source.note(Damage { file: CATALOG_FILE.into(), offset: 0, what, expected, found });
     }
 
@@ -247,7 +282,7 @@ impl Work<'_> {
             Ok(()) => self.report.records += 1,
             Err(error) if matches!(error.kind(), ErrorKind::Exists | ErrorKind::Invalid | ErrorKind::Limit) => {
                 self.report.records_lost += 1;
-                self.lose(&def.name, row, "a record that can be stored", error.message());
+                self.lose(&def.name, row..row + 1, "a record that can be stored", error.message());
             }
             Err(error) => return Err(error),
         }
@@ -271,10 +306,19 @@ impl Work<'_> {
     }
 
     fn old_view(&mut self, def: &ViewDef) -> OldView {
-        let chunks = 0..def.rows.div_ceil(SET_CHUNK_ROWS);
-        let absent = chunks.map(|chunk| self.set_chunk(&tables::ABSENT, def.id, chunk)).collect();
+        let rows = u64::from(def.rows).min(self.source.most_entries()) as u32;
+        let (mut absent, mut chunk, chunks) = (BTreeMap::new(), 0, rows.div_ceil(SET_CHUNK_ROWS));
+        while chunk < chunks {
+            let found = self.set_chunk(&tables::ABSENT, def.id, chunk);
+            chunk = if found.as_ref().is_some_and(RowSet::is_empty) {
+                self.source.next_number(&tables::ABSENT, chunk..chunks, |chunk| (def.id, chunk), |(_, chunk)| chunk)
+            } else {
+                absent.insert(chunk, found);
+                chunk + 1
+            };
+        }
         let mut segments = Vec::new();
-        for (_, entry) in self.source.entries(&tables::SEGMENTS, |(view, _)| *view == def.id) {
+        for entry in self.segments.remove(&def.id).unwrap_or_default() {
             match patiently(|| self.open_segment(def.id, &entry)) {
                 Ok(reader) => segments.push((reader.entry().clone(), reader)),
                 Err(error) => {
@@ -363,7 +407,7 @@ impl Work<'_> {
 
 impl Work<'_> {
     /// Collections of the new store.
-    fn known(&self) -> Vec<CollectionId> {
+    fn known(&self) -> HashSet<CollectionId> {
         self.batch.collections.iter().map(|state| state.def.id).collect()
     }
 
@@ -405,11 +449,11 @@ impl OldView {
         if row >= self.def.rows {
             return Ok(None);
         }
-        match self.absent.get((row / SET_CHUNK_ROWS) as usize) {
+        match self.absent.get(&(row / SET_CHUNK_ROWS)) {
             Some(Some(absent)) if absent.contains(row) => return Ok(None),
-            Some(Some(_)) => {}
             // Whether this row's zeros are a vector nobody can say.
-            _ => return lost(),
+            Some(None) => return lost(),
+            _ => {}
         }
         let idx = self.segments.partition_point(|(entry, _)| entry.first_row <= row);
         let Some((entry, reader)) = idx.checked_sub(1).and_then(|idx| self.segments.get(idx)) else { return lost() };

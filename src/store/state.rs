@@ -6,7 +6,7 @@
 use super::append::ViewState;
 use super::column::ColumnFiller;
 use super::record::RECORDS;
-use super::rows::{TrackedRows, read_row_set};
+use super::rows::{self, TrackedRows, read_row_set};
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::Result;
 use crate::types::CollectionDef;
@@ -88,7 +88,9 @@ impl CollectionState {
 
     /// A collection as the catalog has it.
     pub(super) fn load(tx: &WriteTransaction, def: CollectionDef) -> Result<Self> {
+        rows::hold_claims(tx, &def)?;
         let live = TrackedRows::new(read_row_set(tx, &tables::LIVE, def.id, def.rows)?);
+        rows::hold_live(&def, live.rows())?;
         let views = def.views.iter().map(|view| ViewState::load(tx, view)).collect::<Result<_>>()?;
         let mut state = CollectionState::new(def);
         state.live = live;

@@ -141,6 +141,11 @@ impl RowSet {
         self
     }
 
+    /// How many runs of 65,536 numbers, cut at their multiples, have rows of the set.
+    pub fn chunk_count(&self) -> u64 {
+        self.0.statistics().n_containers.into()
+    }
+
     /// What the set takes on the heap: its containers, each with what the allocator adds. A set that has grown may hold as
     /// much again in reserve; a clone holds none.
     pub fn heap_bytes(&self) -> usize {
@@ -272,6 +277,7 @@ mod tests {
         assert_eq!(b.and_not(&a).iter().collect::<Vec<_>>(), [1, 70_000]);
         assert_eq!(b.iter_range(2..70_000).collect::<Vec<_>>(), [3, 9]);
         assert_eq!(b.count_range(2..70_000), 2);
+        assert_eq!((a.chunk_count(), b.chunk_count(), RowSet::from_range(0..u32::MAX).chunk_count()), (1, 2, 65_536));
         let words: Vec<u64> = (0..3000).map(|i| if i % 7 == 0 { i << 40 | 5 } else { 0 }).collect();
         let set: Vec<u32> = (0..3000 * 64).filter(|row| words[*row as usize / 64] >> (row % 64) & 1 == 1).collect();
         assert_eq!(RowSet::from_words(&words).iter().collect::<Vec<_>>(), set);

@@ -6,7 +6,7 @@
 use crate::storage::counted::{Counts, so_far};
 use crate::storage::{MemoryStorage, Storage};
 use crate::store::{CollectionSpec, NewLabels, Options, Question, Store};
-use crate::types::{CollectionId, ProjectionDef, Record, SampleDef, SampleVectors};
+use crate::types::{CollectionId, Control, ProjectionDef, Record, SampleDef, SampleVectors};
 use crate::{Reply, Session};
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ fn run(storage: &Arc<dyn Storage>, statement: &str) -> Reply {
 }
 
 /// Commands that look at all collections, all lenses, or both.
-const COMMANDS: [(&str, Command); 9] = [
+const COMMANDS: [(&str, Command); 11] = [
     ("let", |storage| drop(run(storage, "let another = center corpus | score cosine"))),
     ("let again", |storage| drop(run(storage, "let l0 = center corpus | score dot"))),
     ("show lenses", |storage| drop(run(storage, "show lenses"))),
@@ -93,7 +93,7 @@ const COMMANDS: [(&str, Command); 9] = [
         let mut batch = store.begin().unwrap();
         batch.collection("c0").unwrap().insert(Record::new("c", "").vector("raw", vec![3.0, 1.0, 0.0])).unwrap();
         batch.commit().unwrap();
-        assert!(store.analyze(None, &crate::types::Control::new()).unwrap().commit.is_some());
+        assert!(store.analyze(None, &Control::new()).unwrap().commit.is_some());
     }),
     ("compact", |storage| {
         let store = open(storage);
@@ -101,6 +101,14 @@ const COMMANDS: [(&str, Command); 9] = [
         batch.collection("c0").unwrap().remove("a").unwrap();
         batch.commit().unwrap();
         assert_eq!(store.compact().unwrap().rows_removed, 1);
+    }),
+    ("backup", |storage| {
+        let to: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        open(storage).backup_storage(&to).unwrap();
+    }),
+    ("salvage", |storage| {
+        let to: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+        assert!(Store::salvage_storage(storage, &to, Options::new(), &Control::new()).unwrap().is_complete());
     }),
     ("snapshot", |storage| drop(open(storage).snapshot().unwrap())),
 ];

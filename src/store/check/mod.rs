@@ -16,11 +16,13 @@ use super::handle::Shared;
 use super::heads;
 use super::place::{Leftover, leftovers};
 use super::recover::segment_files;
+use super::rows;
 use crate::catalog::head::{self, HeadState};
-use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, Table, tables};
+use crate::catalog::{CATALOG_FILE, CatalogRead, HEAD_FILE, KeyBytes, Table, tables};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::types::{CollectionDef, CommitNumber, Control, ProjectionHead};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Snapshots taken again after damage before the walk gives up.
@@ -56,6 +58,9 @@ struct Checker<'a> {
     control: &'a Control,
     core: Arc<Core>,
     retakes: u32,
+    /// Numbers that may yet be passed over without knowing whether anything stands under them: as many as the file could
+    /// hold.
+    steps: u64,
     report: CheckReport,
 }
 
@@ -91,7 +96,8 @@ pub(super) fn run(shared: &Arc<Shared>, control: &Control, with_redb: bool) -> R
         }
     };
     report.bytes_checked += shared.storage.len(CATALOG_FILE)?;
-    let mut checker = Checker { shared, control, core, retakes: 0, report };
+    let steps = rows::most_entries(&core.read);
+    let mut checker = Checker { shared, control, core, retakes: 0, steps, report };
     checker.check_head(head);
     checker.check_tables()?;
     checker.check_files()?;
@@ -224,6 +230,32 @@ impl Checker<'_> {
         }
         self.report.notes.extend(leftovers(&self.shared.place).iter().map(Leftover::note));
         Ok(())
+    }
+
+    /// The next of `numbers` that has an entry in `table`, behind the first one, which has none; their end if none has.
+    fn next_number<K: KeyBytes, V>(
+        &mut self,
+        table: &Table<K, V>,
+        numbers: Range<u32>,
+        key: impl Fn(u32) -> K,
+        number: impl Fn(K) -> u32,
+    ) -> Result<u32> {
+        let found = self.core.read.first_key(table, key(numbers.start)..key(numbers.end));
+        Ok(match self.keep(found)? {
+            Some(found) => found.map_or(numbers.end, number).clamp(numbers.start + 1, numbers.end),
+            None => self.step_over(numbers.start, numbers.end),
+        })
+    }
+
+    /// The number behind one under which nothing can be read; the end once there were more than the file could hold.
+    fn step_over(&mut self, number: u32, end: u32) -> u32 {
+        match self.steps.checked_sub(1) {
+            Some(left) => {
+                self.steps = left;
+                number + 1
+            }
+            None => end,
+        }
     }
 
     /// Lists damage of the catalog that has no place of its own.

@@ -7,20 +7,23 @@ use crate::store::collection::StoredColumn;
 use crate::store::column::{CHUNK_ROWS, Column, ColumnChunk, ColumnFiller, ValueRef};
 use crate::store::core::Core;
 use crate::store::record::{COLUMNS, RECORDS, StoredRecord};
-use crate::store::rows::{SET_CHUNK_ROWS, read_row_set};
+use crate::store::rows::{hold_claims, read_row_set};
 use crate::types::{CollectionDef, FieldType, RowSet};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 impl Checker<'_> {
     pub(super) fn check_collection(&mut self, def: &CollectionDef, counts: &mut Counts) -> Result<()> {
         let live = read_row_set(&self.core.read, &tables::LIVE, def.id, def.rows);
         let Some(live) = self.keep(live)? else { return Ok(()) };
-        counts.live_chunks += chunk_count(&live);
+        counts.live_chunks += live.chunk_count();
         if live.len() != u64::from(def.live) {
             let what = format!("collection {}: number of live rows", def.name);
             self.find(what, def.live.to_string(), live.len().to_string());
         }
+        let held = hold_claims(&self.core.read, def);
+        self.keep(held)?;
         self.check_records(def, &live, counts)?;
         for view in &def.views {
             self.check_view(def, view, &live, counts)?;
@@ -33,54 +36,77 @@ impl Checker<'_> {
         let mut columns = ColumnFiller::new(0);
         let full_rows = def.rows / CHUNK_ROWS * CHUNK_ROWS;
         // After one unreadable record of a chunk the chunk's columns cannot be compared any more.
-        let mut is_whole = true;
-        for row in 0..def.rows {
+        let (mut is_whole, mut counted) = (true, 0);
+        let mut row = 0;
+        while row < def.rows {
             self.control.checkpoint()?;
             if row % CHUNK_ROWS == 0 {
                 self.control.report("records", u64::from(row), Some(u64::from(def.rows)));
             }
             let stored = self.core.read.get(&RECORDS, &(def.id, row));
             let stored = self.keep(stored)?;
-            counts.records += 1;
-            match stored {
-                Some(Some(record)) => {
-                    if live.contains(row) {
-                        self.report.records += 1;
-                        self.check_live_record(def, row, &record, &mut keys, counts)?;
-                    }
-                    self.check_types(def, row, &record);
-                    if is_whole && row < full_rows {
-                        self.check_columns(def, &mut columns, record, counts)?;
-                    } else {
-                        columns.skip();
-                    }
+            if let Some(Some(record)) = stored {
+                counts.records += 1;
+                if live.contains(row) {
+                    self.report.records += 1;
+                    self.check_live_record(def, row, &record, &mut keys, counts)?;
                 }
-                missing => {
-                    if missing.is_some() {
-                        let what = format!("collection {}, row {row}", def.name);
-                        self.find(what, "a record".to_string(), "none".to_string());
-                    }
-                    counts.ids += u64::from(live.contains(row));
-                    is_whole = false;
-                    columns.skip();
+                self.check_types(def, row, &record);
+                if is_whole && row < full_rows {
+                    self.check_columns(def, &mut columns, record, counts)?;
+                } else {
+                    columns.skip_to(row + 1);
                 }
+                row += 1;
+            } else {
+                let end = match stored {
+                    None => self.step_over(row, def.rows),
+                    Some(_) => self.missing_records(def, row)?,
+                };
+                counts.records += u64::from(end - row);
+                counts.ids += live.count_range(row..end);
+                is_whole = false;
+                columns.skip_to(end);
+                row = end;
             }
-            if (row + 1).is_multiple_of(CHUNK_ROWS) {
-                if !is_whole {
-                    self.count_columns(def, row / CHUNK_ROWS, counts)?;
-                }
-                is_whole = true;
+            // `counted` chunks are behind us; of those with a record that cannot be read the columns are counted now.
+            if !is_whole {
+                self.count_columns(def, counted..row / CHUNK_ROWS, counts)?;
+            }
+            if row / CHUNK_ROWS > counted {
+                is_whole = row.is_multiple_of(CHUNK_ROWS);
+                counted = row / CHUNK_ROWS;
             }
         }
         Ok(())
     }
 
+    /// Lists that there are no records from `row` on; the row of the next one, or the end.
+    fn missing_records(&mut self, def: &CollectionDef, row: u32) -> Result<u32> {
+        let end = self.next_number(&RECORDS, row..def.rows, |row| (def.id, row), |(_, row)| row)?;
+        let rows = if end == row + 1 { format!("row {row}") } else { format!("rows {row} to {}", end - 1) };
+        self.find(format!("collection {}, {rows}", def.name), "a record".to_string(), "none".to_string());
+        Ok(end)
+    }
+
     /// Chunks whose records cannot all be read are read themselves.
-    fn count_columns(&mut self, def: &CollectionDef, chunk: u32, counts: &mut Counts) -> Result<()> {
+    fn count_columns(&mut self, def: &CollectionDef, chunks: Range<u32>, counts: &mut Counts) -> Result<()> {
         for name in def.fields.keys() {
-            let stored = self.core.read_column_chunk(def.id, name, chunk);
-            // What cannot be read is an entry all the same.
-            counts.columns += u64::from(self.keep(stored)?.is_none_or(|stored| stored.is_some()));
+            let mut chunk = chunks.start;
+            while chunk < chunks.end {
+                let stored = self.core.read_column_chunk(def.id, name, chunk);
+                let stored = self.keep(stored)?;
+                // What cannot be read is an entry all the same.
+                counts.columns += u64::from(stored.as_ref().is_none_or(Option::is_some));
+                chunk = match stored {
+                    None => self.step_over(chunk, chunks.end),
+                    Some(Some(_)) => chunk + 1,
+                    Some(None) => {
+                        let key = |chunk| (def.id, name.clone(), chunk);
+                        self.next_number(&COLUMNS, chunk..chunks.end, key, |(_, _, chunk)| chunk)?
+                    }
+                };
+            }
         }
         Ok(())
     }
@@ -190,11 +216,4 @@ fn same_value(a: Option<ValueRef<'_>>, b: Option<ValueRef<'_>>) -> bool {
         (Some(Float(a)), Some(Float(b))) => a.to_bits() == b.to_bits(),
         (a, b) => a == b,
     }
-}
-
-/// Number of catalog entries that the set takes.
-pub(super) fn chunk_count(rows: &RowSet) -> u64 {
-    let mut chunks: Vec<u32> = rows.iter().map(|row| row / SET_CHUNK_ROWS).collect();
-    chunks.dedup();
-    chunks.len() as u64
 }

@@ -1,6 +1,5 @@
 //! Checking a view: absent rows, segments with all their blocks, vectors that are finite, stored texts.
 
-use super::records::chunk_count;
 use super::{Checker, Counts};
 use crate::catalog::sums::{SUMS_PER_CHUNK, read_block_sums};
 use crate::catalog::{CatalogRead, tables};
@@ -32,7 +31,7 @@ impl Checker<'_> {
     pub(super) fn check_view_files(&mut self, view: &ViewDef, counts: &mut Counts) -> Result<()> {
         let absent = read_row_set(&self.core.read, &tables::ABSENT, view.id, view.rows);
         let absent = self.keep(absent)?;
-        counts.absent_chunks += absent.as_ref().map_or(0, chunk_count);
+        counts.absent_chunks += absent.as_ref().map_or(0, RowSet::chunk_count);
         let segments = read_segments(&self.core.read, view);
         for entry in self.keep(segments)?.unwrap_or_default() {
             counts.segments += 1;
@@ -97,16 +96,24 @@ impl Checker<'_> {
     }
 
     fn check_texts(&mut self, def: &CollectionDef, view: &ViewDef, live: &RowSet, counts: &mut Counts) -> Result<()> {
-        for row in 0..def.rows {
+        let mut row = 0;
+        while row < def.rows {
             self.control.checkpoint()?;
             let text = self.core.read.get(&tables::VIEW_TEXTS, &(view.id, row));
-            let is_live = live.contains(row);
-            match self.keep(text)? {
-                Some(None) => {}
-                Some(Some(_)) => counts.view_texts += 1,
+            row = match self.keep(text)? {
+                Some(Some(_)) => {
+                    counts.view_texts += 1;
+                    row + 1
+                }
+                Some(None) => {
+                    self.next_number(&tables::VIEW_TEXTS, row..def.rows, |row| (view.id, row), |(_, row)| row)?
+                }
                 // An entry that cannot be read is an entry all the same.
-                None => counts.view_texts += u64::from(is_live || row < view.rows),
-            }
+                None => {
+                    counts.view_texts += u64::from(live.contains(row) || row < view.rows);
+                    self.step_over(row, def.rows)
+                }
+            };
         }
         Ok(())
     }

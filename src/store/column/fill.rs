@@ -65,12 +65,10 @@ impl ColumnFiller {
         Ok(())
     }
 
-    /// Takes a row that cannot be read; its chunk is not built.
-    pub(in crate::store) fn skip(&mut self) {
-        self.rows.push(BTreeMap::new());
-        if self.next_row().is_multiple_of(CHUNK_ROWS) {
-            self.forget();
-        }
+    /// Passes over rows, so that the next values are of `row`; chunks of these rows are not built.
+    pub(in crate::store) fn skip_to(&mut self, row: u32) {
+        self.forget();
+        self.first_row = row;
     }
 
     fn forget(&mut self) {

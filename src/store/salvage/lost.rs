@@ -15,14 +15,16 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Work<'_> {
     /// A definition for each collection that has records, and none among `known`.
     pub(super) fn lost_definitions(&mut self, known: &[(String, CollectionDef)]) -> Vec<CollectionDef> {
-        let is_known = |name: &str| known.iter().any(|(known, _)| known == name);
+        let names: BTreeSet<&str> = known.iter().map(|(known, _)| known.as_str()).collect();
+        let is_known = |name: &str| names.contains(name);
         let lost_names = self.source.keys_of_damaged(&tables::COLLECTIONS);
         if lost_names.is_empty() && self.source.count_of(&tables::COLLECTIONS) == Some(known.len() as u64) {
             return Vec::new();
         }
         let mut rows: BTreeMap<CollectionId, u32> = BTreeMap::new();
+        let numbers: BTreeSet<CollectionId> = known.iter().map(|(_, def)| def.id).collect();
         for (collection, row) in self.source.keys(&RECORDS) {
-            if !known.iter().any(|(_, def)| def.id == collection) {
+            if !numbers.contains(&collection) {
                 let rows = rows.entry(collection).or_default();
                 *rows = (*rows).max(row.saturating_add(1));
             }
