@@ -90,8 +90,8 @@ fn warm(store: &Store) -> Result<()> {
             let answer = query.run()?;
             times.push(start.elapsed());
             let bits: Vec<(String, u64)> =
-                answer.hits().iter().map(|hit| (hit.id().to_string(), hit.score().to_bits())).collect();
-            assert_eq!(answer.plan.path, if *lens == "folded" { "scan" } else { "materialized" });
+                answer.hits().iter().map(|hit| (hit.id().to_string(), hit.value().to_bits())).collect();
+            assert_eq!(answer.plan.path.as_str(), if *lens == "folded" { "scan" } else { "materialized" });
             found.push(bits);
         }
         assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "the paths answer the same bits");

@@ -58,8 +58,8 @@ pub use exec::{
     Agreement, Analysis, AnalyzedStatistic, Answer, Background, BackgroundHeader, BlendHeader, CalibratedValue,
     CalibrationHeader, Change, Comparison, CslsHeader, Explanation, Filter, FindBuilder, Hit, Lens, LensHeader,
     Listing, Materialized, Memory, Pair, PairRecord, Pairs, PairsBuilder, Param, Params, PinnedHeader, Place, PlanInfo,
-    ProjectionHeader, Query, Reply, SampleHeader, Saved, Session, Source, Stage, Standing, Why, WhyPart, WhyStep,
-    WhyTerm, is_write, materialize,
+    ProjectionHeader, Query, Reply, SampleHeader, Saved, SearchPath, Session, Source, Stage, Standing, Why, WhyPart,
+    WhyStep, WhyTerm, is_write, materialize,
 };
 pub use store::{Snapshot, Store};
 pub use types::{Record, Value};

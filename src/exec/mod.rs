@@ -24,8 +24,8 @@ pub(crate) use keep::pin::pin_chain;
 pub use reply::{
     Agreement, Analysis, AnalyzedStatistic, Answer, Background, BackgroundHeader, BlendHeader, CalibratedValue,
     CalibrationHeader, Change, Comparison, CslsHeader, Explanation, Hit, LensHeader, Listing, Materialized, Memory,
-    Pair, PairRecord, Pairs, PinnedHeader, Place, PlanInfo, ProjectionHeader, Reply, SampleHeader, Saved, Stage,
-    Standing, Why, WhyPart, WhyStep, WhyTerm,
+    Pair, PairRecord, Pairs, PinnedHeader, Place, PlanInfo, ProjectionHeader, Reply, SampleHeader, Saved, SearchPath,
+    Stage, Standing, Why, WhyPart, WhyStep, WhyTerm,
 };
 pub use run::scan;
 pub use session::{Session, is_write};

@@ -68,7 +68,7 @@ pub(super) fn shown(snapshot: &Snapshot) -> Result<String> {
         // Lenses whose processed rows are kept: what is kept is what chooses the hits.
         if snapshot.lens(&format!("wide{number}"))?.is_some() && !is_empty(snapshot, "wide") {
             let answer = snapshot.query(&format!("find #w0 in wide | using wide{number} | top 4"))?.run()?;
-            let hits: Vec<_> = answer.hits().iter().map(|hit| (hit.id(), hit.score().to_bits())).collect();
+            let hits: Vec<_> = answer.hits().iter().map(|hit| (hit.id(), hit.value().to_bits())).collect();
             line(format_args!("wide{number} {hits:?}"));
         }
     }
@@ -100,8 +100,8 @@ pub(super) fn search_both(snapshot: &Snapshot, model: &Model) -> Result<()> {
         for (hit, (_, score)) in answer.hits().iter().zip(&expected) {
             let own = expected.iter().find(|(id, _)| *id == hit.id()).map(|(_, score)| *score);
             // Ties may stand in any order here: the model knows no rows.
-            let agrees = |expected: f64| (hit.score() - expected).abs() <= 1e-12 * expected.abs().max(1.0);
-            assert!(agrees(*score) && own.is_some_and(agrees), "{}: {} where {score} is", hit.id(), hit.score());
+            let agrees = |expected: f64| (hit.value() - expected).abs() <= 1e-12 * expected.abs().max(1.0);
+            assert!(agrees(*score) && own.is_some_and(agrees), "{}: {} where {score} is", hit.id(), hit.value());
         }
     }
     Ok(())

@@ -178,7 +178,7 @@ impl Batch {
     /// batch.put_calibration("plain", Calibration::supplied(8.0, -3.0))?;
     /// batch.commit()?;
     /// let answer = store.snapshot()?.query("find \"pockets\" in notes | using plain | score probability")?.run()?;
-    /// assert!((0.0..=1.0).contains(&answer.hits()[0].score()));
+    /// assert!((0.0..=1.0).contains(&answer.hits()[0].value()));
     /// # drop(store);
     /// # std::fs::remove_dir_all(&dir).unwrap();
     /// # Ok::<(), simile::Error>(())

@@ -86,7 +86,7 @@ fn one_query_runs_on_many_threads_with_one_answer() {
         assert_eq!(thread.join().unwrap(), expected);
     }
     let batch = query.run_batch(&[Param::from("keys"), Param::from("soup")]).unwrap();
-    let scores: Vec<u64> = batch[0].hits().iter().map(|hit| hit.score().to_bits()).collect();
+    let scores: Vec<u64> = batch[0].hits().iter().map(|hit| hit.value().to_bits()).collect();
     assert_eq!(scores, expected);
 }
 
@@ -96,7 +96,7 @@ struct Query;
 impl Query {
     fn run(query: &simile::Query, text: &str) -> Vec<u64> {
         let answer = query.clone().bind("q", text).run().unwrap();
-        answer.hits().iter().map(|hit| hit.score().to_bits()).collect()
+        answer.hits().iter().map(|hit| hit.value().to_bits()).collect()
     }
 }
 

@@ -103,10 +103,10 @@ fn pearson_used_as_a_distance() {
     insert(&store, [record("opposite", &opposite)]);
     let answer = run(&store, "find #r7 in c | score pearson | including self | top 201");
     assert_eq!((answer.hits()[0].id(), answer.hits().last().unwrap().id()), ("r7", "opposite"));
-    assert!((answer.hits()[0].score() - 1.0).abs() < 1e-12);
-    assert!((answer.hits()[200].score() + 1.0).abs() < 1e-12);
+    assert!((answer.hits()[0].value() - 1.0).abs() < 1e-12);
+    assert!((answer.hits()[200].value() + 1.0).abs() < 1e-12);
     assert_eq!(answer.header.direction(), "higher is more similar");
-    assert!(answer.hits().windows(2).all(|pair| pair[0].score() >= pair[1].score()));
+    assert!(answer.hits().windows(2).all(|pair| pair[0].value() >= pair[1].value()));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_zero_vector_ranked_second_with_a_null_score() {
     insert(&store, [record("zero", &[0.0; DIMENSION])]);
     for metric in ["cosine", "pearson"] {
         let answer = run(&store, &format!("find #r3 in c | score {metric} | top 51"));
-        assert!(answer.hits().iter().all(|hit| hit.id() != "zero" && hit.score().is_finite()), "{metric}");
+        assert!(answer.hits().iter().all(|hit| hit.id() != "zero" && hit.value().is_finite()), "{metric}");
         assert_eq!((answer.hits().len(), answer.plan.undirected), (49, 1), "{metric}");
     }
     // A product and a distance need no direction.
@@ -179,7 +179,7 @@ fn a_constant_vector_tied_with_a_perfect_match_under_pearson() {
     insert(&store, [record("constant", &[0.7; DIMENSION]), record("scaled", &scaled)]);
     let answer = run(&store, "find #r3 in c | score pearson | top 60");
     assert_eq!(answer.hits()[0].id(), "scaled");
-    assert!((answer.hits()[0].score() - 1.0).abs() < 1e-12 && answer.hits()[1].score() < 1.0 - 1e-6);
+    assert!((answer.hits()[0].value() - 1.0).abs() < 1e-12 && answer.hits()[1].value() < 1.0 - 1e-6);
     assert!(answer.hits().iter().all(|hit| hit.id() != "constant"));
     assert_eq!(answer.plan.undirected, 1);
     let error = store.snapshot().unwrap().query("find #constant in c | score pearson").unwrap().run().unwrap_err();

@@ -234,7 +234,7 @@ pub(super) fn lens_shape(header: &LensHeader) -> LensShape<'_> {
 
 pub(super) fn plan_shape(plan: &PlanInfo) -> PlanShape {
     PlanShape {
-        path: plan.path,
+        path: plan.path.as_str(),
         exact: plan.exact,
         rows: plan.rows,
         matched: plan.matched,

@@ -31,7 +31,7 @@ pub(crate) fn render_why(why: &Why, style: Style) -> Vec<String> {
     }
     if let Some(background) = &why.background {
         let what = if metric_of(why).is_distance() { "nearer than" } else { "above" };
-        let share = background.above * 100.0;
+        let share = background.percentile;
         let (pairs, of) = (thousands(background.pairs), pairs_of(background.questions.as_deref()));
         let text = format!("{what} {share:.1} % of {pairs} random pairs{of} under this lens");
         out.push(row("background", &text, why.parts.last().map_or(0, name_columns)));
@@ -308,7 +308,7 @@ impl Serialize for WhyDocument<'_> {
             background: why.background.as_ref().map(|background| BackgroundShape {
                 pairs: background.pairs,
                 of: if background.questions.is_some() { "questions" } else { "records" },
-                above: background.above,
+                above: (background.percentile * 10.0).round() / 1000.0,
             }),
             parts: why.parts.iter().map(part_shape).collect(),
             notes: &why.notes,

@@ -2,6 +2,7 @@
 //!
 //! Owns [`Filter`] and how deep one may nest. Fields and their types are settled when the search runs.
 
+use crate::error::{QueryError, Result};
 use crate::query::ast::{CompareOp, Expr, Literal, Name, Spanned};
 use crate::types::Value;
 use crate::types::limits::NESTING;
@@ -20,6 +21,8 @@ pub struct Filter {
     expr: Expr,
     /// How deep it nests.
     depth: usize,
+    /// Why it is refused when it is used, in words: a constant of it is one that nothing can be compared with.
+    refused: Option<String>,
 }
 
 macro_rules! comparison {
@@ -27,20 +30,28 @@ macro_rules! comparison {
         $(
             $(#[$doc])*
             pub fn $name(field: impl Into<String>, value: impl Into<Value>) -> Self {
-                let value = literal(value.into());
-                Filter::of_field(Expr::Compare { field: name(field), op: CompareOp::$op, value })
+                let field = name(field);
+                let mut refused = None;
+                let value = literal(&field, value.into(), &mut refused);
+                Filter { refused, ..Filter::of_field(Expr::Compare { field, op: CompareOp::$op, value }) }
             }
         )*
     };
 }
 
 impl Filter {
-    pub(super) fn into_expr(self) -> Expr {
-        self.expr
+    /// The condition, unless a constant of it is a list or JSON.
+    ///
+    /// # Errors
+    /// A query error that says what the field was compared with.
+    pub(super) fn into_expr(self) -> Result<Expr> {
+        let Some(message) = self.refused else { return Ok(self.expr) };
+        let error = QueryError::new("resolve::type_mismatch", message, "", 0..0);
+        Err(error.hint("`Filter::has` asks what a list contains, `Filter::one_of` for one of several values").into())
     }
 
     fn of_field(expr: Expr) -> Self {
-        Filter { expr, depth: 0 }
+        Filter { expr, depth: 0, refused: None }
     }
 
     /// How deep it nests where a condition of several stands in parentheses.
@@ -65,8 +76,10 @@ impl Filter {
 
     /// `field in (values)`
     pub fn one_of<V: Into<Value>>(field: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
-        let values = values.into_iter().map(|value| literal(value.into())).collect();
-        Filter::of_field(Expr::In { field: name(field), values })
+        let field = name(field);
+        let mut refused = None;
+        let values = values.into_iter().map(|value| literal(&field, value.into(), &mut refused)).collect();
+        Filter { refused, ..Filter::of_field(Expr::In { field, values }) }
     }
 
     /// `field has item`: the list contains it.
@@ -98,7 +111,7 @@ impl Filter {
             single => vec![single],
         };
         parts.push(other.expr);
-        Filter { expr: Expr::And(parts), depth }
+        Filter { expr: Expr::And(parts), depth, refused: self.refused.or(other.refused) }
     }
 
     /// Either.
@@ -114,7 +127,7 @@ impl Filter {
             single => vec![single],
         };
         parts.push(other.expr);
-        Filter { expr: Expr::Or(parts), depth }
+        Filter { expr: Expr::Or(parts), depth, refused: self.refused.or(other.refused) }
     }
 
     /// The opposite; what is unknown stays unknown.
@@ -125,7 +138,7 @@ impl Filter {
         if depth > NESTING + 2 {
             return self;
         }
-        Filter { expr: Expr::Not(Box::new(self.expr)), depth }
+        Filter { expr: Expr::Not(Box::new(self.expr)), depth, refused: self.refused }
     }
 }
 
@@ -133,15 +146,19 @@ fn name(name: impl Into<String>) -> Name {
     Spanned::from(name.into())
 }
 
-/// A value as a constant. What no condition can be compared with becomes text of itself, which the type check
-/// refuses for any field it does not fit.
-fn literal(value: Value) -> Spanned<Literal> {
+/// A value as a constant for `field`, and in `refused` why it cannot be one.
+fn literal(field: &Name, value: Value, refused: &mut Option<String>) -> Spanned<Literal> {
+    let mut refuse = |what: &str| {
+        refused.get_or_insert_with(|| format!("`{}` is compared with {what}, not with one value", field.node));
+        Literal::Null
+    };
     Spanned::from(match value {
         Value::Null => Literal::Null,
         Value::Bool(v) => Literal::Bool(v),
         Value::Integer(v) => Literal::Integer(v),
         Value::Float(v) => Literal::Float(v),
         Value::Text(v) => Literal::Text(v),
-        other @ (Value::TextList(_) | Value::Json(_)) => Literal::Text(other.to_string()),
+        Value::TextList(_) => refuse("a list"),
+        Value::Json(_) => refuse("JSON"),
     })
 }

@@ -23,6 +23,7 @@ use crate::types::control::Control;
 pub struct FindBuilder {
     snapshot: Snapshot,
     find: Find,
+    filter: Option<Filter>,
     params: Params,
     control: Control,
 }
@@ -60,7 +61,19 @@ impl FindBuilder {
             lens: LensExpr::default(),
             output: Output::default(),
         };
-        FindBuilder { snapshot: snapshot.clone(), find, params: Params::new(), control: Control::default() }
+        FindBuilder {
+            snapshot: snapshot.clone(),
+            find,
+            filter: None,
+            params: Params::new(),
+            control: Control::default(),
+        }
+    }
+
+    /// With its condition in its tree.
+    fn whole(mut self) -> Result<Self> {
+        self.find.output.filter = self.filter.take().map(Filter::into_expr).transpose()?;
+        Ok(self)
     }
 
     /// The collection to search.
@@ -77,7 +90,7 @@ impl FindBuilder {
 
     /// Searches only records that satisfy `filter`.
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.find.output.filter = Some(filter.into_expr());
+        self.filter = Some(filter);
         self
     }
 
@@ -149,10 +162,9 @@ impl FindBuilder {
     /// As [`Query::run`]; a lens that is not there, fewer than two of them, and a search with a lens of its own.
     pub fn compare<N: Into<String>>(self, lenses: impl IntoIterator<Item = N>) -> Result<Comparison> {
         let lenses = lenses.into_iter().map(|name| name.into().into()).collect();
-        match placed(Statement::Compare { lenses, find: self.find })? {
-            (Statement::Compare { lenses, find }, text) => {
-                compare(&self.snapshot, &lenses, &find, &text, &self.params, &self.control)
-            }
+        let FindBuilder { snapshot, find, params, control, .. } = self.whole()?;
+        match placed(Statement::Compare { lenses, find })? {
+            (Statement::Compare { lenses, find }, text) => compare(&snapshot, &lenses, &find, &text, &params, &control),
             _ => Err(Error::invalid("a comparison prints as a comparison")),
         }
     }
@@ -180,8 +192,9 @@ impl FindBuilder {
     /// # Errors
     /// As [`Query::run`]; an id that the collection does not have.
     pub fn why(self, id: impl Into<String>) -> Result<Why> {
-        match placed(Statement::Why { id: id.into().into(), find: self.find })? {
-            (Statement::Why { id, find }, text) => why(&self.snapshot, &id, &find, &text, &self.params, &self.control),
+        let FindBuilder { snapshot, find, params, control, .. } = self.whole()?;
+        match placed(Statement::Why { id: id.into().into(), find })? {
+            (Statement::Why { id, find }, text) => why(&snapshot, &id, &find, &text, &params, &control),
             _ => Err(Error::invalid("a reason prints as a reason")),
         }
     }
@@ -191,7 +204,8 @@ impl FindBuilder {
     /// # Errors
     /// As [`Snapshot::query`].
     pub fn prepare(self) -> Result<Query> {
-        Ok(Query::from_tree(&self.snapshot, self.find, self.params)?.control(self.control))
+        let FindBuilder { snapshot, find, params, control, .. } = self.whole()?;
+        Ok(Query::from_tree(&snapshot, find, params)?.control(control))
     }
 
     /// Runs the search. [`FindBuilder::prepare`] gives a search that can also say percentiles.

@@ -19,6 +19,7 @@ use crate::types::control::Control;
 pub struct PairsBuilder {
     snapshot: Snapshot,
     pairs: ast::Pairs,
+    filter: Option<Filter>,
     params: Params,
     control: Control,
 }
@@ -46,7 +47,7 @@ impl Snapshot {
     pub fn pairs(&self, collection: impl Into<String>) -> PairsBuilder {
         let pairs =
             ast::Pairs { collection: collection.into().into(), lens: LensExpr::default(), output: Output::default() };
-        PairsBuilder { snapshot: self.clone(), pairs, params: Params::new(), control: Control::default() }
+        PairsBuilder { snapshot: self.clone(), pairs, filter: None, params: Params::new(), control: Control::default() }
     }
 }
 
@@ -59,7 +60,7 @@ impl PairsBuilder {
 
     /// Pairs only records that satisfy `filter`.
     pub fn filter(mut self, filter: Filter) -> Self {
-        self.pairs.output.filter = Some(filter.into_expr());
+        self.filter = Some(filter);
         self
     }
 
@@ -105,7 +106,9 @@ impl PairsBuilder {
     /// [`ErrorKind::Query`](crate::ErrorKind::Query) for names that do not exist and clauses that do not fit;
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
     pub fn run(self) -> Result<Pairs> {
-        match placed(Statement::Pairs(self.pairs))? {
+        let mut pairs = self.pairs;
+        pairs.output.filter = self.filter.map(Filter::into_expr).transpose()?;
+        match placed(Statement::Pairs(pairs))? {
             (Statement::Pairs(pairs), text) => run(&self.snapshot, &pairs, &text, &self.params, &self.control),
             _ => Err(Error::invalid("a list of pairs prints as one")),
         }

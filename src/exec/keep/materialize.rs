@@ -34,7 +34,7 @@ use std::collections::{HashMap, HashSet};
 /// let done = materialize(&store, "short", ElementType::F32, Control::new())?;
 /// assert_eq!((done.rows[0].rows, done.rows[0].dimension), (1, 32));
 /// let answer = store.snapshot()?.query("find \"a pocket\" in notes | using short")?.run()?;
-/// assert_eq!(answer.plan.path, "materialized");
+/// assert_eq!(answer.plan.path, simile::SearchPath::Materialized);
 /// # Ok::<(), simile::Error>(())
 /// ```
 ///

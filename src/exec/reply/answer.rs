@@ -56,8 +56,8 @@ impl Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanInfo {
-    /// `scan` (vectors) or `texts` (edit distance).
-    pub path: &'static str,
+    /// What was gone over.
+    pub path: SearchPath,
     /// Whether the answer is what comparing every record gives.
     pub exact: bool,
     /// Live records of the collection.
@@ -74,6 +74,32 @@ pub struct PlanInfo {
     pub left_out: u64,
     /// The commit that was searched.
     pub commit: CommitNumber,
+}
+
+/// What a search goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SearchPath {
+    /// The vectors of a view as they are, every step folded into the query.
+    Scan,
+    /// The processed vectors that are kept of a saved lens; of a blend, those of all its lenses.
+    Materialized,
+    /// The texts of a view, by edit distance.
+    Texts,
+    /// The vectors of a view, each with each.
+    Pairs,
+}
+
+impl SearchPath {
+    /// `scan`, `materialized`, `texts`, `pairs`: as `--json` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SearchPath::Scan => "scan",
+            SearchPath::Materialized => "materialized",
+            SearchPath::Texts => "texts",
+            SearchPath::Pairs => "pairs",
+        }
+    }
 }
 
 /// One record of an answer.
@@ -102,10 +128,9 @@ impl Hit {
         &self.record.id
     }
 
-    /// The score, higher is more similar. NaN where the metric is a distance: a distance is no score, and
-    /// [`Hit::distance`] has it.
-    pub fn score(&self) -> f64 {
-        if self.metric.is_distance() { f64::NAN } else { self.value }
+    /// The score, higher is more similar; `None` where the metric is a distance, see [`Hit::distance`].
+    pub fn score(&self) -> Option<f64> {
+        (!self.metric.is_distance()).then_some(self.value)
     }
 
     /// The distance, lower is more similar; `None` where the metric is a score.

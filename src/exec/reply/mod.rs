@@ -13,7 +13,7 @@ mod statement;
 mod why;
 
 pub(super) use answer::NOTHING_SIMILAR;
-pub use answer::{Answer, Hit, PlanInfo};
+pub use answer::{Answer, Hit, PlanInfo, SearchPath};
 pub use comparison::{Agreement, Comparison};
 pub use explanation::{Explanation, Memory, Stage};
 pub use header::{

@@ -111,8 +111,9 @@ pub struct Background {
     pub pairs: u64,
     /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of records.
     pub questions: Option<std::sync::Arc<str>>,
-    /// Share of them that are less similar, 0 to 1, rounded down to a thousandth. It is no probability.
-    pub above: f64,
+    /// How many per cent of them are less similar, rounded down to a tenth, as [`Hit::percentile`](crate::Hit::percentile):
+    /// 0 to 99.9. It is no probability.
+    pub percentile: f64,
 }
 
 /// One lens of the explanation.

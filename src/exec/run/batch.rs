@@ -4,6 +4,7 @@
 
 use super::scan::Scored;
 use crate::error::Result;
+use crate::exec::reply::SearchPath;
 use crate::types::RowSet;
 use rayon::prelude::*;
 
@@ -16,8 +17,8 @@ pub(crate) struct Found {
     pub(crate) hits: Vec<Result<Vec<Scored>>>,
     /// Of each search what is to be said besides.
     pub(crate) notes: Vec<Vec<String>>,
-    /// Which rows were read, in a word.
-    pub(crate) path: &'static str,
+    /// Which rows were read.
+    pub(crate) path: SearchPath,
     /// Rows of those looked at that have no direction.
     pub(crate) undirected: RowSet,
 }

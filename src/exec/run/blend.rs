@@ -5,11 +5,11 @@
 use super::batch::Found;
 use super::clock::Clock;
 use super::notes::notes_on_few;
-use super::path::Path;
 use super::ready::{Ready, Unready};
 use super::rows::Rows;
 use super::scan::scan_blend;
 use crate::error::Result;
+use crate::exec::reply::SearchPath;
 use crate::exec::settle::params::Params;
 use crate::exec::settle::plan::Plan;
 use crate::types::RowSet;
@@ -25,7 +25,7 @@ pub(crate) fn pass(plan: &Plan, params: &Params, rows: &Rows, clock: &mut Clock,
         Err(Unready::NoDirection(error)) => return Err(error),
         Err(Unready::Nothing(note)) => {
             let (hits, notes) = (vec![Ok(Vec::new())], vec![vec![note]]);
-            return Ok(Found { hits, notes, path: Path::SCAN, undirected: RowSet::new() });
+            return Ok(Found { hits, notes, path: SearchPath::Scan, undirected: RowSet::new() });
         }
     };
     clock.timings.fold = clock.lap();
@@ -43,7 +43,7 @@ pub(crate) fn pass(plan: &Plan, params: &Params, rows: &Rows, clock: &mut Clock,
     Ok(Found {
         hits: vec![Ok(found.hits)],
         notes: vec![notes],
-        path: if ready.is_materialized() { Path::MATERIALIZED } else { Path::SCAN },
+        path: if ready.is_materialized() { SearchPath::Materialized } else { SearchPath::Scan },
         undirected: ready.undirected(&rows.scanned),
     })
 }

@@ -5,12 +5,13 @@
 use super::batch::{Found, each};
 use super::clock::Clock;
 use super::notes::{notes_on_few, unknown_note};
-use super::path::{Path, scan_by_path};
+use super::path::scan_by_path;
 use super::prepare::{prepared_for, process};
 use super::rows::{Rows, view_of};
 use super::scan::Scored;
 use super::source::{self, Sum};
 use crate::error::Result;
+use crate::exec::reply::SearchPath;
 use crate::exec::settle::params::Params;
 use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::lens::{Prepared, ProcessedQuery};
@@ -40,7 +41,7 @@ pub(crate) fn pass(
     // A view without vectors has nothing to be similar to, and nothing is what is found.
     let Some(prepared) = prepared else {
         let hits = sums.iter().map(|_| Ok(Vec::new())).collect();
-        return Ok(Found { hits, notes, path: Path::Folded(None).name(), undirected: RowSet::new() });
+        return Ok(Found { hits, notes, path: SearchPath::Scan, undirected: RowSet::new() });
     };
     let queries = each(sums.iter().collect(), |sum| match sum.unknown {
         // Nothing is similar to a text that says nothing.
@@ -65,7 +66,7 @@ fn scan_rows(
     rows: &Rows,
     queries: &[Result<Option<ProcessedQuery>>],
     control: &Control,
-) -> Result<(Vec<Vec<Scored>>, &'static str)> {
+) -> Result<(Vec<Vec<Scored>>, SearchPath)> {
     let directed: Vec<ProcessedQuery> = queries.iter().flatten().flatten().cloned().collect();
     let allowed = rows.scanned.and_not(&rows.left_out);
     let (skip, top) = plan.window();

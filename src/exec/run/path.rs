@@ -7,6 +7,7 @@
 use super::rows::view_of;
 use super::scan::{ScanResult, StandIn, Watched, scan, scan_batch, scan_stand_in};
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::reply::SearchPath;
 use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::lens::{Chain, Prepared, ProcessedQuery, RowSource};
 use crate::store::ViewSnapshot;
@@ -28,15 +29,11 @@ pub(crate) enum Path<'a> {
 }
 
 impl Path<'_> {
-    /// The words for them in an answer.
-    pub(crate) const SCAN: &'static str = "scan";
-    pub(crate) const MATERIALIZED: &'static str = "materialized";
-
-    /// The word for it in an answer.
-    pub(crate) fn name(&self) -> &'static str {
+    /// As an answer has it.
+    pub(crate) fn shown(&self) -> SearchPath {
         match self {
-            Path::Folded(_) => Path::SCAN,
-            Path::Materialized(_) => Path::MATERIALIZED,
+            Path::Folded(_) => SearchPath::Scan,
+            Path::Materialized(_) => SearchPath::Materialized,
         }
     }
 }
@@ -74,7 +71,7 @@ pub(crate) fn scan_by_path(
     allowed: &RowSet,
     wanted: (usize, Option<f64>),
     control: &Control,
-) -> Result<(Vec<ScanResult>, &'static str)> {
+) -> Result<(Vec<ScanResult>, SearchPath)> {
     let (k, bound) = wanted;
     let view = view_of(plan, lens)?;
     let path = choose(plan, lens, view)?;
@@ -86,14 +83,14 @@ pub(crate) fn scan_by_path(
         let source = &Watched::new(kept, control);
         let rows = StandIn { source, prepared: &over, element: kept.def().element };
         let found = scan_stand_in(view, prepared, rows, queries, allowed, k, bound);
-        return Ok((found.map_err(|error| advise(error, lens, kept))?, path.name()));
+        return Ok((found.map_err(|error| advise(error, lens, kept))?, path.shown()));
     }
     let found = match queries {
         [query] => vec![scan(view, prepared, query, allowed, k, bound)?],
         many => scan_batch(view, prepared, many, allowed, k, bound)?,
     };
     // Of no rows it makes no difference.
-    Ok((found, if allowed.is_empty() { path.name() } else { Path::Folded(None).name() }))
+    Ok((found, if allowed.is_empty() { path.shown() } else { SearchPath::Scan }))
 }
 
 /// What each lens of a blend, settled over its view, would best read: kept rows where all lenses of the view have some and

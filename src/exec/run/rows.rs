@@ -5,7 +5,7 @@
 
 use super::filter;
 use crate::error::{Error, Result};
-use crate::exec::reply::PlanInfo;
+use crate::exec::reply::{PlanInfo, SearchPath};
 use crate::exec::settle::condition;
 use crate::exec::settle::names::Site;
 use crate::exec::settle::params::Params;
@@ -87,7 +87,7 @@ pub(crate) fn rows_of(plan: &Plan, params: &Params, control: &Control) -> Result
 
 impl Rows {
     /// What is counted of them, where the rows of `undirected` had no direction.
-    pub(crate) fn counted(&self, plan: &Plan, path: &'static str, undirected: &RowSet) -> PlanInfo {
+    pub(crate) fn counted(&self, plan: &Plan, path: SearchPath, undirected: &RowSet) -> PlanInfo {
         let live = plan.collection.live();
         let views = plan.lenses().iter().filter_map(|part| plan.collection.view(&part.lens.def.view));
         let absent = views.map(|view| live.and_not(view.present())).reduce(|all, own| all.or(&own));

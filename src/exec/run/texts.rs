@@ -8,7 +8,7 @@ use super::hits::answer;
 use super::rows::{rows_of, view_of};
 use super::source;
 use crate::error::Result;
-use crate::exec::reply::PlanInfo;
+use crate::exec::reply::{PlanInfo, SearchPath};
 use crate::exec::settle::params::Params;
 use crate::exec::settle::plan::{Plan, PlannedLens};
 use crate::types::RowSet;
@@ -32,7 +32,7 @@ pub(crate) fn run_text(plan: &Plan, lens: &PlannedLens, params: &Params, control
     let taking_part = TextRows { matched: &rows.matched, left_out: &rows.left_out };
     let scan = scan_texts(&plan.collection, view.def(), &query, taking_part, skip + top, within, control)?;
     clock.timings.scan = clock.lap();
-    let counted = rows.counted(plan, "texts", &RowSet::new());
+    let counted = rows.counted(plan, SearchPath::Texts, &RowSet::new());
     let counts = PlanInfo { scanned: scan.scanned, absent: scan.absent, ..counted };
     let mut answer = answer(plan, params, counts, scan.hits, control)?;
     clock.timings.then = clock.lap();

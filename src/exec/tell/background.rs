@@ -69,7 +69,7 @@ pub(crate) fn of(plan: &Plan, value: f64, control: &Control) -> Result<Option<Ba
     let place = |(table, questions): (Held, Option<Arc<str>>)| Background {
         pairs: table.count(),
         questions,
-        above: f64::from(table.thousandths(value)) / 1000.0,
+        percentile: table.percentile(value),
     };
     Ok(table_of(plan, control)?.map(place))
 }

@@ -182,7 +182,7 @@ fn rows_read(plan: &Plan, run: Option<&Run>) -> Result<(u64, String)> {
     let path = path::choose(plan, lens, view)?;
     let measured = run.map(|run| run.answer.plan.path);
     Ok(match &path {
-        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.name()) => {
+        Path::Materialized(_) if measured.is_some_and(|measured| measured != path.shown()) => {
             (row_bytes(plan), "; not the materialized rows: too many are not kept".to_string())
         }
         Path::Materialized(kept) => {

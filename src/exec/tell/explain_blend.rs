@@ -1,7 +1,7 @@
 //! What `explain` says of a blend: each lens, and which rows are read for it.
 
 use crate::error::Result;
-use crate::exec::reply::Stage;
+use crate::exec::reply::{SearchPath, Stage};
 use crate::exec::run::path::{self, Path};
 use crate::exec::run::rows::view_of;
 use crate::exec::settle::plan::{Plan, PlannedLens};
@@ -11,7 +11,7 @@ use crate::store::ViewSnapshot;
 
 /// Bytes of one record in the rows that a blend reads, out of `raw` in its views, and which rows these are where that is worth
 /// a word; `measured` is the path that a search took.
-pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result<(u64, String)> {
+pub(crate) fn rows_read(plan: &Plan, measured: Option<SearchPath>, raw: u64) -> Result<(u64, String)> {
     let parts = plan.lenses();
     let views: Vec<&ViewSnapshot> = parts.iter().map(|part| view_of(plan, &part.lens)).collect::<Result<_>>()?;
     let lenses: Vec<(&PlannedLens, &ViewSnapshot)> = parts.iter().map(|part| &part.lens).zip(views).collect();
@@ -32,7 +32,7 @@ pub(crate) fn rows_read(plan: &Plan, measured: Option<&str>, raw: u64) -> Result
         }
     }
     let all = !names.is_empty() && lenses.iter().all(|(_, view)| views.contains(&view.def().id));
-    if all && measured.is_some_and(|measured| measured != Path::MATERIALIZED) {
+    if all && measured.is_some_and(|measured| measured != SearchPath::Materialized) {
         return Ok((raw, "; not the materialized rows: too many are not kept".to_string()));
     }
     if !names.is_empty() {

@@ -4,7 +4,7 @@
 //! and the same settled lens is used as for a search.
 
 use crate::error::{Error, Result};
-use crate::exec::reply::{Pair, PairRecord, Pairs};
+use crate::exec::reply::{Pair, PairRecord, Pairs, SearchPath};
 use crate::exec::run::notes::{no_vectors_yet, notes_on_few};
 use crate::exec::run::prepare::prepared_for;
 use crate::exec::run::rows::{rows_of, view_of};
@@ -61,7 +61,7 @@ pub(crate) fn run(
         statement: plan.statement.clone(),
         collection: plan.collection.def().name.clone(),
         header: plan.header(),
-        plan: rows.counted(&plan, "pairs", &found.undirected),
+        plan: rows.counted(&plan, SearchPath::Pairs, &found.undirected),
         notes,
         pairs: records(&plan, &found, skip, top)?,
         elapsed: begun.elapsed(),

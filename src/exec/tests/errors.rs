@@ -141,6 +141,29 @@ fn values_that_are_not_finite_are_refused() {
 }
 
 #[test]
+fn a_filter_takes_no_list_for_a_value() {
+    use crate::exec::{Filter, Source};
+    use crate::types::Value;
+    let (fixture, _) = words();
+    let list = || Value::TextList(vec!["a".into(), "b".into()]);
+    let find = |filter| fixture.snapshot().find(Source::id("w9")).in_collection("words").filter(filter);
+    for filter in [
+        Filter::eq("name", list()),
+        Filter::ne("name", list()).not(),
+        Filter::ge("number", 3).and(Filter::one_of("name", [Value::from("x"), list()])),
+        Filter::eq("name", list()).or(Filter::ge("number", 3)),
+    ] {
+        let error = find(filter.clone()).run().unwrap_err();
+        let error = error.query().unwrap();
+        assert_eq!(error.code, "resolve::type_mismatch");
+        assert_eq!(error.message, "`name` is compared with a list, not with one value");
+        assert!(find(filter.clone()).why("w1").is_err() && find(filter.clone()).compare(["plain", "plain"]).is_err());
+        assert!(fixture.snapshot().pairs("words").filter(filter).run().is_err());
+    }
+    assert_eq!(find(Filter::ge("number", 3)).run().unwrap().hits().len(), 10);
+}
+
+#[test]
 fn the_builder_gets_the_same_errors_with_places() {
     use crate::exec::{Lens, Source};
     let (fixture, _) = words();

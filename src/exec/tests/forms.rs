@@ -256,7 +256,7 @@ fn pairs_are_what_searches_find() {
     assert_eq!(found.statement, "pairs in words | using centered | score cosine | where number < 30 | top 1000");
     // All of 30 records: centered, none of them is without direction.
     assert_eq!((found.pairs.len(), found.plan.matched, found.plan.scanned), (435, 30, 30));
-    assert_eq!((found.plan.path, found.plan.undirected, found.plan.absent), ("pairs", 0, 0));
+    assert_eq!((found.plan.path.as_str(), found.plan.undirected, found.plan.absent), ("pairs", 0, 0));
     for pair in found.pairs.iter().step_by(17) {
         let answer = fixture.run(&format!("find #{} in words | using centered | top 40", pair.a.id));
         assert_eq!(value(&answer, &pair.b.id), Some(pair.value), "{} {}", pair.a.id, pair.b.id);
@@ -359,7 +359,7 @@ fn why_tells_the_place_and_what_it_is_made_of() {
     let below = scores.iter().filter(|score| **score < told.value.unwrap()).count();
     let background = told.background.unwrap();
     assert_eq!((background.pairs, scores.len()), (40 * 39, 40 * 39));
-    assert_eq!(background.above, (below as f64 / scores.len() as f64 * 1000.0).floor() / 1000.0);
+    assert_eq!(background.percentile, (below as f64 / scores.len() as f64 * 1000.0).floor() / 10.0);
     let built = fixture.snapshot().find(Source::id("w9")).in_collection("words").lens(Lens::saved("topical"));
     assert_eq!(built.why("w12").unwrap().parts, told.parts);
 }

@@ -222,13 +222,13 @@ fn a_probability_ranks_by_the_score_and_shows_the_map() {
                         _ => 0.125,
                     },
                 };
-                assert_eq!((hit.score(), hit.distance()), (expected, None), "{metric}");
+                assert_eq!((hit.score(), hit.distance()), (Some(expected), None), "{metric}");
             }
-            assert!(ties || answer.hits().windows(2).all(|pair| pair[0].score() >= pair[1].score()));
+            assert!(ties || answer.hits().windows(2).all(|pair| pair[0].value() >= pair[1].value()));
             // A bound is one on the probability, exactly, wherever it lies.
             for place in [0, 3, 20, 36] {
-                let bound = answer.hits()[place].score();
-                let expected = answer.hits().iter().filter(|hit| hit.score() >= bound).count();
+                let bound = answer.hits()[place].value();
+                let expected = answer.hits().iter().filter(|hit| hit.value() >= bound).count();
                 let text = format!("find #w9 in words | using lens | score probability | above {bound:?} | top 40");
                 assert_eq!(fixture.run(&text).hits(), &answer.hits()[..expected], "{text}");
             }
@@ -451,7 +451,7 @@ fn texts_of_a_sample_go_through_the_view() {
         for hit in answer.hits() {
             let row = difference(&vector(hit.row().0), records);
             let expected: f64 = query.iter().zip(&row).map(|(a, b)| a * b).sum();
-            assert!((hit.score() - expected).abs() < 1e-9, "{name}: {} {expected}", hit.score());
+            assert!((hit.value() - expected).abs() < 1e-9, "{name}: {} {expected}", hit.value());
         }
     }
 }

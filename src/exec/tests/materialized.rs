@@ -77,7 +77,7 @@ fn answers(fixture: &Fixture, lens: &str, path: &str) -> Vec<Vec<(String, u64)>>
                 found.push(Vec::new());
                 continue;
             };
-            assert_eq!(answer.plan.path, path, "{statement}");
+            assert_eq!(answer.plan.path.as_str(), path, "{statement}");
             found.push(bits(&answer));
             let counts = answer.plan;
             found.push(vec![(String::new(), counts.scanned), (String::new(), counts.undirected)]);
@@ -186,7 +186,7 @@ fn blends_read_kept_rows_where_all_their_lenses_have_some() {
                 for source in ["#r21", "2 * #r33 - #r1020"] {
                     let statement = format!("find {source} in c | blend {blend} | {rest}");
                     let answer = fixture.query(&statement).run().unwrap();
-                    assert_eq!(answer.plan.path, path, "{statement}");
+                    assert_eq!(answer.plan.path.as_str(), path, "{statement}");
                     let Reply::Why(why) = Session::new(&fixture.store).run(&format!("why #r30: {statement}")).unwrap()
                     else {
                         panic!("a reason");
@@ -226,7 +226,7 @@ fn blends_read_kept_rows_where_all_their_lenses_have_some() {
     assert_eq!(scan(blends[3]).1, 4 * DIMENSION as u64);
     // Kept rows that are as large as the raw ones together are not worth it.
     let large = "1 * b + 1 * b + 1 * b + 1 * b + 1 * b + 1 * b";
-    assert_eq!(fixture.run(&format!("find #r21 in c | blend {large}")).plan.path, "scan");
+    assert_eq!(fixture.run(&format!("find #r21 in c | blend {large}")).plan.path.as_str(), "scan");
     assert!(
         scan(large).0.ends_with("; not the materialized rows of b: together they are not smaller than the raw ones")
     );
@@ -241,7 +241,7 @@ fn what_is_stale_is_gone() {
     let mut session = Session::new(&fixture.store);
     session.run("let l = view v | center corpus | project small").unwrap();
     materialize(&fixture.store, "l", ElementType::F32, Control::new()).unwrap();
-    let path = |statement: &str| fixture.run(statement).plan.path;
+    let path = |statement: &str| fixture.run(statement).plan.path.as_str();
     assert_eq!(path("find #r21 in c | using l"), "materialized");
     assert_eq!(path("find #r21 in c | using l | normalize"), "scan", "more steps");
     assert_eq!(path("find #r21 in c | view v | center corpus | project small"), "scan", "ad hoc");
@@ -364,6 +364,6 @@ fn rounding_does_not_cost_the_best_row_its_place() {
     let mut answers = query.run_batch(&asked).unwrap();
     answers.push(query.bind("q", asked[0].clone()).run().unwrap());
     for answer in answers {
-        assert_eq!((answer.plan.path, answer.hits()[0].id()), ("materialized", "r2590"));
+        assert_eq!((answer.plan.path.as_str(), answer.hits()[0].id()), ("materialized", "r2590"));
     }
 }

@@ -66,10 +66,10 @@ fn a_saved_lens_pins_its_mean_and_says_how_old_it_is() {
     // The mean is the one that was saved: scores of records that were there have not moved.
     for hit in before.hits() {
         let now = after.hits().iter().find(|other| other.id() == hit.id()).unwrap();
-        assert_eq!(now.score().to_bits(), hit.score().to_bits());
+        assert_eq!(now.value().to_bits(), hit.value().to_bits());
     }
     let fresh = answer(&mut session, "find [1, 0, 0, 0, 0, 0, 0, 0] in words | center corpus | score dot | top 41");
-    assert_ne!(fresh.hits()[0].score(), after.hits()[0].score());
+    assert_ne!(fresh.hits()[0].value(), after.hits()[0].value());
     assert_eq!(fresh.header.pinned, None);
 }
 
