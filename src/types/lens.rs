@@ -36,6 +36,16 @@ pub enum Step {
     Project(ProjectionRef),
 }
 
+impl Step {
+    /// Whether it takes numbers from the records of the view.
+    pub(crate) fn takes_statistics(&self) -> bool {
+        match self {
+            Step::CenterCorpus | Step::CenterSides(_) | Step::Standardize | Step::Whiten(_) | Step::Drop(_) => true,
+            Step::Center | Step::Normalize | Step::Truncate(_) | Step::Project(_) => false,
+        }
+    }
+}
+
 /// How two processed vectors (or two texts) become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Metric {

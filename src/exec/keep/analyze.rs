@@ -9,12 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::exec::reply::{Analysis, AnalyzedStatistic};
 use crate::exec::settle::lens::flatten;
 use crate::exec::settle::names::Site;
-use crate::exec::settle::plan::{FlatLens, takes_statistics};
+use crate::exec::settle::plan::FlatLens;
 use crate::exec::settle::statistics::statistic_words;
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
-use crate::types::{CollectionDef, CollectionId, LensRecord, PinnedStatistic, Statistic};
+use crate::types::{CollectionDef, CollectionId, LensRecord, PinnedStatistic, Statistic, Step};
 use std::collections::{HashMap, HashSet};
 
 impl Store {
@@ -85,7 +85,7 @@ fn renew(
     control: &Control,
     analysis: &mut Analysis,
 ) -> Result<Option<Vec<(PinnedStatistic, Statistic)>>> {
-    if !lens.lens.steps.iter().any(takes_statistics) {
+    if !lens.lens.steps.iter().any(Step::takes_statistics) {
         return Ok(None);
     }
     let site = Site::new("");
@@ -137,6 +137,6 @@ fn renew(
 /// Whether nothing would come out differently: every step has its statistic, of the view as it is now.
 fn is_current(flat: &FlatLens, def: &CollectionDef, old: &[&PinnedStatistic]) -> bool {
     let Some(view) = def.views.iter().find(|view| view.name == flat.def.view) else { return true };
-    let needed = flat.def.steps.iter().filter(|step| takes_statistics(step)).count();
+    let needed = flat.def.steps.iter().filter(|step| step.takes_statistics()).count();
     old.len() == needed && old.iter().all(|place| place.revision == view.revision)
 }

@@ -4,13 +4,12 @@
 
 use crate::error::Result;
 use crate::exec::run::rows::view_of;
-use crate::exec::settle::plan::takes_statistics;
 use crate::exec::settle::search::resolve;
 use crate::exec::tell::background::{statistics_of, table};
 use crate::query::ast::{self, Find, LensBase, LensExpr, Output};
 use crate::store::Snapshot;
 use crate::types::control::Control;
-use crate::types::{BackgroundDef, CollectionId, CommitNumber, LensDef, LensRecord};
+use crate::types::{BackgroundDef, CollectionId, CommitNumber, LensDef, LensRecord, Step};
 
 /// The background of `lens`, about to be saved or pinned anew with this snapshot's statistics, in every collection that
 /// it fits (of those that `wanted` names). Its version and, where steps take statistics, their commit are filled in.
@@ -24,7 +23,7 @@ pub(crate) fn of_fresh(
     wanted: impl Fn(CollectionId) -> bool,
     control: &Control,
 ) -> Result<Vec<(CollectionId, BackgroundDef)>> {
-    let takes = lens.steps.iter().any(takes_statistics);
+    let takes = lens.steps.iter().any(Step::takes_statistics);
     let statistics = if takes { snapshot.commit() } else { CommitNumber(0) };
     in_collections(snapshot, &LensExpr::from(lens), version, Some(statistics), wanted, control)
 }

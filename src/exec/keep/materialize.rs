@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::exec::reply::Materialized;
 use crate::exec::settle::lens::{flatten, no_such_lens};
 use crate::exec::settle::names::Site;
-use crate::exec::settle::plan::takes_statistics;
 use crate::query::ast::{LensBase, LensExpr};
 use crate::store::{Snapshot, Store};
 use crate::types::control::Control;
@@ -104,7 +103,7 @@ fn missing(
     if saved.lens.metric == Metric::Levenshtein {
         return Ok(Vec::new());
     }
-    let takes = saved.lens.steps.iter().filter(|step| takes_statistics(step)).count();
+    let takes = saved.lens.steps.iter().filter(|step| step.takes_statistics()).count();
     let with_view =
         |def: &&CollectionDef| def.views.iter().any(|view| view.name == saved.lens.view && view.dimension.is_some());
     let mut pins: HashMap<CollectionId, usize> = HashMap::new();

@@ -6,13 +6,13 @@
 use crate::error::Result;
 use crate::exec::run::scan::Watched;
 use crate::exec::settle::names::Site;
-use crate::exec::settle::plan::{FlatLens, takes_statistics};
+use crate::exec::settle::plan::FlatLens;
 use crate::exec::settle::steps::steps;
 use crate::lens::prepared::PlacedStatistic;
 use crate::lens::{Chain, Prepared, VectorMetric};
 use crate::store::{Snapshot, ViewSnapshot};
 use crate::types::control::Control;
-use crate::types::{CollectionDef, PinnedStatistic, Statistic};
+use crate::types::{CollectionDef, PinnedStatistic, Statistic, Step};
 
 /// What `flat` pins at this snapshot, in every collection.
 ///
@@ -42,7 +42,7 @@ pub(crate) fn pin_collection(
     site: &Site<'_>,
     control: &Control,
 ) -> Result<Vec<(PinnedStatistic, Statistic)>> {
-    if !flat.def.steps.iter().any(takes_statistics) {
+    if !flat.def.steps.iter().any(Step::takes_statistics) {
         return Ok(Vec::new());
     }
     control.checkpoint()?;

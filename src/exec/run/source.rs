@@ -16,26 +16,26 @@ use crate::store::ViewSnapshot;
 use std::ops::Range;
 
 /// A term with its parameter replaced.
-enum Bound<'a> {
+enum Given<'a> {
     Text(&'a str),
     Id(&'a str),
     Literal(&'a [f64]),
     Vector(&'a [f32]),
 }
 
-fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) -> Result<Bound<'a>> {
+fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) -> Result<Given<'a>> {
     let name = match &operand.node {
-        Operand::Text(text) => return Ok(Bound::Text(text)),
-        Operand::Id(id) => return Ok(Bound::Id(id)),
-        Operand::Vector(vector) => return Ok(Bound::Literal(vector)),
+        Operand::Text(text) => return Ok(Given::Text(text)),
+        Operand::Id(id) => return Ok(Given::Id(id)),
+        Operand::Vector(vector) => return Ok(Given::Literal(vector)),
         Operand::Param(name) => name,
     };
     match params.get(name) {
         Some(Param::Text(text)) => match bounds::check_text(text) {
-            Ok(()) => Ok(Bound::Text(text)),
+            Ok(()) => Ok(Given::Text(text)),
             Err(fault) => Err(site.error(fault.code, fault.message, &operand.span).into()),
         },
-        Some(Param::Vector(vector)) => Ok(Bound::Vector(vector)),
+        Some(Param::Vector(vector)) => Ok(Given::Vector(vector)),
         Some(_) => {
             let message = format!("`${name}` is a number or a boolean; a source takes a text or a vector");
             Err(site.error("resolve::param_type", message, &operand.span).into())
@@ -68,37 +68,37 @@ pub(crate) fn vectors(plan: &Plan, view: &ViewSnapshot, all_params: &[&Params]) 
     let terms = &plan.find.source.node.terms;
     let mut texts = Vec::new();
     let mut text_span = None;
-    let mut bound: Vec<Vec<(&Term, Bound<'_>)>> = Vec::with_capacity(all_params.len());
+    let mut given: Vec<Vec<(&Term, Given<'_>)>> = Vec::with_capacity(all_params.len());
     for params in all_params {
         let mut parts = Vec::with_capacity(terms.len());
         for term in terms {
             let part = bind(&term.operand, params, &site)?;
-            if let Bound::Text(text) = part {
+            if let Given::Text(text) = part {
                 texts.push(text.to_string());
                 text_span.get_or_insert_with(|| term.operand.span.clone());
             }
             parts.push((term, part));
         }
-        bound.push(parts);
+        given.push(parts);
     }
     let embedded = match text_span {
         Some(span) => embed(plan, view, &texts, &span)?,
         None => Vec::new(),
     };
     let mut embedded = embedded.into_iter();
-    bound
+    given
         .into_iter()
         .map(|parts| {
             let mut sum = Sum { largest: (parts.len() > 1).then(Vec::new), ..Sum::default() };
             for (term, part) in parts {
                 match part {
-                    Bound::Text(text) => match embedded.next().flatten() {
+                    Given::Text(text) => match embedded.next().flatten() {
                         Some(vector) => add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?,
                         None => sum.unknown = Some(text.to_string()),
                     },
-                    Bound::Vector(vector) => add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?,
-                    Bound::Literal(vector) => add(&mut sum, term, vector.iter().copied(), view, &site)?,
-                    Bound::Id(id) => {
+                    Given::Vector(vector) => add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?,
+                    Given::Literal(vector) => add(&mut sum, term, vector.iter().copied(), view, &site)?,
+                    Given::Id(id) => {
                         let vector = record_vector(plan, view, id, &term.operand.span)?;
                         add(&mut sum, term, vector.iter().map(|&v| f64::from(v)), view, &site)?;
                     }
@@ -210,15 +210,15 @@ pub(crate) fn text(plan: &Plan, view: &ViewSnapshot, params: &Params) -> Result<
         return Err(Error::invalid("a source has at least one term"));
     };
     match bind(&term.operand, params, &site)? {
-        Bound::Text(text) => Ok(view.prepare_text(text)),
-        Bound::Id(id) => {
+        Given::Text(text) => Ok(view.prepare_text(text)),
+        Given::Id(id) => {
             let row = row_of(plan, id, &term.operand.span)?;
             text_of(&plan.collection, view.def(), row)?.ok_or_else(|| {
                 let message = format!("{} has no text in view `{}`", print_id(id), view.def().name);
                 site.error("resolve::no_text", message, &term.operand.span).into()
             })
         }
-        Bound::Literal(_) | Bound::Vector(_) => {
+        Given::Literal(_) | Given::Vector(_) => {
             let message = "`score levenshtein` compares texts, and this is a vector";
             Err(site.error("resolve::levenshtein_source", message, &term.operand.span).into())
         }

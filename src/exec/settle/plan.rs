@@ -107,7 +107,7 @@ impl PlannedLens {
     /// Whether a step subtracts a mean of many vectors, as every step with statistics does. A vector's own mean is
     /// subtracted linearly, and the weights of a sum do not matter to it.
     pub(crate) fn centers(&self) -> bool {
-        self.def.steps.iter().any(takes_statistics)
+        self.def.steps.iter().any(Step::takes_statistics)
     }
 
     /// Between a value of the metric and a score that grows with similarity.
@@ -212,14 +212,6 @@ impl Plan {
         let count =
             |written: &Option<Spanned<u64>>, default| written.as_ref().map_or(default, |count| count.node) as usize;
         (count(&self.find.output.skip, 0), count(&self.find.output.top, DEFAULT_TOP))
-    }
-}
-
-/// Whether a step takes numbers from the records of the view.
-pub(crate) fn takes_statistics(step: &Step) -> bool {
-    match step {
-        Step::CenterCorpus | Step::CenterSides(_) | Step::Standardize | Step::Whiten(_) | Step::Drop(_) => true,
-        Step::Center | Step::Normalize | Step::Truncate(_) | Step::Project(_) => false,
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn attach<'a>(plan: &Plan, answers: impl Iterator<Item = &'a mut Answ
 /// # Errors
 /// As [`attach`].
 pub(crate) fn of(plan: &Plan, value: f64, control: &Control) -> Result<Option<Background>> {
-    let place = |(table, questions): (Held, Option<Arc<str>>)| Background {
+    let place = |(table, questions): (Yardstick, Option<Arc<str>>)| Background {
         pairs: table.count(),
         questions,
         percentile: table.percentile(value),
@@ -75,30 +75,30 @@ pub(crate) fn of(plan: &Plan, value: f64, control: &Control) -> Result<Option<Ba
 }
 
 /// What values are held against.
-enum Held {
+enum Yardstick {
     Records(Arc<Percentiles>),
     Questions(Arc<AskedTable>),
 }
 
-impl std::ops::Deref for Held {
+impl std::ops::Deref for Yardstick {
     type Target = Percentiles;
 
     fn deref(&self) -> &Percentiles {
         match self {
-            Held::Records(table) => table,
-            Held::Questions(asked) => &asked.table,
+            Yardstick::Records(table) => table,
+            Yardstick::Questions(asked) => &asked.table,
         }
     }
 }
 
 /// The table that the plan's question is held against, and whose questions it is of: pairs with stored questions where a
 /// text or a vector asks and there are some, else pairs of records.
-fn table_of(plan: &Plan, control: &Control) -> Result<Option<(Held, Option<Arc<str>>)>> {
+fn table_of(plan: &Plan, control: &Control) -> Result<Option<(Yardstick, Option<Arc<str>>)>> {
     if let Some(asked) = questions::table(plan, control)? {
         let words = Arc::clone(&asked.words);
-        return Ok(Some((Held::Questions(asked), Some(words))));
+        return Ok(Some((Yardstick::Questions(asked), Some(words))));
     }
-    Ok(table(plan, control)?.map(|table| (Held::Records(table), None)))
+    Ok(table(plan, control)?.map(|table| (Yardstick::Records(table), None)))
 }
 
 /// The table of the plan's lens: kept, stored, or computed now. `None` where texts are compared, where a view has no
