@@ -7,9 +7,7 @@
 
 pub mod dense;
 pub mod eigen;
-mod line;
 pub mod matrix;
-pub mod panel;
 pub mod random;
 pub mod rows;
 pub mod scalar;
@@ -17,7 +15,7 @@ pub mod simd;
 pub mod stats;
 pub mod team;
 pub mod topk;
-mod wide;
+mod widen;
 
 pub use matrix::Matrix;
 pub use rows::RowsRef;

@@ -1,9 +1,8 @@
 //! Borrowed rows of a view, whatever their element type.
 //!
 //! Owns [`RowsRef`], the one shape in which vectors travel from segments to kernels. Rows start `stride` elements
-//! apart so that files can align them; widening to `f32` and `f64` is exact.
+//! apart so that files can align them; `widen` has their elements as `f32` and `f64`.
 
-use super::simd;
 use half::f16;
 use std::ops::Range;
 
@@ -39,30 +38,6 @@ pub enum RowRef<'a> {
     F32(&'a [f32]),
     /// A 16-bit row.
     F16(&'a [f16]),
-}
-
-impl<'a> RowRef<'a> {
-    /// The row in `f32`, over what `out` holds; lengths are equal. Widening is exact.
-    pub fn widen_f32(&self, out: &mut [f32]) {
-        match self {
-            RowRef::F32(row) => out.copy_from_slice(row),
-            RowRef::F16(row) => simd::widen_f16(row, out),
-        }
-    }
-
-    /// The row in `f64`, in place of what `out` held. Widening is exact.
-    pub fn widen_f64(&self, out: &mut Vec<f64>) {
-        match self {
-            RowRef::F32(row) => {
-                out.resize(row.len(), 0.0);
-                simd::widen(row, out);
-            }
-            RowRef::F16(row) => {
-                out.clear();
-                out.extend(row.iter().map(|&x| f64::from(x.to_f32())));
-            }
-        }
-    }
 }
 
 impl<'a> RowsRef<'a> {
@@ -116,26 +91,6 @@ impl<'a> RowsRef<'a> {
             RowsRef::F32 { data, stride, dimension } => RowRef::F32(&data[idx * stride..idx * stride + dimension]),
             RowsRef::F16 { data, stride, dimension } => RowRef::F16(&data[idx * stride..idx * stride + dimension]),
         }
-    }
-
-    /// Row `idx` in `f32`, in place of what `out` held. Widening is exact.
-    ///
-    /// # Panics
-    /// When there is no such row.
-    pub fn row_f32(&self, idx: usize, out: &mut Vec<f32>) {
-        out.clear();
-        match self.row(idx) {
-            RowRef::F32(row) => out.extend_from_slice(row),
-            RowRef::F16(row) => out.extend(row.iter().map(|x| x.to_f32())),
-        }
-    }
-
-    /// Row `idx` in `f64`, in place of what `out` held. Widening is exact.
-    ///
-    /// # Panics
-    /// When there is no such row.
-    pub fn row_f64(&self, idx: usize, out: &mut Vec<f64>) {
-        self.row(idx).widen_f64(out);
     }
 }
 

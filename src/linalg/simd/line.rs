@@ -1,11 +1,11 @@
 //! The quick test: can a product belong to a row that reaches a threshold? In `f32`, many rows or many queries at once.
 //!
-//! Owns the test's numbers and its portable form; `simd` compiles the same source for wider registers and picks one. It
+//! Owns the test's numbers and its portable form; `x86` compiles the same source for wider registers. It
 //! knows no lens: what the numbers must be so that no row is lost is worked out where they are made.
 
 use super::panel::LANES;
 
-/// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see [`reaching`](super::simd::reaching).
+/// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see [`reaching`](super::reaching).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
     /// Added to each product.
@@ -26,7 +26,7 @@ impl Line {
     }
 }
 
-/// What [`reaching`](super::simd::reaching) takes of each row beside its product.
+/// What [`reaching`](super::reaching) takes of each row beside its product.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowTerms<'a> {
     /// Times the product.
@@ -37,7 +37,7 @@ pub struct RowTerms<'a> {
     pub bonus: &'a [f32],
 }
 
-/// [`reaching`](super::simd::reaching) in plain Rust, for the rows from `first` on.
+/// [`reaching`](super::reaching) in plain Rust, for the rows from `first` on.
 #[inline(always)]
 pub(super) fn scalar_reaching(
     line: &Line,

@@ -2,8 +2,15 @@
 //!
 //! Owns nothing but the calls: each function has the bits of its namesake there, on every machine.
 
-use super::scalar;
-use super::simd::{Wide, widely};
+use super::arch::{Wide, best};
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+use crate::linalg::scalar;
+
+/// Runs a loop in wide registers, where there are such; the bits are those of [`Wide::run`].
+pub fn widely<W: Wide>(work: W) -> W::Output {
+    best!(avx512: x86::widely_512(work); avx2: x86::widely_256(work); else work.run())
+}
 
 /// Writes a function that runs its namesake of `scalar` in the widest registers.
 macro_rules! wide {

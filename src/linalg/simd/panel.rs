@@ -1,8 +1,6 @@
 //! Many queries laid out so that a few rows meet all of them at once: one side of a tiled matrix product.
 //!
-//! Owns the layout and the product's portable form; `simd` computes it in the widest registers there are.
-
-use super::simd::panel_products;
+//! Owns the layout and the product's portable form; `kernels` computes it in the widest registers there are.
 
 /// Queries whose products are computed side by side.
 pub const LANES: usize = 64;
@@ -39,16 +37,12 @@ impl Panel {
         Panel { dimension, data }
     }
 
-    /// `out[r * LANES + q] = <query q, rows[r]>` in `f32`, within [`any_order_error`](super::simd::any_order_error): each product is one chain of
-    /// additions in the order of the elements.
-    ///
-    /// # Panics
-    /// When a row is shorter than the queries.
-    pub fn products(&self, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts) {
-        assert!(rows.iter().all(|row| row.len() >= self.dimension), "rows as long as queries");
-        panel_products(self, rows, out);
+    /// Whether these rows are as long as the queries.
+    pub(super) fn fits(&self, rows: &[&[f32]; GROUP_ROWS]) -> bool {
+        rows.iter().all(|row| row.len() >= self.dimension)
     }
 
+    /// [`Panel::products`] in plain Rust.
     pub(super) fn scalar_products(&self, rows: &[&[f32]; GROUP_ROWS], out: &mut GroupProducts) {
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(LANES)) {
             for (run, out) in self.data.chunks_exact((self.dimension * RUN).max(1)).zip(out.chunks_exact_mut(RUN)) {
