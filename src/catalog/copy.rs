@@ -3,8 +3,8 @@
 //! Entries are copied as they are stored, each after its checksum was found right: it covers table, key and value, so
 //! it holds in the copy as well. Garbage is not copied, because its files are not; totals are counted anew.
 
-use super::database::CatalogOptions;
 use super::handle::Handle;
+use super::options::CatalogOptions;
 use super::read::RawRead;
 use super::snapshot::ReadTransaction;
 use super::tables::{GARBAGE, LATER_NAMES, NAMES, TOTALS};

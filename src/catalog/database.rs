@@ -6,6 +6,7 @@
 
 use super::handle::{Handle, moved, open_reader, open_writer, stale_or_damaged};
 use super::head::{self, HeadState};
+use super::options::CatalogOptions;
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
 use super::whole;
@@ -13,23 +14,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Storage;
 use crate::types::{CommitNumber, StoreMeta};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-/// How a catalog is opened.
-#[derive(Debug, Clone, Copy)]
-pub struct CatalogOptions {
-    /// Memory redb may use for pages, in bytes.
-    pub cache_bytes: usize,
-    /// How long to wait for another writer before reporting it.
-    pub busy_timeout: Duration,
-}
-
-impl Default for CatalogOptions {
-    /// 64 MiB, and no waiting.
-    fn default() -> Self {
-        CatalogOptions { cache_bytes: 64 << 20, busy_timeout: Duration::ZERO }
-    }
-}
 
 /// The catalog of one store.
 #[derive(Debug)]

@@ -4,12 +4,10 @@
 
 use super::backend::{OnDamage, PageBackend, Parts};
 use super::beside::Beside;
-use super::database::CatalogOptions;
 use super::guard::Health;
 use super::header::HeaderLock;
 use super::holder::{self, Holder};
-use super::snapshot::ReadTransaction;
-use super::transaction::WriteTransaction;
+use super::options::CatalogOptions;
 use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::{FileIdentity, OpenMode, Storage};
@@ -180,19 +178,19 @@ impl Handle {
         })
     }
 
-    /// A snapshot of the last commit; `None` while the file shrinks.
-    pub(super) fn begin_read(self: &Arc<Self>) -> Result<Option<ReadTransaction>> {
+    /// A snapshot of redb's; `None` while the file shrinks.
+    pub(super) fn redb_read(&self) -> Result<Option<redb::ReadTransaction>> {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if database.is_none() && self.is_shrinking() {
             return Ok(None);
         }
-        ReadTransaction::new(self.begin_redb_read(database)?, self.clone()).map(Some)
+        self.begin_redb_read(database).map(Some)
     }
 
-    /// A snapshot that is not asked for the store's own record, which may be damaged.
-    pub(super) fn begin_read_raw(self: &Arc<Self>) -> Result<ReadTransaction> {
+    /// A snapshot of redb's, whatever else goes on.
+    pub(super) fn redb_read_raw(&self) -> Result<redb::ReadTransaction> {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(ReadTransaction::without_meta(self.begin_redb_read(database)?, self.clone()))
+        self.begin_redb_read(database)
     }
 
     /// redb's own check of every page it reaches; `None` while it cannot run because somebody reads or writes.
@@ -252,9 +250,9 @@ impl Handle {
         shrunk
     }
 
-    /// The next write transaction, once the one before has ended.
-    pub(super) fn begin_write(self: &Arc<Self>) -> Result<WriteTransaction> {
-        let transaction = self.health.run("write", || match &*self.database()? {
+    /// redb's next write transaction, once the one before has ended.
+    pub(super) fn redb_write(&self) -> Result<redb::WriteTransaction> {
+        self.health.run("write", || match &*self.database()? {
             RedbDatabase::Write(database) => {
                 let mut transaction = database.begin_write()?;
                 // Two-phase, with the allocator's state: a kill at any moment needs no walk of the whole file.
@@ -262,8 +260,7 @@ impl Handle {
                 Ok(transaction)
             }
             RedbDatabase::Read(_) => Err(redb::Error::DatabaseClosed),
-        })?;
-        Ok(WriteTransaction::new(transaction, self.clone()))
+        })
     }
 }
 

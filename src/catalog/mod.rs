@@ -23,6 +23,7 @@ mod holder;
 pub mod key;
 pub mod lease;
 mod locks;
+mod options;
 #[cfg(test)]
 mod process_tests;
 mod read;
@@ -40,8 +41,9 @@ mod walk;
 mod whole;
 
 pub use copy::copy_to;
-pub use database::{Catalog, CatalogOptions};
+pub use database::Catalog;
 pub use key::KeyBytes;
+pub use options::CatalogOptions;
 pub use read::{CatalogRead, newer_format};
 pub use snapshot::ReadTransaction;
 pub use tables::Table;

@@ -5,10 +5,10 @@
 
 use super::backend::OnDamage;
 use super::codec;
-use super::database::CatalogOptions;
 use super::handle::{Handle, OpenFailure, stale_or_damaged};
 use super::holder;
 use super::key::KeyBytes;
+use super::options::CatalogOptions;
 use super::read::{CatalogRead, RawRead};
 use super::snapshot::ReadTransaction;
 use super::tables::Table;

@@ -46,15 +46,27 @@ impl Drop for Snapshot {
     }
 }
 
+impl Handle {
+    /// A snapshot of the last commit; `None` while the file shrinks.
+    pub(super) fn begin_read(self: &Arc<Self>) -> Result<Option<ReadTransaction>> {
+        self.redb_read()?.map(|transaction| ReadTransaction::new(transaction, self.clone())).transpose()
+    }
+
+    /// A snapshot that is not asked for the store's own record, which may be damaged.
+    pub(super) fn begin_read_raw(self: &Arc<Self>) -> Result<ReadTransaction> {
+        Ok(ReadTransaction::without_meta(self.redb_read_raw()?, self.clone()))
+    }
+}
+
 impl ReadTransaction {
-    pub(super) fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Result<ReadTransaction> {
+    fn new(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> Result<ReadTransaction> {
         let mut snapshot = Snapshot::new(transaction, handle);
         snapshot.meta = meta_of(&snapshot)?;
         Ok(ReadTransaction { inner: Arc::new(snapshot) })
     }
 
     /// A snapshot whose [`ReadTransaction::meta`] says nothing.
-    pub(super) fn without_meta(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> ReadTransaction {
+    fn without_meta(transaction: redb::ReadTransaction, handle: Arc<Handle>) -> ReadTransaction {
         ReadTransaction { inner: Arc::new(Snapshot::new(transaction, handle)) }
     }
 

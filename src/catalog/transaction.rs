@@ -54,16 +54,16 @@ impl Drop for WriteTransaction {
     }
 }
 
-impl WriteTransaction {
-    pub(super) fn new(transaction: redb::WriteTransaction, handle: Arc<Handle>) -> WriteTransaction {
-        WriteTransaction {
-            transaction: Some(transaction),
-            handle,
-            totals: Totals::default(),
-            unsynced: Mutex::default(),
-        }
+impl Handle {
+    /// The next write transaction, once the one before has ended.
+    pub(super) fn begin_write(self: &Arc<Self>) -> Result<WriteTransaction> {
+        let transaction = Some(self.redb_write()?);
+        let (handle, totals, unsynced) = (self.clone(), Totals::default(), Mutex::default());
+        Ok(WriteTransaction { transaction, handle, totals, unsynced })
     }
+}
 
+impl WriteTransaction {
     /// Refuses to go on where the store was moved or replaced: what is found by name then is another store's; and where
     /// another writer has taken it over.
     ///

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::Embedder;
+use super::embedder::Embedder;
 use super::table::Table;
 use crate::error::Result;
 
