@@ -7,6 +7,7 @@
 
 mod lacking;
 
+use super::asked::Gate;
 use super::fit::{Answered, Examples, Fitted, Form, Matrices, Order, Pull, Relevance, Watch, figures, fit, pulls};
 use super::held::{CLASS_FOLDS, FOLDS, Kind, Part, Test, parts};
 use super::lift::{ACCEPTED_Z, Answers, Design, Held, LEAST_CLASSES, LEAST_GROUPS, Measured, Missing, Pulled, lift};
@@ -18,35 +19,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Listed answers are classes where they are shared by this many questions each, on average.
 const FEW_ANSWERS: f64 = 1.5;
-
-/// What the gate looks at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gate<'a> {
-    /// Labelled questions.
-    pub(crate) queries: &'a [u32],
-    /// What labels connect, near-duplicates joined: by question.
-    pub(crate) groups: &'a [u32],
-    /// Near-duplicates of questions alone: by question.
-    pub(crate) alike: &'a [u32],
-    /// What labels connect: by question.
-    pub(crate) components: &'a [u32],
-    /// The class of every question, the rarest of several; of listed answers, what labels connect.
-    pub(crate) classes: &'a [u32],
-    /// What the validation of the fit in question holds back whole: by question.
-    pub(crate) validated_by: &'a [u32],
-    /// The method, or all of them.
-    pub(crate) method: Option<LearnMethod>,
-    /// Whether training may be averaged with the closed form.
-    pub(crate) averaged: bool,
-    /// Which lift decides.
-    pub(crate) accept: Accept,
-    /// Where chance comes from.
-    pub(crate) seed: u64,
-    /// How often labels are cut anew.
-    pub(crate) rounds: usize,
-    /// Splits that validate inside each part.
-    pub(crate) splits: usize,
-}
 
 /// The lifts, as far as they could be measured.
 #[derive(Debug, Clone, Default)]
@@ -211,7 +183,7 @@ fn settle(examples: &Examples, forms: &[Form], gate: &Gate<'_>, found: &[Tested]
     let mut counts: BTreeMap<&str, (LearnMethod, usize)> = BTreeMap::new();
     for tested in found.iter().filter(|tested| tested.answers.iter().any(|(kind, _)| *kind != Kind::Classes)) {
         let Some((_, method)) = chosen(tested).and_then(|at| tested.forms.get(at)) else { continue };
-        counts.entry(super::method_name(*method)).or_insert((*method, 0)).1 += 1;
+        counts.entry(method.as_str()).or_insert((*method, 0)).1 += 1;
     }
     lifts.chosen = counts.into_values().collect();
 }

@@ -5,8 +5,8 @@
 //! new record) asked about records that were labelled. *New classes* leave out whole classes and rank their records among
 //! records of classes that were left out. Every part is fitted on what it does not hold out, by the whole procedure.
 
+use super::asked::Gate;
 use super::fit::{Examples, Relevance, own_rows, with_peers};
-use super::gate::Gate;
 use super::groups::folds;
 use super::lift::LEAST_CLASSES;
 use std::collections::{BTreeMap, HashSet};

@@ -5,6 +5,7 @@
 //! (`learn`); and readings: what a score is worth (`calibrate`), what a view's vectors look like (`diagnose`), which ready-made
 //! lens helps (`try_lenses`). It asks its questions through `exec/` and knows no command line.
 
+mod asked;
 pub mod bootstrap;
 pub mod calibrate;
 pub mod diagnose;
@@ -20,6 +21,7 @@ pub mod judge;
 pub mod labels;
 #[expect(clippy::module_inception, reason = "the file is named for what it owns: learning, as `gate` is the gate")]
 mod learn;
+mod learner;
 mod lift;
 pub mod measure;
 pub mod oddities;
@@ -32,10 +34,7 @@ mod words;
 
 pub use fit::LearnProgress;
 #[cfg(feature = "cli")]
-pub(crate) use learn::LEAST_LABELS;
-pub use learn::Learner;
+pub(crate) use learner::LEAST_LABELS;
+pub use learner::Learner;
 pub use lift::Missing;
 pub use report::LearnReport;
-pub(crate) use words::method_name;
-#[cfg(feature = "cli")]
-pub(crate) use words::{accept_name, mode_name};

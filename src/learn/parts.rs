@@ -6,7 +6,7 @@
 use super::fit::Fitted;
 use super::fit::examples::sample;
 use super::gather::Gathered;
-use super::learn::Learner;
+use super::learner::Learner;
 use crate::error::Result;
 use crate::exec::pin_chain;
 use crate::lens::{Chain, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};

@@ -4,10 +4,9 @@
 
 use super::fit::{Form, Relevance};
 use super::gate::Lifts;
-use super::learn::Learner;
+use super::learner::Learner;
 use super::lift::{ACCEPTED_Z, Measured, Missing};
 use super::parts::Made;
-use super::words::method_name;
 use crate::store::candidate_of;
 use crate::types::{Accept, CommitNumber, FitFigures, FittedOn, LearnMethod, LearnedDef, ViewKind};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -164,7 +163,7 @@ fn fitted_on(learner: &Learner, made: &Made<'_>) -> FittedOn {
         (None, Form::Halved) if fitted.setting > 0.0 => " averaged with the identity",
         (None, _) => "",
     };
-    let (method, labels) = (method_name(fitted.method), made.gathered.labels);
+    let (method, labels) = (fitted.method.as_str(), made.gathered.labels);
     FittedOn {
         collection: learner.collection.clone(),
         view: learner.view.clone(),

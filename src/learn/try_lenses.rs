@@ -8,7 +8,7 @@ use super::bootstrap::bootstrap;
 use super::tried::{Asked, Judged};
 use crate::error::{Error, Result};
 use crate::exec::scan::{Watched, scan_batch};
-use crate::lens::prepared::PlacedStatistic;
+use crate::lens::PlacedStatistic;
 use crate::lens::{Chain, Prepared, ProcessedQuery, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
 use crate::linalg::random::Random;
 use crate::store::{Snapshot, ViewSnapshot};

@@ -1,49 +1,16 @@
-//! What a fit is called and what would help it, in words.
-//!
-//! Owns the names of methods, modes and lifts as they are typed and printed, and the advice that goes with a refusal. It
-//! computes nothing.
+//! Why a fit is what it is and what would help it, in words. It computes nothing.
 
 use super::lift::{ACCEPTED_Z, LEAST_CLASSES, LEAST_GROUPS, LEAST_QUERIES, Missing};
 use super::report::LearnReport;
-#[cfg(feature = "cli")]
-use crate::types::LearnMode;
 use crate::types::{Accept, LearnMethod, Lift};
-
-/// `infonce`, `ridge`, `lda`.
-pub(crate) fn method_name(method: LearnMethod) -> &'static str {
-    match method {
-        LearnMethod::InfoNce => "infonce",
-        LearnMethod::Ridge => "ridge",
-        LearnMethod::Lda => "lda",
-    }
-}
-
-/// `pair`, `same`.
-#[cfg(feature = "cli")]
-pub(crate) fn mode_name(mode: LearnMode) -> &'static str {
-    match mode {
-        LearnMode::Pair => "pair",
-        LearnMode::Same => "same",
-    }
-}
-
-/// `new-records`, `known-records`, `new-classes`.
-#[cfg(feature = "cli")]
-pub(crate) fn accept_name(accept: Accept) -> &'static str {
-    match accept {
-        Accept::NewRecords => "new-records",
-        Accept::KnownRecords => "known-records",
-        Accept::NewClasses => "new-classes",
-    }
-}
 
 /// Why `auto` chose the method it did; nothing where there was no choice.
 pub(crate) fn why(report: &LearnReport) -> Option<String> {
     let chosen = report.fit.method;
     let own = report.tried.iter().find(|(method, _)| *method == chosen)?.1;
     let others: Vec<&(LearnMethod, f64)> = report.tried.iter().filter(|(method, _)| *method != chosen).collect();
-    let name = method_name(chosen);
-    let listed: Vec<String> = others.iter().map(|(method, of)| format!("{} {of:.3}", method_name(*method))).collect();
+    let name = chosen.as_str();
+    let listed: Vec<String> = others.iter().map(|(method, of)| format!("{} {of:.3}", method.as_str())).collect();
     let best =
         others.iter().map(|(_, of)| *of).fold(None, |best: Option<f64>, of| Some(best.map_or(of, |b| b.max(of))))?;
     let (all, same) = report.chosen.iter().fold((0, 0), |(all, same), (method, folds)| {
@@ -78,7 +45,7 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
         advice.push("no held-out labels were asked: learn again without `--no-gate` to have it tested".to_string());
         return advice;
     }
-    let (said, least) = (report.said, super::learn::LEAST_LABELS);
+    let (said, least) = (report.said, super::learner::LEAST_LABELS);
     if said < least {
         advice.push(format!("{said} labels are too few to hold some out: from {least} on a fit is tested"));
         return advice;

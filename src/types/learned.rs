@@ -30,6 +30,16 @@ pub enum LearnMode {
     Same,
 }
 
+impl LearnMode {
+    /// Its name, as it is typed and printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LearnMode::Pair => "pair",
+            LearnMode::Same => "same",
+        }
+    }
+}
+
 /// How a matrix was fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LearnMethod {
@@ -41,6 +51,17 @@ pub enum LearnMethod {
     Lda,
 }
 
+impl LearnMethod {
+    /// Its name, as it is typed and printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LearnMethod::InfoNce => "infonce",
+            LearnMethod::Ridge => "ridge",
+            LearnMethod::Lda => "lda",
+        }
+    }
+}
+
 /// Which lift decides whether a learned lens is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Accept {
@@ -50,6 +71,17 @@ pub enum Accept {
     KnownRecords,
     /// On records of classes of which none was labelled in training.
     NewClasses,
+}
+
+impl Accept {
+    /// Its name, as it is typed and printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Accept::NewRecords => "new-records",
+            Accept::KnownRecords => "known-records",
+            Accept::NewClasses => "new-classes",
+        }
+    }
 }
 
 /// How much better than the plain lens it ranks what was held out: means of differences of the figure that

@@ -2,9 +2,9 @@
 //!
 //! Owns the wording. Figures are fractions with the name of what they are, in text as in JSON.
 
+use super::style::Style;
 use super::text::{count, one_line, shell_word, thousands};
-use crate::cli::console::Style;
-use crate::learn::{LearnReport, accept_name, method_name, mode_name};
+use crate::learn::LearnReport;
 use crate::store::loses_on_new_classes;
 use crate::types::{Accept, FitFigures, LearnMethod, LearnMode, LearnedDef, Lift};
 use serde_json::{Value as Json, json};
@@ -16,17 +16,17 @@ pub(crate) fn fit_json(report: &LearnReport) -> Json {
     let tried = |found: &[(LearnMethod, f64)]| {
         found
             .iter()
-            .map(|(method, figure)| (method_name(*method).to_string(), json!(figure)))
+            .map(|(method, figure)| (method.as_str().to_string(), json!(figure)))
             .collect::<serde_json::Map<_, _>>()
     };
     let chosen: serde_json::Map<_, _> =
-        report.chosen.iter().map(|(method, folds)| (method_name(*method).to_string(), json!(folds))).collect();
+        report.chosen.iter().map(|(method, folds)| (method.as_str().to_string(), json!(folds))).collect();
     json!({
         "lens": report.name,
         "promoted": def.accepted,
-        "method": method_name(def.method),
-        "mode": mode_name(def.mode),
-        "accept": accept_name(def.accept),
+        "method": def.method.as_str(),
+        "mode": def.mode.as_str(),
+        "accept": def.accept.as_str(),
         "labels": def.labels,
         "queries": def.queries,
         "records": def.records,
@@ -86,8 +86,8 @@ fn lifts_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Json {
 pub(crate) fn history_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Json {
     json!({
         "fit": def.fit,
-        "method": method_name(def.method),
-        "mode": mode_name(def.mode),
+        "method": def.method.as_str(),
+        "mode": def.mode.as_str(),
         "view": def.fitted_on.view,
         "embedder": def.fitted_on.embedder,
         "template": def.fitted_on.template,
@@ -98,7 +98,7 @@ pub(crate) fn history_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Js
         "records": def.records,
         "groups": def.groups,
         "label_hash": format!("{:016x}", def.label_hash),
-        "accept": accept_name(def.accept),
+        "accept": def.accept.as_str(),
         "accepted": def.accepted,
         "lift": lifts_json(def, figures),
         "validation": validation_json(def.validation),
@@ -170,7 +170,7 @@ fn fitted(report: &LearnReport) -> String {
             };
             format!("infonce, {}{with}", count(report.setting as u64, "epoch"))
         }
-        method => format!("{} {}", method_name(method), report.setting),
+        method => format!("{} {}", method.as_str(), report.setting),
     };
     let figure = &report.figures.metric;
     let validation = def
