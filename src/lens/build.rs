@@ -3,21 +3,17 @@
 //! Owns [`Builder`]. A statistic is taken of the records behind the operations so far, or given. Invariant: what the
 //! programs can make of a vector of `f32` range stays within [`LARGEST`], whatever the statistics are.
 
+use super::chain::{LARGEST, LARGEST_QUERY};
+use super::moments::RowForm;
 use super::program::{Basis, Op, Program, Traveller, Undirected};
+use super::statistics::PlacedStatistic;
 use super::step::{ResolvedStep, SampleRows, VectorMetric};
-use super::sums::RowForm;
 use super::{RowSource, RowSums, moments, statistics};
 use crate::error::{Error, Result};
-use crate::lens::prepared::PlacedStatistic;
 use crate::linalg::stats::{self, VectorSum};
 use crate::types::{RowSet, Statistic};
 use rayon::prelude::*;
 use std::sync::Arc;
-
-/// The largest intermediate that is let through: the sum of its square over all rows must fit an `f64`.
-pub(super) const LARGEST: f64 = 1e148;
-/// The largest element of a query. Rows are `f32`, so that nothing made of a few of them is larger.
-pub(super) const LARGEST_QUERY: f64 = 1e45;
 
 /// Both sides' programs as far as they are built.
 pub(super) struct Builder<'a> {

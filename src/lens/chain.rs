@@ -15,12 +15,16 @@
 //! the first normalization. `cosine` is a normalization at the end of both sides, `pearson` an own-mean and a
 //! normalization. Neither `L` nor any `c_g` is ever formed: see `program` for the steps and `fold` for their adjoint.
 
-use super::build::{LARGEST, LARGEST_QUERY};
 use super::step::{ResolvedStep, SampleRows, VectorMetric};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::limits;
 use std::hash::Hasher;
 use xxhash_rust::xxh3::Xxh3;
+
+/// The largest intermediate that is let through: the sum of its square over all rows must fit an `f64`.
+pub(super) const LARGEST: f64 = 1e148;
+/// The largest element of a query. Rows are `f32`, so that nothing made of a few of them is larger.
+pub(super) const LARGEST_QUERY: f64 = 1e45;
 
 /// The correction for hubs: half the mean of a record's `k` highest scores with the queries of a sample is subtracted
 /// (Conneau et al. 2018).

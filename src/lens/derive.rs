@@ -26,8 +26,8 @@
 //! the square: [`ProcessedQuery::row_error`] in `fold`. Rows that are not kept are scored in full.
 
 use super::memory::MemoryRows;
-use super::prepared::PlacedStatistic;
 use super::program::{Traveller, Undirected};
+use super::statistics::PlacedStatistic;
 use super::step::{ResolvedStep, VectorMetric};
 use super::{Chain, Prepared, ProcessedQuery};
 use crate::error::{Error, Result};

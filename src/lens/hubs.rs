@@ -6,9 +6,9 @@
 //! the processed record alone. Queries of the sample without a direction are left out.
 
 use super::fold::ProcessedQuery;
-use super::prepared::{Prepared, Scalars};
+use super::scalars::Scalars;
 use super::step::VectorMetric;
-use super::{RowSource, tile};
+use super::{Chain, RowSource, tile};
 use crate::error::{Error, Result};
 use crate::linalg::{matrix, simd};
 use crate::types::RowSet;
@@ -34,18 +34,18 @@ struct Stored {
 }
 
 impl Hubs {
-    /// Processes the queries of the chain's sample; `None` where the chain has no `csls`.
+    /// Processes the queries of the chain's sample, each by `process`, which has none for one without a direction; `None`
+    /// where the chain has no `csls`.
     ///
     /// # Errors
     /// A sample of which no query has a direction under the lens.
-    pub fn new(prepared: &Prepared) -> Result<Option<Self>> {
-        let chain = prepared.chain();
+    pub fn new(chain: &Chain, process: impl Fn(&[f64]) -> Option<ProcessedQuery> + Sync) -> Result<Option<Self>> {
         let Some(csls) = chain.csls() else { return Ok(None) };
-        let process = |row: &[f32]| {
+        let widened = |row: &[f32]| {
             let wide: Vec<f64> = row.iter().map(|&x| f64::from(x)).collect();
-            prepared.process(&wide).ok()
+            process(&wide)
         };
-        let queries: Vec<_> = csls.sample.rows().par_chunks(csls.sample.dimension).filter_map(process).collect();
+        let queries: Vec<_> = csls.sample.rows().par_chunks(csls.sample.dimension).filter_map(widened).collect();
         if queries.is_empty() {
             return Err(Error::invalid(format!(
                 "csls: no query of sample {} has a direction under this lens, so that there is nothing to compare \

@@ -6,7 +6,6 @@
 
 use super::RowSource;
 use super::program::Program;
-use super::sums::RowForm;
 use super::tile::{self, Steps, Task, Tile};
 use crate::error::Result;
 use crate::linalg::rows::RowRef;
@@ -33,6 +32,15 @@ pub(super) fn sum(source: &dyn RowSource, live: &RowSet, program: &Program) -> R
         })
     };
     tile::fold(source, TOGETHER, empty, add, VectorSum::merge)
+}
+
+/// What of a row is added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowForm {
+    /// The row as it is stored.
+    Raw,
+    /// The row divided by its norm; zero rows are left out.
+    Unit,
 }
 
 /// The sum of the live rows of a task, as they are or each divided by its norm (zero rows are then left out), four rows at a

@@ -23,9 +23,9 @@
 //! itself is added as in `quick`. Rows for which that is too large a part are computed anew.
 
 use super::fold::{self, Adjoint};
-use super::prepared::Scalars;
 use super::program::{Op, Program, Traveller, Undirected};
 use super::quick::{Bound, LARGEST_ERROR, QuickScalars, Reference, judge};
+use super::scalars::Scalars;
 use super::shape::{End, Shape};
 use crate::linalg::rows::{RowRef, RowsRef};
 use crate::linalg::{simd, stats};

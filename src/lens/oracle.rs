@@ -4,7 +4,7 @@
 //! no kernels. Besides each score it tells the size of the terms that the score is made of, so that a test can say
 //! how far rounding alone may carry two right answers apart.
 
-use super::prepared::PlacedStatistic;
+use super::statistics::PlacedStatistic;
 use super::{Projection, ResolvedStep, VectorMetric};
 use crate::linalg::Matrix;
 use crate::types::Statistic;

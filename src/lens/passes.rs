@@ -5,9 +5,9 @@
 
 use super::RowSource;
 use super::moved::Moved;
-use super::prepared::Scalars;
 use super::program::{Op, Program};
 use super::quick::{Quick, QuickScalars, Scratch};
+use super::scalars::Scalars;
 use super::tile::{self, Steps, Task, Tile};
 use crate::error::Result;
 use crate::linalg::simd;

@@ -6,32 +6,22 @@
 //! shown score is a function of query, row and statistics. Caching is the caller's business: a `Prepared` is immutable
 //! and knows its size.
 
-use super::build::{Builder, LARGEST_QUERY, SumsOf};
-use super::fold::{ProcessedQuery, RecordScalars};
+use super::build::{Builder, SumsOf};
+use super::chain::LARGEST_QUERY;
+use super::fold::ProcessedQuery;
 use super::hubs::{self, Hubs};
 use super::moved::Moved;
 use super::passes::{self, FinalPass};
 use super::program::{Program, Traveller, Undirected};
-#[cfg(test)]
-use super::shape::{End, Shape};
+use super::scalars::{Scalars, keep};
+use super::statistics::PlacedStatistic;
 use super::step::VectorMetric;
 use super::{Chain, FewRecords, RowSource, StoredScalars};
 use crate::error::{Error, Result};
 use crate::linalg::rows::RowRef;
 use crate::linalg::{matrix, simd, stats};
-use crate::types::{RowSet, Statistic};
+use crate::types::RowSet;
 use std::sync::Arc;
-
-/// What the step at one place of a chain takes from the records.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlacedStatistic {
-    /// Position of the step in the chain.
-    pub step_idx: usize,
-    /// The numbers, in the dimension at that place.
-    pub statistic: Arc<Statistic>,
-    /// Records they were computed from.
-    pub count: u64,
-}
 
 /// Statistics and per-record scalars of one chain over the live rows of one view.
 #[derive(Debug)]
@@ -47,24 +37,6 @@ pub struct Prepared {
     extreme: RowSet,
     scalars: Scalars,
     hubs: Option<Hubs>,
-}
-
-/// Scalars by row; entries of rows that are not directed mean nothing.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone))]
-pub(crate) struct Scalars {
-    /// `S_0`; empty where it is 1 for every record.
-    pub alpha: Vec<f32>,
-    /// `S_0 |x|`, rounded up.
-    pub reach: Vec<f32>,
-    /// `(g, S_g)` for later groups that have shifts.
-    pub extras: Vec<(usize, Vec<f32>)>,
-    /// `|y|^2`, for distances.
-    pub squares: Vec<f32>,
-    /// Largest relative error of the norms that scalars come from, beyond rounding, see `quick`.
-    pub norm_error: f64,
-    /// `r(x)` and its error, for `csls`.
-    pub hubs: (Vec<f32>, Vec<f32>),
 }
 
 /// What is known already when a lens is prepared; nothing by default.
@@ -206,7 +178,7 @@ impl Prepared {
 
     /// Adds what `csls` needs, where the chain has it: for the rows of `fresh` anew, for the others from `earlier`.
     fn with_hubs(mut self, source: &dyn RowSource, fresh: &RowSet, earlier: Option<&Prepared>) -> Result<Self> {
-        let Some(hubs) = Hubs::new(&self)? else { return Ok(self) };
+        let Some(hubs) = Hubs::new(&self.chain, |query| self.process(query).ok())? else { return Ok(self) };
         let ordinary = self.directed.and_not(&self.extreme).and(fresh);
         let mut found = hubs.of_rows(source, &ordinary, &self.scalars)?;
         if let Some(earlier) = earlier {
@@ -396,69 +368,6 @@ impl Prepared {
     }
 }
 
-impl Scalars {
-    /// Takes the scalars that `other` has of the rows of `rows`.
-    pub(super) fn take(&mut self, other: &Scalars, rows: &RowSet) {
-        let copy = |to: &mut [f32], from: &[f32]| {
-            for row in rows.iter().map(|row| row as usize) {
-                if let (Some(to), Some(from)) = (to.get_mut(row), from.get(row)) {
-                    *to = *from;
-                }
-            }
-        };
-        copy(&mut self.alpha, &other.alpha);
-        copy(&mut self.reach, &other.reach);
-        self.extras.iter_mut().zip(&other.extras).for_each(|((_, to), (_, from))| copy(to, from));
-        copy(&mut self.squares, &other.squares);
-        self.norm_error = self.norm_error.max(other.norm_error);
-    }
-
-    /// Takes what `earlier` has for all rows but those of `fresh`.
-    fn keep(&mut self, earlier: &Scalars, fresh: &RowSet) {
-        keep(&mut self.alpha, &earlier.alpha, fresh);
-        keep(&mut self.reach, &earlier.reach, fresh);
-        for ((_, values), (_, earlier)) in self.extras.iter_mut().zip(&earlier.extras) {
-            keep(values, earlier, fresh);
-        }
-        keep(&mut self.squares, &earlier.squares, fresh);
-        self.norm_error = self.norm_error.max(earlier.norm_error);
-    }
-
-    /// The scalars of `row`; `extras` is room for the later groups'.
-    #[inline]
-    pub fn of<'a>(&self, row: usize, extras: &'a mut Vec<(usize, f64)>) -> RecordScalars<'a> {
-        extras.clear();
-        extras.extend(self.extras.iter().map(|(group, values)| (*group, f64::from(values[row]))));
-        RecordScalars {
-            alpha: self.alpha.get(row).map_or(1.0, |&a| f64::from(a)),
-            reach: f64::from(self.reach[row]),
-            extras,
-            square: self.squares.get(row).map_or(0.0, |&s| f64::from(s)),
-            norm_error: self.norm_error,
-            hub: self.hubs.0.get(row).map_or(0.0, |&r| f64::from(r)),
-            hub_error: self.hubs.1.get(row).map_or(0.0, |&e| f64::from(e)),
-        }
-    }
-}
-
-#[cfg(test)]
-impl Scalars {
-    /// Scalars of `program` whose norms are off by nearly `error` of themselves, and which say so: every other row's too long.
-    pub(super) fn disturbed(mut self, program: &Program, squares: bool, error: f64) -> Self {
-        let Some(shape) = Shape::of(program, squares).filter(|shape| shape.end != End::Nothing) else { return self };
-        self.norm_error += error;
-        let off = |row: usize| (1.0 + error * if row.is_multiple_of(2) { 0.99 } else { -0.99 }) as f32;
-        let divide = |values: &mut [f32]| values.iter_mut().enumerate().for_each(|(row, value)| *value /= off(row));
-        if shape.end == End::Direction {
-            divide(&mut self.alpha);
-            self.extras.iter_mut().for_each(|(_, values)| divide(values));
-            self.reach.iter_mut().for_each(|reach| *reach *= 1.0 + 2.0 * error as f32);
-        }
-        self.squares.iter_mut().enumerate().for_each(|(row, square)| *square *= off(row) * off(row));
-        self
-    }
-}
-
 #[cfg(test)]
 impl Prepared {
     /// As if its norms came from less precise products, off by nearly `error` of themselves.
@@ -467,15 +376,4 @@ impl Prepared {
         self.scalars = std::mem::take(&mut self.scalars).disturbed(&self.record, squares, error);
         self
     }
-}
-
-/// Copies the start of `values` from `earlier`, but for the rows of `fresh`.
-fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet) {
-    let mut start = 0;
-    for row in fresh.iter_range(0..earlier.len() as u32) {
-        let row = row as usize;
-        values[start..row].copy_from_slice(&earlier[start..row]);
-        start = row + 1;
-    }
-    values[start..earlier.len()].copy_from_slice(&earlier[start..]);
 }

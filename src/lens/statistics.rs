@@ -28,6 +28,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::{eigen, stats};
 use crate::types::Statistic;
 use std::fmt;
+use std::sync::Arc;
+
+/// What the step at one place of a chain takes from the records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedStatistic {
+    /// Position of the step in the chain.
+    pub step_idx: usize,
+    /// The numbers, in the dimension at that place.
+    pub statistic: Arc<Statistic>,
+    /// Records they were computed from.
+    pub count: u64,
+}
 
 /// Part of the size of what was subtracted that a standard deviation must exceed.
 pub(super) const SPREAD_NOISE: f64 = 1e-12;

@@ -5,22 +5,13 @@
 //! rows are in: whoever hands over earlier parts says that rows stand where they stood.
 
 use super::RowSource;
-use super::moments::sum_of_rows;
+use super::moments::{RowForm, sum_of_rows};
 use super::tile::{self, Task};
 use crate::error::Result;
 use crate::linalg::stats::VectorSum;
 use crate::types::RowSet;
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// What of a row is added up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowForm {
-    /// The row as it is stored.
-    Raw,
-    /// The row divided by its norm; zero rows are left out.
-    Unit,
-}
 
 /// Element-wise sums of the live rows of consecutive runs of rows.
 #[derive(Debug, Clone, PartialEq)]

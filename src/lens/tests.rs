@@ -2,9 +2,9 @@
 
 use super::memory::MemoryRows;
 use super::passes;
-use super::prepared::PlacedStatistic;
 use super::program::Traveller;
 use super::quick::{Quick, Scratch};
+use super::statistics::PlacedStatistic;
 use super::step::SampleRows;
 use super::{Chain, FewRecords, Known, Prepared, Projection, ResolvedStep, RowSource, StoredScalars, VectorMetric};
 use crate::linalg::simd;

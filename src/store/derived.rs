@@ -13,7 +13,7 @@ use super::view::rows_ref;
 use crate::catalog::sums::remove_block_sums;
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lens::prepared::PlacedStatistic;
+use crate::lens::PlacedStatistic;
 use crate::lens::program::Traveller;
 use crate::lens::step::{SampleRows, VectorMetric};
 use crate::lens::stored;

@@ -8,7 +8,7 @@ use crate::exec::run::scan::Watched;
 use crate::exec::settle::names::Site;
 use crate::exec::settle::plan::FlatLens;
 use crate::exec::settle::steps::steps;
-use crate::lens::prepared::PlacedStatistic;
+use crate::lens::PlacedStatistic;
 use crate::lens::{Chain, Prepared, VectorMetric};
 use crate::store::{Snapshot, ViewSnapshot};
 use crate::types::control::Control;

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::settle::plan::PlannedLens;
-use crate::lens::prepared::PlacedStatistic;
+use crate::lens::PlacedStatistic;
 use crate::store::Snapshot;
 
 /// The statistics that `lens` pins for the collection it was settled for; none where it was not saved.
