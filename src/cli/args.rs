@@ -3,10 +3,12 @@
 //! Owns the global flags and the fate of arguments that make no sense: help and usage errors end here, in JSON where
 //! `--json` was given. It runs nothing.
 
-use super::commands::{COMMANDS, Entry};
-use super::console::{Console, stdout_error, to_stderr};
+use super::command::Entry;
+use super::commands::COMMANDS;
+use super::console::{Console, stdout_error};
 use super::progress::ProgressMode;
 use super::render::error::{render_error_json, usage_json};
+use super::streams::to_stderr;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io::{self, Write};

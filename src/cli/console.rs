@@ -5,7 +5,10 @@
 
 use super::progress::{ProgressMode, Reporter};
 use super::render::error::{render_error, render_error_json};
+use super::render::style::DEFAULT_WIDTH;
+pub(crate) use super::render::style::Style;
 use super::render::text::safe;
+use super::streams::to_stderr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Options, Store};
 use crate::types::CommitNumber;
@@ -19,48 +22,6 @@ use std::time::Duration;
 
 /// How errors of standard output begin.
 const NO_OUTPUT: &str = "cannot write to standard output";
-
-/// Width where there is no terminal to ask.
-const DEFAULT_WIDTH: usize = 80;
-
-/// How to draw on one stream.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Style {
-    /// Whether escape sequences are understood and wanted.
-    pub(crate) colour: bool,
-    /// Columns of a line.
-    pub(crate) width: usize,
-}
-
-impl Style {
-    /// No colour, 80 columns.
-    #[cfg(test)]
-    pub(crate) const PLAIN: Style = Style { colour: false, width: DEFAULT_WIDTH };
-
-    /// `text` in bold.
-    pub(crate) fn bold(&self, text: impl Display) -> String {
-        self.paint("1", text)
-    }
-
-    /// `text` less bright than the rest.
-    pub(crate) fn dim(&self, text: impl Display) -> String {
-        self.paint("2", text)
-    }
-
-    /// `text` in red.
-    pub(crate) fn red(&self, text: impl Display) -> String {
-        self.paint("31", text)
-    }
-
-    /// `text` in the colour of bars and underlines that are no mistakes.
-    pub(crate) fn accent(&self, text: impl Display) -> String {
-        self.paint("36", text)
-    }
-
-    fn paint(&self, code: &str, text: impl Display) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
-    }
-}
 
 /// The streams of one run of the program.
 pub(crate) struct Console {
@@ -178,11 +139,6 @@ impl Console {
     pub(crate) fn reporter(&self, what: &str) -> Reporter {
         Reporter::new(self.progress, io::stderr().is_terminal() && !self.json, what)
     }
-}
-
-/// Writes to standard error; nobody is left to tell when that is closed.
-pub(super) fn to_stderr(text: impl Display) {
-    let _ = write!(io::stderr(), "{text}");
 }
 
 /// A control that Ctrl-C sets, in place of the one before; a second Ctrl-C ends the program as it always does.

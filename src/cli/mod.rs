@@ -5,28 +5,23 @@
 //! the library. Exit codes: 0 done, 1 nothing found (or damage found by `check`), 2 an error.
 
 mod args;
+mod command;
 mod commands;
 mod console;
 mod progress;
 mod render;
 mod repl;
+mod runner;
+mod shared_args;
+mod streams;
 mod tour;
+
+pub(crate) use command::Outcome;
 
 use crate::error::{Error, ErrorKind};
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
-
-/// How a command that did not fail ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It did what was asked.
-    Done,
-    /// There was nothing to find, or `check` found damage.
-    Nothing,
-    /// Some statements of a list failed; the errors have been shown.
-    Failed,
-}
 
 /// Runs the program with these arguments, its own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

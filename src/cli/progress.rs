@@ -3,8 +3,8 @@
 //! Owns the bar and the wording of events. Work reports through [`Control`]; commits are told apart, because a
 //! program that feeds an import acts on them.
 
-use super::console::to_stderr;
 use super::render::text::thousands;
+use super::streams::to_stderr;
 use crate::types::control::Control;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt;

@@ -8,7 +8,7 @@ use super::evaluate::odd_json;
 use super::label::{self, ToJudge};
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::json::milliseconds;
+use crate::cli::render::shapes::milliseconds;
 use crate::cli::render::text::{count, one_line, safe};
 use crate::error::{Error, Result};
 use crate::exec::map_text;

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::json::damage_json;
+use crate::cli::render::shapes::damage_json;
 use crate::cli::render::text::{bytes, count, safe, thousands};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::store::{CheckReport, Salvaged, Store};

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
-use crate::cli::render::json::milliseconds;
+use crate::cli::render::shapes::milliseconds;
 use crate::cli::render::text::{count, nought, one_line, safe, signed, signed_interval, thousands, wrap};
 use crate::error::{Error, Result};
 use crate::interchange::NpyReader;

@@ -1,10 +1,10 @@
 //! `simile embed`: vectors for texts that have none yet.
 
 use super::Run;
-use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, thousands};
+use crate::cli::shared_args::missing_collection;
 use crate::error::Result;
 use crate::store::Embedded;
 use clap::Args;

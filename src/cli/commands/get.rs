@@ -3,7 +3,7 @@
 use super::Run;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::json::{Fields, Number};
+use crate::cli::render::shapes::{Fields, Number};
 use crate::cli::render::text::{cut, one_line, safe, shown_id};
 use crate::error::{Error, Result};
 use crate::store::RecordView;

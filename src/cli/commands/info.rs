@@ -4,7 +4,7 @@ use super::Run;
 use super::materialize::derived_json;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, Style};
-use crate::cli::render::json::damage_json;
+use crate::cli::render::shapes::damage_json;
 use crate::cli::render::table::{Column, lines};
 use crate::cli::render::text::{bytes, count, one_line, safe, thousands};
 use crate::error::Result;

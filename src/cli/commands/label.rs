@@ -3,122 +3,28 @@
 //! Owns the arguments and which of these is meant. Asking a person is `session`'s work, choosing what to ask is
 //! `candidates`', reading keys is `keys`'.
 
+mod args;
 mod candidates;
 mod keys;
 mod lists;
 mod session;
 
 use super::Run;
-use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line, safe};
+use crate::cli::shared_args::missing_collection;
 use crate::error::{Error, Result};
 use crate::interchange::labels::{LabelFiles, LabelImport, put_labels};
-use crate::learn::judge::Strategy;
 use crate::store::Store;
-use clap::{ArgGroup, Args, ValueEnum};
+use args::Choice;
+pub(in crate::cli) use args::Label;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Bad lines that are shown to a person; `--json` lists all of them.
 const SHOWN_LINES: usize = 20;
-
-/// Arguments of `label`.
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).args([
-    "queries", "query", "sample", "records", "pairs", "same_field", "conflicts", "list", "drop",
-])))]
-pub(in crate::cli) struct Label {
-    /// The store
-    store: PathBuf,
-    /// The collection
-    #[arg(long = "in", value_name = "COLLECTION")]
-    collection: String,
-    /// The respect in which records are alike or answer, in plain words; made when it is not there
-    #[arg(long, value_name = "NAME")]
-    respect: String,
-    /// Queries as BEIR has them: {"_id": ..., "text": ...} a line. With --qrels they are stored with their judgements,
-    /// without, their hits are shown to be judged
-    #[arg(long, value_name = "queries.jsonl")]
-    queries: Option<PathBuf>,
-    /// Judgements to store: query-id, corpus-id and score with tabs between, after a header line
-    #[arg(long, value_name = "qrels.tsv", requires = "queries")]
-    qrels: Option<PathBuf>,
-    /// Vectors of the queries; row i belongs to line i
-    #[arg(long, value_name = "queries.npy", requires = "queries")]
-    query_vectors: Option<PathBuf>,
-    /// The view whose hits are shown without --lens, and that the vectors are for
-    #[arg(long, value_name = "VIEW", default_value = "raw")]
-    view: String,
-    /// Pairs to store: {"query": "...", "record": "id", "grade": 1} a line; also with "query_id" or "query_record"
-    #[arg(long, value_name = "pairs.jsonl")]
-    pairs: Option<PathBuf>,
-    /// Records are alike that share a value of this field
-    #[arg(long, value_name = "FIELD")]
-    same_field: Option<String>,
-    /// Store the good lines and list the bad ones
-    #[arg(long)]
-    skip_bad: bool,
-    /// A question to judge the hits of; may be given more than once
-    #[arg(long, value_name = "TEXT")]
-    query: Vec<String>,
-    /// Judge the hits of a stored sample of queries
-    #[arg(long, value_name = "NAME")]
-    sample: Option<String>,
-    /// Judge what is similar to this many records, drawn at random
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    records: Option<u32>,
-    /// The lens whose hits are shown: a saved one, or stages as in 'view raw | center corpus | score cosine'
-    #[arg(long, value_name = "LENS")]
-    lens: Option<String>,
-    /// Which pairs come first
-    #[arg(long, value_name = "HOW", default_value = "top")]
-    strategy: Choice,
-    /// Pairs come from this many hits of each question
-    #[arg(long, value_name = "K", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    depth: u32,
-    /// Stop after so many answers
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    count: Option<u64>,
-    /// Seed of what is drawn at random
-    #[arg(long, value_name = "N", default_value = "0")]
-    seed: u64,
-    /// List the labels that contradict each other
-    #[arg(long)]
-    conflicts: bool,
-    /// List the labels, as --pairs reads them
-    #[arg(long)]
-    list: bool,
-    /// Forget the respect with all its labels
-    #[arg(long)]
-    drop: bool,
-    /// Judged pairs that whoever asked for the labels needs
-    #[arg(skip)]
-    least: u64,
-}
-
-/// A strategy, as typed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Choice {
-    /// What ranks highest and is not judged yet
-    Top,
-    /// What is nearest to a probability of 0.5, or to the middle of the scores
-    Uncertain,
-    /// Any of the hits
-    Random,
-}
-
-impl From<Choice> for Strategy {
-    fn from(choice: Choice) -> Strategy {
-        match choice {
-            Choice::Top => Strategy::Top,
-            Choice::Uncertain => Strategy::Uncertain,
-            Choice::Random => Strategy::Random,
-        }
-    }
-}
 
 /// Hits of a lens that a person is to judge.
 pub(super) struct ToJudge<'a> {

@@ -1,12 +1,12 @@
 //! `simile learn`: a lens from labels, tested on those it has not seen.
 
 use super::Run;
-use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::{Console, interruptible};
 use crate::cli::progress::Reporter;
 use crate::cli::render::learned::{fit_json, lines};
 use crate::cli::render::text::one_line;
+use crate::cli::shared_args::missing_collection;
 use crate::error::Result;
 use crate::interchange::labels::{LabelFiles, put_labels};
 use crate::learn::{LearnProgress, Learner};

@@ -29,42 +29,7 @@ mod tour;
 mod try_lenses;
 mod view;
 
-pub(super) use query::Runner;
-
-use super::Outcome;
-use super::console::Console;
-use crate::error::{Error, Result};
-use clap::{ArgMatches, Args, Command};
-
-/// One command of the program.
-pub(super) struct Entry {
-    /// What is typed.
-    pub(super) name: &'static str,
-    /// One line for the list of commands.
-    pub(super) help: &'static str,
-    /// Adds the command's own arguments.
-    pub(super) augment: fn(Command) -> Command,
-    /// Does the work.
-    pub(super) run: fn(&ArgMatches, &mut Console) -> Result<Outcome>,
-}
-
-/// Arguments that know what to do.
-pub(super) trait Run: Args {
-    /// Does the work.
-    ///
-    /// # Errors
-    /// Whatever went wrong, to be shown by the caller.
-    fn run(self, console: &mut Console) -> Result<Outcome>;
-}
-
-const fn entry<A: Run>(name: &'static str, help: &'static str) -> Entry {
-    Entry { name, help, augment: A::augment_args, run: run::<A> }
-}
-
-fn run<A: Run>(matches: &ArgMatches, console: &mut Console) -> Result<Outcome> {
-    let arguments = A::from_arg_matches(matches).map_err(|error| Error::invalid(error.to_string()))?;
-    arguments.run(console)
-}
+use super::command::{Entry, Run, entry};
 
 /// All commands, in the order a newcomer meets them.
 pub(super) const COMMANDS: &[Entry] = &[

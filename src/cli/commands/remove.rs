@@ -1,10 +1,10 @@
 //! `simile remove`: records by id, or all that satisfy a condition.
 
 use super::Run;
-use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line, shown_id};
+use crate::cli::shared_args::missing_collection;
 use crate::error::Result;
 use clap::{ArgGroup, Args};
 use serde_json::json;

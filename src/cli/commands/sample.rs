@@ -1,10 +1,10 @@
 //! `simile sample`: a set of queries under a name.
 
 use super::Run;
-use super::view::missing_collection;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line};
+use crate::cli::shared_args::missing_collection;
 use crate::error::{Error, Result};
 use crate::interchange::NpyReader;
 use crate::interchange::read_queries;

@@ -4,7 +4,7 @@ use super::Run;
 use super::evaluate::odd_json;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
-use crate::cli::render::json::milliseconds;
+use crate::cli::render::shapes::milliseconds;
 use crate::cli::render::table::{Column, lines};
 use crate::cli::render::text::{count, nought, one_line, safe, signed, signed_interval};
 use crate::error::{Error, Result};

@@ -6,7 +6,8 @@ use super::import::Element;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line};
-use crate::error::{Error, Result};
+use crate::cli::shared_args::missing_collection;
+use crate::error::Result;
 use crate::store::{Embedded, ViewSpec};
 use crate::types::{CollectionDef, ElementType, ViewKind};
 use clap::{ArgGroup, Args};
@@ -128,14 +129,6 @@ fn other_placeholder(template: &str) -> Option<&str> {
         }
     }
     None
-}
-
-/// The error for a collection that is not there, with the names that are.
-pub(super) fn missing_collection(store: &crate::store::Store, name: &str) -> Error {
-    match store.snapshot().and_then(|snapshot| snapshot.collection(name)) {
-        Err(error) => error,
-        Ok(_) => Error::not_found(format!("there is no collection {name:?}")),
-    }
 }
 
 #[cfg(test)]

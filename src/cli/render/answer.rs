@@ -3,9 +3,9 @@
 //! Owns the header line (view, steps, projection, metric with its direction, exactness), the table with its bars, and
 //! the closing line of counts. Nothing in it needs colour to be understood.
 
+use super::style::Style;
 use super::table::{Column, head, lines};
 use super::text::{count, join_wrapped, nought, one_line, safe, thousands};
-use crate::cli::console::Style;
 use crate::exec::{Answer, BlendHeader, LensHeader, PlanInfo};
 use crate::query::print_number;
 use crate::types::{Metric, Step};

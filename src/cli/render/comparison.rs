@@ -5,9 +5,9 @@
 
 use super::answer::{header_lines, milliseconds, notes, number};
 use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
-use super::json::{AnswerDocument, HitDocument};
+use super::shapes::{AnswerDocument, HitDocument};
+use super::style::Style;
 use super::text::{cut, nought, one_line, pad, pad_left, shown_id, width};
-use crate::cli::console::Style;
 use crate::exec::{Agreement, Answer, Comparison, Hit};
 use serde::{Serialize, Serializer};
 
@@ -178,7 +178,7 @@ impl Serialize for ComparisonDocument<'_> {
                 })
                 .collect(),
             changes: (0..comparison.columns.len()).map(|idx| comparison.changes(idx)).collect(),
-            elapsed_ms: super::json::milliseconds(comparison.elapsed),
+            elapsed_ms: super::shapes::milliseconds(comparison.elapsed),
         };
         shape.serialize(serializer)
     }

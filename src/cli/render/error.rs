@@ -3,8 +3,8 @@
 //! Owns the caret under a mistake: the line it is in, underlined at the columns it takes on the screen, then what was
 //! expected, what may have been meant, and the statement repaired. And the JSON of INTERFACES for the same.
 
+use super::style::Style;
 use super::text::{safe, width};
-use crate::cli::console::Style;
 use crate::error::{Error, QueryError};
 use serde_json::{Value as Json, json};
 use std::ops::Range;
@@ -116,7 +116,7 @@ pub(crate) fn error_json(error: &Error) -> Json {
         fields.insert("path".to_string(), json!(path.display().to_string()));
     }
     if let Some(damage) = error.damage() {
-        fields.insert("damage".to_string(), super::json::damage_json(damage));
+        fields.insert("damage".to_string(), super::shapes::damage_json(damage));
     }
     object
 }

@@ -5,10 +5,10 @@
 use super::answer::{header_lines, milliseconds, notes, render_answer};
 use super::comparison::render_comparison;
 use super::pairs::render_pairs;
+use super::style::Style;
 use super::table::{Column, lines};
 use super::text::{count, pad, safe, width};
 use super::why::render_why;
-use crate::cli::console::Style;
 use crate::exec::{Explanation, Listing, Reply, Saved};
 use crate::types::Value;
 

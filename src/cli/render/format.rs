@@ -2,7 +2,7 @@
 //!
 //! Owns the quoting of each format. Fields become columns of their own where a format has columns.
 
-use super::json::HitDocument;
+use super::shapes::HitDocument;
 use super::text::{nought, one_line, shown_id};
 use crate::exec::Answer;
 use crate::interchange::jsonl::{json_of, json_text};

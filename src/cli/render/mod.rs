@@ -11,6 +11,8 @@ pub(crate) mod format;
 pub(crate) mod json;
 pub(crate) mod learned;
 pub(crate) mod pairs;
+pub(crate) mod shapes;
+pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod why;

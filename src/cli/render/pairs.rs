@@ -4,10 +4,10 @@
 
 use super::answer::{header_lines, milliseconds, notes, number};
 use super::format::{csv_line, markdown_cell, markdown_id, number_cell};
-use super::json::{LensShape, PlanShape, lens_shape, plan_shape};
+use super::shapes::{LensShape, PlanShape, lens_shape, plan_shape};
+use super::style::Style;
 use super::table::{Column, lines};
 use super::text::{nought, thousands};
-use crate::cli::console::Style;
 use crate::exec::{Pair, PairRecord, Pairs};
 use serde::{Serialize, Serializer};
 
@@ -106,7 +106,7 @@ impl Serialize for PairsDocument<'_> {
             plan: plan_shape(&pairs.plan),
             notes: &pairs.notes,
             results: pairs.pairs.iter().map(PairShape::from).collect(),
-            elapsed_ms: super::json::milliseconds(pairs.elapsed),
+            elapsed_ms: super::shapes::milliseconds(pairs.elapsed),
         };
         shape.serialize(serializer)
     }

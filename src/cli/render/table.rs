@@ -3,8 +3,8 @@
 //! Owns the layout: columns side by side with two blanks between, numbers to the right, and the last column cut
 //! where the line ends. Cells are escaped here, so that callers cannot forget it.
 
+use super::style::Style;
 use super::text::{cut, one_line, pad, pad_left, shown_id, width};
-use crate::cli::console::Style;
 
 /// A column of a table.
 #[derive(Debug, Clone)]

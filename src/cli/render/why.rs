@@ -3,9 +3,9 @@
 //! Owns the wording of each step by what it did: something moved, a length kept, a length made 1.
 
 use super::answer::{header_lines, milliseconds, notes, number, pairs_of};
-use super::json::{LensShape, lens_shape};
+use super::shapes::{LensShape, lens_shape};
+use super::style::Style;
 use super::text::{count, cut, date, nought, one_line, pad, safe, shown_id, thousands, width};
-use crate::cli::console::Style;
 use crate::exec::{CalibratedValue, Change, Standing, Why, WhyPart, WhyStep, WhyTerm};
 use crate::types::Metric;
 use serde::{Serialize, Serializer};
@@ -312,7 +312,7 @@ impl Serialize for WhyDocument<'_> {
             }),
             parts: why.parts.iter().map(part_shape).collect(),
             notes: &why.notes,
-            elapsed_ms: super::json::milliseconds(why.elapsed),
+            elapsed_ms: super::shapes::milliseconds(why.elapsed),
         };
         shape.serialize(serializer)
     }

@@ -10,10 +10,10 @@ mod input;
 mod statement;
 
 use super::Outcome;
-use super::commands::Runner;
 use super::console::{Console, interruptible};
 use super::render::format::Format;
 use super::render::text::one_line;
+use super::runner::Runner;
 use crate::error::{Error, Result};
 use clap::ValueEnum;
 use complete::Words;

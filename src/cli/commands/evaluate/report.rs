@@ -2,8 +2,8 @@
 //!
 //! Owns the wording; every figure comes from `learn/measure`.
 
-use super::Side;
 use super::questions::Questions;
+use super::side::Side;
 use crate::cli::console::Console;
 use crate::cli::render::answer::header_lines;
 use crate::cli::render::table::{Column, lines};

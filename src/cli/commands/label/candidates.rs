@@ -2,7 +2,7 @@
 //!
 //! Owns where questions come from; in what order pairs are asked about is `learn/judge`'s.
 
-use super::Label;
+use super::args::Label;
 use crate::error::{Error, Result};
 use crate::exec::Param;
 use crate::interchange::labels::{next_vector, open_vectors};

@@ -3,12 +3,13 @@
 //! Owns the loop and what is shown. Every answer is a commit of its own, durable before the next pair is shown; the store
 //! is held open for writing, and readers see each answer at once.
 
-use super::Label;
+use super::args::Label;
 use super::candidates::{self, Pairs};
 use super::keys::{Answered, HELP, Keys};
 use crate::cli::Outcome;
-use crate::cli::console::{Console, to_stderr};
+use crate::cli::console::Console;
 use crate::cli::render::text::{count, nought, one_line, shell_word, shown_id, wrap};
+use crate::cli::streams::to_stderr;
 use crate::error::{Error, Result};
 use crate::learn::LEAST_LABELS;
 use crate::learn::judge::{Candidate, Strategy};
