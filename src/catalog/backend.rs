@@ -10,11 +10,11 @@
 //! commit. Sums are therefore read afresh with each page and never kept. Entries of free pages may be stale.
 //! A sync makes sums and data safe, in any order: a header that names a page is only written after both.
 
-use super::beside::Beside;
+use super::files::beside::Beside;
+use super::files::header::HeaderLock;
+use super::files::holder::Holder;
+use super::files::locks::Locks;
 use super::guard::Health;
-use super::header::HeaderLock;
-use super::holder::Holder;
-use super::locks::Locks;
 use super::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;

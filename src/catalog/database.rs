@@ -4,12 +4,12 @@
 //! HEAD. Invariant: a snapshot
 //! handed out is never older than what HEAD said before it was taken.
 
+use super::files::head::{self, HeadState};
+use super::files::whole;
 use super::handle::{Handle, moved, open_reader, open_writer, stale_or_damaged};
-use super::head::{self, HeadState};
 use super::options::CatalogOptions;
 use super::snapshot::ReadTransaction;
 use super::transaction::WriteTransaction;
-use super::whole;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::Storage;
 use crate::types::{CommitNumber, StoreMeta};

@@ -5,8 +5,8 @@
 //! recorded here, so that an error names file, offset, expected and found instead of redb's general words.
 
 use super::CATALOG_FILE;
-use super::header::HeaderLock;
-use super::holder::{self, Holder};
+use super::files::header::HeaderLock;
+use super::files::holder::{self, Holder};
 use crate::error::{Damage, Error, ErrorKind, Result};
 use crate::storage::Storage;
 use std::io;

@@ -3,10 +3,10 @@
 //! After an error or a panic a redb handle is of no more use: [`Health`] knows, and the catalog opens another one.
 
 use super::backend::{OnDamage, PageBackend, Parts};
-use super::beside::Beside;
+use super::files::beside::Beside;
+use super::files::header::HeaderLock;
+use super::files::holder::{self, Holder};
 use super::guard::Health;
-use super::header::HeaderLock;
-use super::holder::{self, Holder};
 use super::options::CatalogOptions;
 use super::{CATALOG_FILE, HEAD_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, ErrorKind, Result};

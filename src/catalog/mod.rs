@@ -4,7 +4,6 @@
 //! the only code that names redb: its errors and panics end here, as [`crate::Error`]. It knows no segment file.
 
 mod backend;
-mod beside;
 mod check;
 pub mod codec;
 mod copy;
@@ -13,23 +12,18 @@ mod damage_tests;
 mod database;
 #[cfg(test)]
 mod fault_tests;
+mod files;
 #[cfg(test)]
 pub(crate) mod golden_tests;
 mod guard;
 mod handle;
-pub mod head;
-mod header;
-mod holder;
 pub mod key;
-pub mod lease;
-mod locks;
 mod options;
 #[cfg(test)]
 mod process_tests;
 mod read;
 pub mod salvage;
 mod snapshot;
-pub mod sums;
 pub mod tables;
 #[cfg(test)]
 mod tests;
@@ -38,7 +32,8 @@ mod transaction;
 #[cfg(test)]
 mod waiting_tests;
 mod walk;
-mod whole;
+
+pub use files::{head, lease, sums};
 
 pub use copy::copy_to;
 pub use database::Catalog;

@@ -5,8 +5,8 @@
 
 use super::backend::OnDamage;
 use super::codec;
+use super::files::holder;
 use super::handle::{Handle, OpenFailure, stale_or_damaged};
-use super::holder;
 use super::key::KeyBytes;
 use super::options::CatalogOptions;
 use super::read::{CatalogRead, RawRead};

@@ -6,8 +6,8 @@
 
 use super::CATALOG_FILE;
 use super::codec;
+use super::files::head;
 use super::handle::Handle;
-use super::head;
 use super::key::KeyBytes;
 use super::read::{Bytes, CatalogRead, RawEntry, RawRead, as_slice, definition, encoded, is_empty_range, meta_of};
 use super::tables::{META, META_KEY, NAMES, TOTALS, TOTALS_KEY, Table};

@@ -159,7 +159,7 @@ fn a_writer_that_was_stopped_is_named_and_not_waited_for() {
     signal(child.id(), "-STOP");
     let lock = storage.open(LOCK_FILE, OpenMode::CreateOrOpen).unwrap();
     lock.write_all_at(format!("pid={}\nprogram=simile\n", child.id()).as_bytes(), 0).unwrap();
-    let locks = locks::Locks::of(&*storage.open(CATALOG_FILE, OpenMode::Write).unwrap()).unwrap();
+    let locks = super::files::locks::Locks::of(&*storage.open(CATALOG_FILE, OpenMode::Write).unwrap()).unwrap();
     let (start, end) = (std::ops::Bound::Included(0), std::ops::Bound::Excluded(320));
     assert!(locks.try_lock(start, end, true).unwrap());
     let begun = Instant::now();

@@ -7,11 +7,8 @@
 
 mod asked;
 pub mod bootstrap;
-pub mod calibrate;
-pub mod diagnose;
 pub mod evaluate;
 pub mod familiar;
-mod figures;
 pub(crate) mod fit;
 pub(crate) mod gate;
 pub(crate) mod gather;
@@ -26,11 +23,11 @@ mod lift;
 pub mod measure;
 pub mod oddities;
 mod parts;
-pub mod reliability;
+mod readings;
 mod report;
-mod tried;
-pub mod try_lenses;
 mod words;
+
+pub use readings::{calibrate, diagnose, reliability, try_lenses};
 
 pub use fit::LearnProgress;
 #[cfg(feature = "cli")]

@@ -12,29 +12,25 @@ pub mod fold;
 mod hubs;
 pub mod memory;
 mod moments;
-mod moved;
 mod noise;
 mod op;
 #[cfg(test)]
 pub(crate) mod oracle;
-mod passes;
 pub mod percentile;
 pub mod prepared;
 pub mod program;
 pub mod projection;
-mod quick;
 pub mod rough;
-mod scalar_rows;
 mod scalars;
-mod shape;
 mod statistics;
 pub mod step;
-pub mod stored;
 pub mod sums;
 #[cfg(test)]
 mod tests;
 mod tile;
 pub mod trace;
+
+pub use scalars::stored;
 
 pub use chain::Chain;
 pub use derive::RowProcessor;
@@ -44,7 +40,7 @@ pub use percentile::Percentiles;
 pub use prepared::{Known, Prepared};
 pub use projection::Projection;
 pub use rough::{Rough, RoughPass, RowReader, Side};
-pub use scalar_rows::ScalarProcessor;
+pub use scalars::rows::ScalarProcessor;
 pub use statistics::{FewRecords, PlacedStatistic};
 pub use step::{ResolvedStep, SampleRows, VectorMetric};
 pub use stored::StoredScalars;

@@ -1,9 +1,9 @@
 //! What each statistic is, and each scalar, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
 
 use super::memory::MemoryRows;
-use super::passes;
 use super::program::Traveller;
-use super::quick::{Quick, Scratch};
+use super::scalars::passes;
+use super::scalars::quick::{Quick, Scratch};
 use super::statistics::PlacedStatistic;
 use super::step::SampleRows;
 use super::{Chain, FewRecords, Known, Prepared, Projection, ResolvedStep, RowSource, StoredScalars, VectorMetric};

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::interchange::output::{TextFile, publish};
 use crate::learn::familiar::Familiar;
 use crate::learn::measure::{Measure, measure};
+use crate::learn::oddities::Named;
 use crate::query::ast::{LensBase, LensExpr, Statement};
 use crate::query::{parse, print};
 use crate::store::Snapshot;

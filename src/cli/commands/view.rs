@@ -1,8 +1,8 @@
 //! `simile view`: a new view of a collection.
 
 use super::Run;
-use super::embed::without;
 use super::import::Element;
+use super::upkeep::embed::without;
 use crate::cli::Outcome;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line};

@@ -4,10 +4,10 @@
 //! a change takes from questions (`center sides`, `csls`) it takes from other folds than it is held against; what it takes
 //! from records needs no labels. All rankings are exact searches over all records.
 
-use super::bootstrap::bootstrap;
 use super::tried::{Asked, Judged};
 use crate::error::{Error, Result};
 use crate::exec::scan::{Watched, scan_batch};
+use crate::learn::bootstrap::bootstrap;
 use crate::lens::PlacedStatistic;
 use crate::lens::{Chain, Prepared, ProcessedQuery, Projection, ResolvedStep, RowSource, SampleRows, VectorMetric};
 use crate::linalg::random::Random;
@@ -17,8 +17,8 @@ use crate::types::{Accept, ProjectionDef, Statistic};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-pub use super::bootstrap::Interval;
 pub use super::tried::{GivenQuestion, TryLabels};
+pub use crate::learn::bootstrap::Interval;
 
 /// Folds of what takes something from questions.
 const FOLDS: usize = 5;

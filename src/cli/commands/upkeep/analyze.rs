@@ -1,7 +1,7 @@
 //! `simile analyze`: pinned statistics of saved lenses, brought up to date.
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, one_line, thousands};
 use crate::error::Result;

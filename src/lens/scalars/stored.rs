@@ -5,13 +5,13 @@
 //! them, `S_0`, the scalars of the later groups, and the squared norm. It knows neither files nor when a row is out of
 //! date.
 
-use super::RowSource;
 use super::passes::FinalPass;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lens::RowSource;
 use crate::types::RowSet;
 
 /// Numbers that every row has: what is known, the error, the reach.
-pub(super) const FIXED: usize = 3;
+pub(in crate::lens) const FIXED: usize = 3;
 /// Scalars that were written down.
 #[derive(Clone, Copy)]
 pub struct StoredScalars<'a> {
@@ -27,7 +27,7 @@ impl StoredScalars<'_> {
     ///
     /// # Errors
     /// Rows that cannot be read, or are not scalars of this program.
-    pub(super) fn fill(&self, found: &mut FinalPass) -> Result<RowSet> {
+    pub(in crate::lens) fn fill(&self, found: &mut FinalPass) -> Result<RowSet> {
         let scalars = &mut found.scalars;
         let width = FIXED
             + usize::from(!scalars.alpha.is_empty())

@@ -1,7 +1,7 @@
 //! `simile compact`: the space of removed and replaced records comes back.
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::text::{bytes, count, safe};
 use crate::error::Result;

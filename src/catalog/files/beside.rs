@@ -11,16 +11,20 @@ use std::sync::{Mutex, PoisonError};
 
 /// What the next sync of the catalog takes along.
 #[derive(Debug, Default)]
-pub(super) struct Beside(Mutex<Vec<Unsynced>>);
+pub(in crate::catalog) struct Beside(Mutex<Vec<Unsynced>>);
 
 impl Beside {
     /// From the next sync on, these are safe.
-    pub(super) fn set(&self, files: Vec<Unsynced>) {
+    pub(in crate::catalog) fn set(&self, files: Vec<Unsynced>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 
     /// Syncs `own`, `sums` (if given) and what was set, all at once.
-    pub(super) fn sync_with(&self, own: &dyn StorageFile, sums: Option<&dyn StorageFile>) -> io::Result<()> {
+    pub(in crate::catalog) fn sync_with(
+        &self,
+        own: &dyn StorageFile,
+        sums: Option<&dyn StorageFile>,
+    ) -> io::Result<()> {
         let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let others: Vec<&dyn StorageFile> = files.iter().map(Unsynced::file).chain(sums).collect();
         if others.is_empty() {
@@ -36,7 +40,7 @@ impl Beside {
     }
 
     /// Refuses a commit that was made without a sync: it would count on bytes that a power loss takes.
-    pub(super) fn check_synced(&self, storage: &dyn Storage) -> Result<()> {
+    pub(in crate::catalog) fn check_synced(&self, storage: &dyn Storage) -> Result<()> {
         if self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             return Ok(());
         }

@@ -40,23 +40,23 @@ pub struct GivenQuestion {
 
 /// A judged question with a vector.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(in crate::learn) struct Asked {
     id: String,
-    pub(super) vector: Vec<f32>,
+    pub(in crate::learn) vector: Vec<f32>,
     /// The record that it is.
-    pub(super) own: Option<u32>,
+    pub(in crate::learn) own: Option<u32>,
     /// Rows that answer it, or numbers of its classes. Without one it counts as 0, as trec_eval has it.
     answers: BTreeSet<u32>,
 }
 
 /// All questions.
 #[derive(Debug, Default)]
-pub(super) struct Judged {
-    pub(super) asked: Vec<Asked>,
-    pub(super) classes: bool,
+pub(in crate::learn) struct Judged {
+    pub(in crate::learn) asked: Vec<Asked>,
+    pub(in crate::learn) classes: bool,
     /// Classes of each row.
     of_row: HashMap<u32, Vec<u32>>,
-    pub(super) left_out: u64,
+    pub(in crate::learn) left_out: u64,
 }
 
 /// A question on its way in.
@@ -72,7 +72,7 @@ struct Raw {
 
 impl Judged {
     /// Gathers what `labels` says over one view.
-    pub(super) fn gather(
+    pub(in crate::learn) fn gather(
         snapshot: &Snapshot,
         target: &CollectionSnapshot,
         view: &ViewSnapshot,
@@ -212,12 +212,12 @@ impl Judged {
     }
 
     /// How many questions have an answer.
-    pub(super) fn answered(&self) -> usize {
+    pub(in crate::learn) fn answered(&self) -> usize {
         self.asked.iter().filter(|asked| !asked.answers.is_empty()).count()
     }
 
     /// Whether the record at `row` answers a question.
-    pub(super) fn is_relevant(&self, asked: &Asked, row: u32) -> bool {
+    pub(in crate::learn) fn is_relevant(&self, asked: &Asked, row: u32) -> bool {
         if self.classes {
             return self.of_row.get(&row).into_iter().flatten().any(|class| asked.answers.contains(class));
         }
@@ -226,7 +226,7 @@ impl Judged {
 
     /// A fold for each question: whole connected components of questions and records for what must hold on new records,
     /// else question by question.
-    pub(super) fn folds(&self, count: usize, accept: Accept, seed: u64) -> Vec<usize> {
+    pub(in crate::learn) fn folds(&self, count: usize, accept: Accept, seed: u64) -> Vec<usize> {
         let mut groups: Vec<usize> = (0..self.asked.len()).collect();
         if accept == Accept::NewRecords && !self.classes {
             let mut by_record: BTreeMap<u32, usize> = BTreeMap::new();

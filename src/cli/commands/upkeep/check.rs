@@ -1,7 +1,7 @@
 //! `simile check`: is everything on disk what was written?
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::shapes::damage_json;
 use crate::cli::render::text::{bytes, count, safe, thousands};

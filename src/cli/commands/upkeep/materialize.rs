@@ -1,7 +1,7 @@
 //! `simile materialize`: the processed rows of a saved lens, kept beside the raw ones.
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::text::{bytes, count, one_line, thousands};
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl Run for Materialize {
 }
 
 /// What is kept of a lens, as `info` and `materialize` print it.
-pub(super) fn derived_json(info: &DerivedInfo) -> Json {
+pub(in crate::cli::commands) fn derived_json(info: &DerivedInfo) -> Json {
     json!({
         "collection": info.collection,
         "kind": info.kind.as_str(),

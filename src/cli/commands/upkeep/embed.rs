@@ -1,7 +1,7 @@
 //! `simile embed`: vectors for texts that have none yet.
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::text::{count, thousands};
 use crate::cli::shared_args::missing_collection;
@@ -59,7 +59,7 @@ impl Run for Embed {
 }
 
 /// Why some records stay without a vector, a line for each reason.
-pub(super) fn without(found: &Embedded) -> Vec<String> {
+pub(in crate::cli::commands) fn without(found: &Embedded) -> Vec<String> {
     let mut lines = Vec::new();
     if found.without_words > 0 {
         let verb = if found.without_words == 1 { "holds" } else { "hold" };

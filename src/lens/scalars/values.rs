@@ -1,10 +1,10 @@
 //! The few numbers that folding needs of each record, row by row.
 
-use super::fold::RecordScalars;
-#[cfg(test)]
-use super::program::Program;
 #[cfg(test)]
 use super::shape::{End, Shape};
+use crate::lens::fold::RecordScalars;
+#[cfg(test)]
+use crate::lens::program::Program;
 use crate::types::RowSet;
 
 /// Scalars by row; entries of rows that are not directed mean nothing.
@@ -27,7 +27,7 @@ pub(crate) struct Scalars {
 
 impl Scalars {
     /// Takes the scalars that `other` has of the rows of `rows`.
-    pub(super) fn take(&mut self, other: &Scalars, rows: &RowSet) {
+    pub(in crate::lens) fn take(&mut self, other: &Scalars, rows: &RowSet) {
         let copy = |to: &mut [f32], from: &[f32]| {
             for row in rows.iter().map(|row| row as usize) {
                 if let (Some(to), Some(from)) = (to.get_mut(row), from.get(row)) {
@@ -43,7 +43,7 @@ impl Scalars {
     }
 
     /// Takes what `earlier` has for all rows but those of `fresh`.
-    pub(super) fn keep(&mut self, earlier: &Scalars, fresh: &RowSet) {
+    pub(in crate::lens) fn keep(&mut self, earlier: &Scalars, fresh: &RowSet) {
         keep(&mut self.alpha, &earlier.alpha, fresh);
         keep(&mut self.reach, &earlier.reach, fresh);
         for ((_, values), (_, earlier)) in self.extras.iter_mut().zip(&earlier.extras) {
@@ -71,7 +71,7 @@ impl Scalars {
 }
 
 /// Copies the start of `values` from `earlier`, but for the rows of `fresh`.
-pub(super) fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet) {
+pub(in crate::lens) fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet) {
     let mut start = 0;
     for row in fresh.iter_range(0..earlier.len() as u32) {
         let row = row as usize;
@@ -84,7 +84,7 @@ pub(super) fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet) {
 #[cfg(test)]
 impl Scalars {
     /// Scalars of `program` whose norms are off by nearly `error` of themselves, and which say so: every other row's too long.
-    pub(super) fn disturbed(mut self, program: &Program, squares: bool, error: f64) -> Self {
+    pub(in crate::lens) fn disturbed(mut self, program: &Program, squares: bool, error: f64) -> Self {
         let Some(shape) = Shape::of(program, squares).filter(|shape| shape.end != End::Nothing) else { return self };
         self.norm_error += error;
         let off = |row: usize| (1.0 + error * if row.is_multiple_of(2) { 0.99 } else { -0.99 }) as f32;

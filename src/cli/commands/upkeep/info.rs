@@ -1,8 +1,8 @@
 //! `simile info`: what is in a store.
 
-use super::Run;
 use super::materialize::derived_json;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::{Console, Style};
 use crate::cli::render::shapes::damage_json;
 use crate::cli::render::table::{Column, lines};

@@ -32,7 +32,7 @@ const SHRINKING_BESIDE_READERS: Duration = Duration::from_secs(2);
 
 /// The header's lock of one opening of the catalog.
 #[derive(Debug)]
-pub(super) struct HeaderLock {
+pub(in crate::catalog) struct HeaderLock {
     patience: Duration,
     /// Set once a lock was waited for in vain.
     gave_up: AtomicBool,
@@ -59,7 +59,7 @@ struct Held {
 
 impl HeaderLock {
     /// `busy_timeout` is how long a reader waits; zero stands for what is usual.
-    pub(super) fn new(busy_timeout: Duration) -> HeaderLock {
+    pub(in crate::catalog) fn new(busy_timeout: Duration) -> HeaderLock {
         let patience = if busy_timeout.is_zero() { USUAL_PATIENCE } else { busy_timeout };
         HeaderLock {
             patience,
@@ -74,22 +74,22 @@ impl HeaderLock {
     }
 
     /// Whether a lock was waited for in vain since this was last asked.
-    pub(super) fn gave_up(&self) -> bool {
+    pub(in crate::catalog) fn gave_up(&self) -> bool {
         self.gave_up.swap(false, Ordering::AcqRel)
     }
 
     /// From here until [`HeaderLock::end_shrinking`], others are let in while the lock is held.
-    pub(super) fn begin_shrinking(&self) {
+    pub(in crate::catalog) fn begin_shrinking(&self) {
         self.state().met_reader = None;
         self.shrinking.store(true, Ordering::Release);
     }
 
-    pub(super) fn end_shrinking(&self) {
+    pub(in crate::catalog) fn end_shrinking(&self) {
         self.shrinking.store(false, Ordering::Release);
     }
 
     /// Waits for the lock, and no longer than patience lasts.
-    pub(super) fn lock(
+    pub(in crate::catalog) fn lock(
         &self,
         locks: &Locks,
         start: Bound<u64>,
@@ -118,7 +118,12 @@ impl HeaderLock {
         Ok(())
     }
 
-    pub(super) fn unlock(&self, locks: &Locks, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+    pub(in crate::catalog) fn unlock(
+        &self,
+        locks: &Locks,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<(), BackendError> {
         {
             let mut state = self.state();
             if state.held.is_some_and(|held| (held.start, held.end) == (start, end)) {
@@ -134,7 +139,7 @@ impl HeaderLock {
     }
 
     /// Runs `sync` without the lock.
-    pub(super) fn without(&self, locks: &Locks, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    pub(in crate::catalog) fn without(&self, locks: &Locks, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let Some(held) = self.own() else { return sync() };
         locks.unlock(held.start, held.end).map_err(as_io)?;
         let synced = sync();
@@ -143,7 +148,7 @@ impl HeaderLock {
     }
 
     /// Lets others in, if the file is shrinking and they have waited for a while.
-    pub(super) fn let_in(&self, locks: &Locks) -> io::Result<()> {
+    pub(in crate::catalog) fn let_in(&self, locks: &Locks) -> io::Result<()> {
         if !self.shrinking.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -159,7 +164,7 @@ impl HeaderLock {
 
     /// Hears whether somebody holds bytes that readers take. Shrinking ends with an error where they stay: it would
     /// commit again and again until they have gone.
-    pub(super) fn hear_of_readers(&self, there_are: bool) -> Result<(), BackendError> {
+    pub(in crate::catalog) fn hear_of_readers(&self, there_are: bool) -> Result<(), BackendError> {
         if !there_are || !self.shrinking.load(Ordering::Acquire) {
             return Ok(());
         }

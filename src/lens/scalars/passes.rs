@@ -3,13 +3,13 @@
 //! Owns which scalars a program needs and where they are put. Every task writes its own stretch of rows, so nothing
 //! depends on the number of threads. It knows no statistics: those are in the program by then.
 
-use super::RowSource;
 use super::moved::Moved;
-use super::program::{Op, Program};
 use super::quick::{Quick, QuickScalars, Scratch};
-use super::scalars::Scalars;
-use super::tile::{self, Steps, Task, Tile};
+use super::values::Scalars;
 use crate::error::Result;
+use crate::lens::RowSource;
+use crate::lens::program::{Op, Program};
+use crate::lens::tile::{self, Steps, Task, Tile};
 use crate::linalg::simd;
 use crate::types::RowSet;
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ const ORDINARY_NORM: Range<f64> = 1e-25..1e30;
 const ORDINARY_SCALAR: Range<f64> = 1e-30..1e30;
 
 /// What the final pass finds.
-pub(super) struct FinalPass {
+pub(in crate::lens) struct FinalPass {
     /// Live rows without a direction.
     pub undirected: RowSet,
     /// Directed rows whose magnitudes `f32` cannot be trusted with.
@@ -40,13 +40,13 @@ impl FinalPass {
 }
 
 /// How many scalars a record has besides its reach.
-pub(super) fn scalar_count(program: &Program, with_squares: bool) -> usize {
+pub(in crate::lens) fn scalar_count(program: &Program, with_squares: bool) -> usize {
     let layout = Layout::of(program, with_squares);
     usize::from(layout.normalizations > 0) + layout.groups.len() + usize::from(layout.squares)
 }
 
 /// The scalars of every live row under `program`, the record's side of a lens with the metric's own steps.
-pub(super) fn scalars(
+pub(in crate::lens) fn scalars(
     source: &dyn RowSource,
     live: &RowSet,
     program: &Program,
@@ -59,7 +59,7 @@ pub(super) fn scalars(
 }
 
 /// [`scalars`] in `f64` throughout, for scalars that are written down.
-pub(super) fn scalars_in_full(
+pub(in crate::lens) fn scalars_in_full(
     source: &dyn RowSource,
     live: &RowSet,
     program: &Program,

@@ -13,7 +13,7 @@
 //! make redb take its older slot); a HEAD older than the catalog is a crash between the two writes. A record that does
 //! not hold together may be one that is being written: it is read again, and then says nothing.
 
-use super::HEAD_FILE;
+use crate::catalog::HEAD_FILE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;
 use crate::storage::{OpenMode, Storage};
@@ -62,7 +62,7 @@ pub fn read_stamp(storage: &dyn Storage) -> Result<Option<u64>> {
 
 /// Which file the catalog is now: a copy is another one. `None` where nobody can tell.
 pub fn stamp_of(storage: &dyn Storage) -> Option<u64> {
-    let birth = storage.birth(super::CATALOG_FILE).ok().flatten()?;
+    let birth = storage.birth(crate::catalog::CATALOG_FILE).ok().flatten()?;
     // 0 stands for what is not known.
     Some(checksum(SEED, &birth.to_le_bytes()).max(1))
 }

@@ -9,7 +9,7 @@
 //! Whoever comes only to repair leaves there again what it found; the next writer learns from it whether the last one has
 //! closed the store.
 
-use super::{CATALOG_FILE, LOCK_FILE};
+use crate::catalog::{CATALOG_FILE, LOCK_FILE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::checksum::checksum;
 use crate::storage::process::{Fate, ProcessMark, line};
@@ -23,7 +23,7 @@ const TOKEN_DIGITS: usize = 32;
 
 /// One opening for writing, as LOCK has it.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(in crate::catalog) struct Holder {
     storage: Arc<dyn Storage>,
     token: String,
     state: Mutex<State>,
@@ -60,7 +60,7 @@ impl Claim {
 }
 
 impl Holder {
-    pub(super) fn new(storage: &Arc<dyn Storage>) -> Holder {
+    pub(in crate::catalog) fn new(storage: &Arc<dyn Storage>) -> Holder {
         Holder {
             storage: Arc::clone(storage),
             token: token(),
@@ -72,12 +72,12 @@ impl Holder {
     }
 
     /// From now on this is a writer: it leaves LOCK empty when it closes.
-    pub(super) fn announce(&self) {
+    pub(in crate::catalog) fn announce(&self) {
         self.announced.store(true, Ordering::Relaxed);
     }
 
     /// Whether LOCK still named the writer before when this one came.
-    pub(super) fn was_left_open(&self) -> bool {
+    pub(in crate::catalog) fn was_left_open(&self) -> bool {
         self.was_left_open.load(Ordering::Relaxed)
     }
 
@@ -86,7 +86,7 @@ impl Holder {
     ///
     /// # Errors
     /// `Locked`, naming the other writer and what to do.
-    pub(super) fn hold(&self) -> Result<()> {
+    pub(in crate::catalog) fn hold(&self) -> Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
             State::Refused(message) => return Err(self.error(message)),
@@ -156,7 +156,7 @@ impl Holder {
     }
 
     /// Takes this opening's name out of LOCK when it closes, if it stands there.
-    pub(super) fn withdraw(&self) {
+    pub(in crate::catalog) fn withdraw(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Claimed) {
             return;
@@ -170,7 +170,7 @@ impl Holder {
     }
 
     /// The refusal, if there was one.
-    pub(super) fn refusal(&self) -> Option<Error> {
+    pub(in crate::catalog) fn refusal(&self) -> Option<Error> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Refused(message) => Some(self.error(message)),
             State::New | State::Claimed => None,
@@ -199,14 +199,14 @@ fn token() -> String {
 }
 
 /// The error of a second writer: it names the store and, where LOCK tells, the holder.
-pub(super) fn locked(storage: &dyn Storage) -> Error {
+pub(in crate::catalog) fn locked(storage: &dyn Storage) -> Error {
     let root = storage.root();
     let message = format!("{} is being written by {}; one process writes at a time", root.display(), shown(storage));
     Error::new(ErrorKind::Locked, message).with_path(root)
 }
 
 /// The error of whoever waited in vain for a moment at which the store can be looked at.
-pub(super) fn in_the_way(storage: &dyn Storage) -> Error {
+pub(in crate::catalog) fn in_the_way(storage: &dyn Storage) -> Error {
     let root = storage.root();
     let message = format!(
         "{} cannot be opened just now: {} keeps its catalog locked, and may have been stopped; \

@@ -5,11 +5,11 @@
 //! follows only changes the length of what is normalized again: it is left out, but for its say in whether a row has a
 //! direction.
 
-use super::program::{Op, Program};
+use crate::lens::program::{Op, Program};
 
 /// A program as far as scalars depend on it.
 #[derive(Debug)]
-pub(super) struct Shape {
+pub(in crate::lens) struct Shape {
     /// Whether rows are divided by their norms first of all: `u = x / |x|`, else `u = x`.
     pub unit: bool,
     /// What makes `y` of `u`: no normalizations.
@@ -22,7 +22,7 @@ pub(super) struct Shape {
 
 /// What is asked of `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::lens) enum End {
     /// `1 / |y|`.
     Direction,
     /// `|y|^2`.

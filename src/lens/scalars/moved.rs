@@ -22,11 +22,11 @@
 //! `| |y'| - |y'|computed |` is at most the sum of these divided by the computed norm, and what `f64` may lose of `|y'|`
 //! itself is added as in `quick`. Rows for which that is too large a part are computed anew.
 
-use super::fold::{self, Adjoint};
-use super::program::{Op, Program, Traveller, Undirected};
 use super::quick::{Bound, LARGEST_ERROR, QuickScalars, Reference, judge};
-use super::scalars::Scalars;
 use super::shape::{End, Shape};
+use super::values::Scalars;
+use crate::lens::fold::{self, Adjoint};
+use crate::lens::program::{Op, Program, Traveller, Undirected};
 use crate::linalg::rows::{RowRef, RowsRef};
 use crate::linalg::{simd, stats};
 use crate::types::RowSet;
@@ -36,7 +36,7 @@ use crate::types::RowSet;
 const LARGEST_EARLIER: f64 = LARGEST_ERROR * 0.75;
 
 /// What turns the scalars of an earlier commit into this one's.
-pub(super) struct Moved<'a> {
+pub(in crate::lens) struct Moved<'a> {
     earlier: &'a Scalars,
     /// Rows with scalars that can be moved.
     pub known: RowSet,
@@ -177,10 +177,10 @@ fn constant(program: &Program, dimension: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::memory::MemoryRows;
-    use super::super::passes;
-    use super::super::program::Op;
     use super::*;
+    use crate::lens::memory::MemoryRows;
+    use crate::lens::program::Op;
+    use crate::lens::scalars::passes;
     use crate::lens::{RowForm, RowSource, RowSums};
     use crate::linalg::Matrix;
     use crate::linalg::random::Random;

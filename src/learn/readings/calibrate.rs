@@ -4,12 +4,12 @@
 //! probability is read off hits, and off nothing else. The scores are those of the saved lens as it is. The maps
 //! themselves are `reliability`'s. Hits of one query are alike, so warnings and intervals count queries.
 
-use super::evaluate::Qrels;
-use super::familiar::{AskedNow, Familiar};
-use super::oddities::{Named, Oddities};
 use super::reliability::{self, JudgedScore};
 use crate::error::{Error, Result};
 use crate::exec::{Answer, Lens, Param, Query, Source, backgrounds_of};
+use crate::learn::evaluate::Qrels;
+use crate::learn::familiar::{AskedNow, Familiar};
+use crate::learn::oddities::{Named, Oddities};
 use crate::store::{LabelledQuery, Labels, Snapshot, Store};
 use crate::types::control::Control;
 use crate::types::{Calibration, CalibrationMap, CommitNumber, JudgedOn, LensRecord, Metric, Reliability};

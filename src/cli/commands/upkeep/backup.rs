@@ -1,7 +1,7 @@
 //! `simile backup`: a consistent copy of a store that may be in use.
 
-use super::Run;
 use crate::cli::Outcome;
+use crate::cli::commands::Run;
 use crate::cli::console::Console;
 use crate::cli::render::text::{bytes, count, safe};
 use crate::error::Result;

@@ -1,13 +1,13 @@
 //! Per-record scalars on their way into rows, in the layout of `stored`.
 
-use super::RowSource;
-use super::derive::over_no_rows;
 use super::passes::{self, FinalPass};
-use super::program::Program;
-use super::statistics::PlacedStatistic;
-use super::step::{ResolvedStep, VectorMetric};
 use super::stored::FIXED;
 use crate::error::Result;
+use crate::lens::RowSource;
+use crate::lens::derive::over_no_rows;
+use crate::lens::program::Program;
+use crate::lens::statistics::PlacedStatistic;
+use crate::lens::step::{ResolvedStep, VectorMetric};
 use crate::linalg::RowsRef;
 use crate::types::{CommitNumber, RowSet, ViewId};
 use std::ops::Range;
@@ -27,7 +27,7 @@ impl ScalarProcessor {
     /// The scalars of a whole lens over rows of `dimension`, with a statistic for each step that takes one.
     ///
     /// # Errors
-    /// As [`super::RowProcessor::new`].
+    /// As [`crate::lens::RowProcessor::new`].
     pub fn new(
         steps: Vec<ResolvedStep>,
         metric: VectorMetric,

@@ -17,10 +17,10 @@
 //!   difference of the squares divided by the sum;
 //! - of a row that is divided by its norm and nothing else, `|u|^2` is off by at most `k + 2 e` of itself, and so `|u|` by less.
 
-use super::fold;
-use super::noise::{CLEAR, Guard};
-use super::program::{Op, Program, subtract_own_mean};
 use super::shape::{End, Shape};
+use crate::lens::fold;
+use crate::lens::noise::{CLEAR, Guard};
+use crate::lens::program::{Op, Program, subtract_own_mean};
 use crate::linalg::rows::RowRef;
 use crate::linalg::simd::{GROUP_ROWS, LANES, Panel};
 use crate::linalg::{RowsRef, matrix, scalar, simd, stats};
@@ -29,13 +29,13 @@ use std::ops::Range;
 /// Rows that are looked at together: enough that preparing the matrix for them costs little.
 const TILE_ROWS: usize = 1024;
 /// The largest relative error of a norm that is let through: candidates would become too many.
-pub(super) const LARGEST_ERROR: f64 = 1.0 / 512.0;
+pub(in crate::lens) const LARGEST_ERROR: f64 = 1.0 / 512.0;
 /// Squares of norms that `f32` holds without loss.
 const ORDINARY_SQUARE: Range<f64> = 1e-30..1e30;
 
 /// How the norms of one program's records are found.
 #[derive(Debug)]
-pub(super) struct Quick {
+pub(in crate::lens) struct Quick {
     form: Form,
     unit: bool,
     end: End,
@@ -132,7 +132,7 @@ impl Factor {
 
 /// `slope |x| + offset`.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bound {
+pub(in crate::lens) struct Bound {
     pub slope: f64,
     pub offset: f64,
 }
@@ -149,7 +149,7 @@ impl Bound {
 
 /// The scalars of one row; those that its program does not have mean nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct QuickScalars {
+pub(in crate::lens) struct QuickScalars {
     /// `S_0`.
     pub alpha: f64,
     /// `S_1` where rows are divided by their norms first and a direction ends the chain.
@@ -177,7 +177,7 @@ impl QuickScalars {
 
 /// A norm that was found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Norm {
+pub(in crate::lens) struct Norm {
     norm: f64,
     /// It is at least this.
     least: f64,
@@ -187,7 +187,7 @@ pub(super) struct Norm {
 
 /// Room to work in.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(in crate::lens) struct Scratch {
     elements: Vec<f32>,
     products: Vec<f32>,
     squares: Vec<f64>,
@@ -387,7 +387,7 @@ impl Quick {
 
 /// The norm of what becomes of a vector of norm at most `raw`, off by at most `error`; `None` where that leaves open whether
 /// it has a direction, or is too large a part.
-pub(super) fn judge(norm: f64, error: f64, raw: f64, reference: Reference) -> Option<Norm> {
+pub(in crate::lens) fn judge(norm: f64, error: f64, raw: f64, reference: Reference) -> Option<Norm> {
     let least = norm - error;
     let clear = least > reference.at(raw, norm) && error <= LARGEST_ERROR * least;
     clear.then(|| Norm { norm, least, error: error / least })
@@ -420,7 +420,7 @@ fn add_squares(products: &[f32], factors: &[f64], constant: &[f64], squares: &mu
 
 /// The norm above which a vector has a direction for sure, whatever single precision and double may have lost of it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reference {
+pub(in crate::lens) struct Reference {
     /// By the norm of the vector that the operations began with.
     raw: Bound,
     /// By its norm as it is.

@@ -4,15 +4,15 @@
 //! another generation. A writer unlinks what became garbage in generation `g` (files that readers of `g` and before may
 //! hold) only when it can have the locks of all generations up to `g` exclusively. Locks die with their process.
 
-use super::LEASES_FOLDER;
+use crate::catalog::LEASES_FOLDER;
 use crate::error::Result;
 use crate::storage::{LockGuard, LockKind, Storage};
 
 /// Beside the leases, where readers may write: which state of a copied catalog was found to hold together.
-pub(super) const VERIFIED_FILE: &str = "leases/verified";
+pub(in crate::catalog) const VERIFIED_FILE: &str = "leases/verified";
 
 /// Makes the folder of leases, if it is not there.
-pub(super) fn make_folder(storage: &dyn Storage) -> Result<()> {
+pub(in crate::catalog) fn make_folder(storage: &dyn Storage) -> Result<()> {
     storage.create_dir(LEASES_FOLDER)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Chunks bound what an append rewrites: one chunk of 2 KiB, however long the segment is.
 
-use super::tables::BLOCK_SUMS;
-use super::{CatalogRead, WriteTransaction};
+use crate::catalog::tables::BLOCK_SUMS;
+use crate::catalog::{CatalogRead, WriteTransaction};
 use crate::error::Result;
 use crate::types::SegmentId;
 
@@ -21,9 +21,9 @@ pub fn read_block_sums(read: &impl CatalogRead, segment: SegmentId, block_count:
         let key = (segment, chunk_idx as u32);
         let chunk = read.get(&BLOCK_SUMS, &key)?.unwrap_or_default();
         let Some(found) = chunk.get(..wanted) else {
-            let key = super::KeyBytes::to_bytes(&key);
+            let key = crate::catalog::KeyBytes::to_bytes(&key);
             let (expected, found) = (format!("{wanted} checksums"), chunk.len().to_string());
-            return Err(super::codec::damaged(
+            return Err(crate::catalog::codec::damaged(
                 BLOCK_SUMS.name(),
                 &key,
                 "block checksums are missing",
@@ -59,9 +59,15 @@ pub fn put_block_sums(write: &WriteTransaction, segment: SegmentId, first_block:
 fn read_block_sums_chunk(write: &WriteTransaction, key: (SegmentId, u32), count: usize) -> Result<Vec<u64>> {
     let mut chunk = write.get(&BLOCK_SUMS, &key)?.unwrap_or_default();
     if chunk.len() < count {
-        let key = super::KeyBytes::to_bytes(&key);
+        let key = crate::catalog::KeyBytes::to_bytes(&key);
         let (expected, found) = (format!("{count} checksums"), chunk.len().to_string());
-        return Err(super::codec::damaged(BLOCK_SUMS.name(), &key, "block checksums are missing", &expected, &found));
+        return Err(crate::catalog::codec::damaged(
+            BLOCK_SUMS.name(),
+            &key,
+            "block checksums are missing",
+            &expected,
+            &found,
+        ));
     }
     chunk.truncate(count);
     Ok(chunk)

@@ -12,7 +12,7 @@ use std::ops::{Bound, Range};
 
 /// The locks that one opening of the file holds.
 #[derive(Debug)]
-pub(super) enum Locks {
+pub(in crate::catalog) enum Locks {
     /// On a duplicate of the file's handle: such locks belong to the opening, which duplicates share.
     System(FileBackend),
     /// In the in-memory storage.
@@ -22,14 +22,19 @@ pub(super) enum Locks {
 
 impl Locks {
     /// The locks of an open file.
-    pub(super) fn of(file: &dyn StorageFile) -> io::Result<Locks> {
+    pub(in crate::catalog) fn of(file: &dyn StorageFile) -> io::Result<Locks> {
         match file.range_locks()? {
             RangeLocks::Memory(locks) => Ok(Locks::Memory(locks)),
             RangeLocks::System(file) => FileBackend::new(file).map(Locks::System).map_err(io::Error::other),
         }
     }
 
-    pub(super) fn try_lock(&self, start: Bound<u64>, end: Bound<u64>, exclusive: bool) -> Result<bool, BackendError> {
+    pub(in crate::catalog) fn try_lock(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+        exclusive: bool,
+    ) -> Result<bool, BackendError> {
         match self {
             Locks::System(backend) if exclusive => backend.try_lock_range(start, end),
             Locks::System(backend) => backend.try_lock_shared_range(start, end),
@@ -38,11 +43,11 @@ impl Locks {
     }
 
     /// Whether somebody else decides who goes on; then nobody has to sleep.
-    pub(super) fn are_by_turns(&self) -> bool {
+    pub(in crate::catalog) fn are_by_turns(&self) -> bool {
         matches!(self, Locks::Memory(locks) if locks.are_by_turns())
     }
 
-    pub(super) fn unlock(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+    pub(in crate::catalog) fn unlock(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
         match self {
             Locks::System(backend) => backend.unlock_range(start, end),
             Locks::Memory(locks) => {
@@ -52,14 +57,18 @@ impl Locks {
         }
     }
 
-    pub(super) fn is_locked_elsewhere(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+    pub(in crate::catalog) fn is_locked_elsewhere(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
         match self {
             Locks::System(backend) => backend.query_lock_range(start, end),
             Locks::Memory(locks) => Ok(locks.is_locked_elsewhere(&range(start, end))),
         }
     }
 
-    pub(super) fn unlock_all(&self) -> io::Result<()> {
+    pub(in crate::catalog) fn unlock_all(&self) -> io::Result<()> {
         match self {
             Locks::System(backend) => backend.close(),
             Locks::Memory(locks) => {

@@ -3,7 +3,7 @@
 //! Owns the two maps (logistic and isotonic), their fit, and the figures of reliability, all over plain numbers: a
 //! [`JudgedScore`] knows neither a store nor a lens. Invariant: no map falls, and none says 0 or 1.
 
-use super::bootstrap::{quantile, student};
+use crate::learn::bootstrap::{quantile, student};
 use crate::linalg::random::Random;
 use crate::types::{CalibrationMap, Reliability};
 use std::collections::BTreeMap;

@@ -6,10 +6,10 @@
 //! page by page, where the catalog is not in the file that its writer knew ([`head::stamp_of`]). Pages that do not
 //! fit their own checksum are left to whoever reads them: that is damage of one place, which is told there.
 
-use super::backend::{PAGE_BYTES, page_sum};
 use super::head;
 use super::lease::{VERIFIED_FILE, make_folder};
-use super::{CATALOG_FILE, SUMS_FILE};
+use crate::catalog::backend::{PAGE_BYTES, page_sum};
+use crate::catalog::{CATALOG_FILE, SUMS_FILE};
 use crate::error::{Damage, Error, Result};
 use crate::storage::checksum::checksum;
 use crate::storage::{OpenMode, Storage, StorageFile};
@@ -43,7 +43,7 @@ struct Widths {
 ///
 /// # Errors
 /// `Corrupt`, saying that the files are of different moments; `Io` where they cannot be read.
-pub(super) fn check(storage: &dyn Storage) -> Result<()> {
+pub(in crate::catalog) fn check(storage: &dyn Storage) -> Result<()> {
     if is_known(storage)? {
         return Ok(());
     }
