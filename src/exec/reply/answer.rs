@@ -42,6 +42,7 @@ impl Answer {
     }
 
     /// Whether a text that asks has no vector, because the embedder knows no word of it: nothing is found then.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_of_unknown_text(&self) -> bool {
         self.notes.iter().any(|note| note.ends_with(NOTHING_SIMILAR))
     }
