@@ -1,9 +1,9 @@
 //! Durable single inserts and batches beside the machine's own time for a sync, in the same run and folder, through the
-//! public interface; and a compaction beside copying the store's files. Records have a text of 200 bytes, three fields and
-//! a vector of 384 `f32`; nothing is embedded.
+//! public interface; and a compaction beside copying the store's files. Records have a text of 200 bytes, three fields
+//! and a vector of 384 `f32`; nothing is embedded.
 //!
-//! `SIMILE_BENCH_FOLDER` says where (a memory file system tells nothing), `SIMILE_BENCH_ROWS` how many rows are compacted
-//! (200,000), `SIMILE_BENCH_COMPACT=1` compacts only.
+//! `SIMILE_BENCH_FOLDER` says where (a memory file system tells nothing), `SIMILE_BENCH_ROWS` how many rows are
+//! compacted (200,000), `SIMILE_BENCH_COMPACT=1` compacts only.
 #![allow(clippy::disallowed_methods, reason = "a bench writes plain files to compare with")]
 
 use simile::store::{CollectionSpec, ViewSpec};

@@ -37,7 +37,8 @@ pub enum ErrorKind {
     ReadOnly,
     /// The caller's cancellation token was set.
     Cancelled,
-    /// A batch cannot go on: an earlier call on it failed half way, or a panic passed through it. It has changed nothing.
+    /// A batch cannot go on: an earlier call on it failed half way, or a panic passed through it. It has changed
+    /// nothing.
     Broken,
     /// Valid, but not available in this version or build.
     Unsupported,

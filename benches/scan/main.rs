@@ -35,8 +35,8 @@ fn timed<'a>(name: impl Into<String>, run: impl FnMut() + 'a) -> Timed<'a> {
     (name.into(), Box::new(run))
 }
 
-/// What is shorter than this is run several times in its turn, so that what ran before it (and which threads that left awake)
-/// counts for little.
+/// What is shorter than this is run several times in its turn, so that what ran before it (and which threads that left
+/// awake) counts for little.
 const TURN: Duration = Duration::from_millis(2);
 
 /// Times of each run in every round, taken in turn.

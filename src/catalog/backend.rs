@@ -75,8 +75,8 @@ pub(super) struct PageBackend {
     beside: Arc<Beside>,
     on_damage: OnDamage,
     creating: bool,
-    /// Whether the file of sums says what the sums are. Without it, in a store that is only looked through, that file is the
-    /// finding, and not each of its pages as well.
+    /// Whether the file of sums says what the sums are. Without it, in a store that is only looked through, that file
+    /// is the finding, and not each of its pages as well.
     sums_known: bool,
     /// Set after a sum was written and cleared before the sums are synced, so that no written sum is forgotten.
     sums_dirty: AtomicBool,
@@ -275,8 +275,8 @@ impl PageBackend {
         Ok(())
     }
 
-    /// Forgets the sums of pages beyond a file of `len` bytes. Whoever cuts the file needs none of them any more, whichever
-    /// of the two cuts survives a crash.
+    /// Forgets the sums of pages beyond a file of `len` bytes. Whoever cuts the file needs none of them any more,
+    /// whichever of the two cuts survives a crash.
     fn cut_sums(&self, len: u64) -> io::Result<()> {
         let sums_len = len.div_ceil(PAGE_BYTES) * SUM_BYTES;
         if self.sums.len()? > sums_len { self.sums.set_len(sums_len) } else { Ok(()) }

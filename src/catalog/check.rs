@@ -18,8 +18,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 impl Catalog {
-    /// Reads all of the catalog and lists what is damaged; nothing, if it is sound. `with_redb` adds the check of redb itself,
-    /// which opens the catalog for writing where nobody else does.
+    /// Reads all of the catalog and lists what is damaged; nothing, if it is sound. `with_redb` adds the check of redb
+    /// itself, which opens the catalog for writing where nobody else does.
     ///
     /// # Errors
     /// `Io` when the operating system refuses; damage is no error here.
@@ -88,8 +88,8 @@ impl Catalog {
     }
 }
 
-/// Checks every value's checksum, that keys ascend, and that the table has as many entries as it says, and those that its
-/// total says.
+/// Checks every value's checksum, that keys ascend, and that the table has as many entries as it says, and those that
+/// its total says.
 fn walk(read: &ReadTransaction, table: &'static str, found: &mut Vec<Damage>) -> Result<()> {
     let (mut last, mut total) = (None::<Vec<u8>>, Total::default());
     loop {

@@ -1,8 +1,7 @@
 //! The catalog of one store, opened for reading or as the one writer.
 //!
-//! Owns the exchange of a broken redb handle for a fresh one, reading on after a write has failed, and the comparison with
-//! HEAD. Invariant: a snapshot
-//! handed out is never older than what HEAD said before it was taken.
+//! Owns the exchange of a broken redb handle for a fresh one, reading on after a write has failed, and the comparison
+//! with HEAD. Invariant: a snapshot handed out is never older than what HEAD said before it was taken.
 
 use super::files::head::{self, HeadState};
 use super::files::whole;
@@ -129,8 +128,9 @@ impl Catalog {
         Ok(handle.clone())
     }
 
-    /// The handle to read with. One whose write has failed reads no more, and one whose file shrinks does not meanwhile: the
-    /// files are read beside it, as another process would, and what they show is the commit before or the one that failed.
+    /// The handle to read with. One whose write has failed reads no more, and one whose file shrinks does not
+    /// meanwhile: the files are read beside it, as another process would, and what they show is the commit before or
+    /// the one that failed.
     fn reading_handle(&self) -> Result<Arc<Handle>> {
         let failed = self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if !failed.health.has_write_failed() && !failed.is_shrinking() {

@@ -1,7 +1,8 @@
 //! The bytes of format 1, written down: a change of any of these is another format, with a migration and a fixture.
 //!
-//! Owns [`golden`], with which each type that stands in a table has its test (definitions, lenses and labels in `codec`,
-//! records and columns where they are defined), the keys, and the variants of every stored enumeration in their order.
+//! Owns [`golden`], with which each type that stands in a table has its test (definitions, lenses and labels in
+//! `codec`, records and columns where they are defined), the keys, and the variants of every stored enumeration in
+//! their order.
 
 use super::codec::{decode, encode};
 use super::key::KeyBytes;

@@ -133,8 +133,8 @@ impl Handle {
         Ok(Handle { database, health, storage, identity, beside, header, holder, shrinking: AtomicBool::new(false) })
     }
 
-    /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD are
-    /// found by name, and would be those of the other one.
+    /// Refuses to go on where the folder was moved, or replaced by another store, while it was open: segments and HEAD
+    /// are found by name, and would be those of the other one.
     pub(super) fn check_in_place(&self) -> Result<()> {
         let now = self.storage.identity(CATALOG_FILE);
         let is_gone = matches!(&now, Err(error) if error.kind() == ErrorKind::NotFound);
@@ -379,7 +379,8 @@ fn needs_repair(storage: &dyn Storage, error: Error) -> Error {
     }
     if let Some(source) = io_error {
         let message = format!(
-            "{} was not closed (its writer was killed, or the disk was full) and the repair that it needs failed: {source}",
+            "{} was not closed (its writer was killed, or the disk was full) and the repair that it needs failed: \
+             {source}",
             root.display()
         );
         return Error::new(ErrorKind::Io, message).with_path(root).with_source(error);

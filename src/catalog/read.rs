@@ -30,8 +30,8 @@ pub trait RawRead {
     /// `Corrupt` for damage, `Io` otherwise.
     fn raw_get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// The first entries between two keys, as many as are read at once, but at least one if any. Keys rise strictly, from
-    /// batch to batch as well: who goes on behind the last one comes to an end.
+    /// The first entries between two keys, as many as are read at once, but at least one if any. Keys rise strictly,
+    /// from batch to batch as well: who goes on behind the last one comes to an end.
     ///
     /// # Errors
     /// `Corrupt` for damage (keys out of order are), `Io` otherwise.

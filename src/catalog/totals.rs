@@ -1,7 +1,7 @@
 //! How many entries each table has, and an order-free sum of their checksums: what `check` compares a walk with.
 //!
-//! Owns [`Total`] and [`Totals`], the changes of a write transaction. An entry's checksum covers table, key and value; the
-//! sum of them all changes whatever entry comes, goes or changes, and does not depend on their order. Invariant: a
+//! Owns [`Total`] and [`Totals`], the changes of a write transaction. An entry's checksum covers table, key and value;
+//! the sum of them all changes whatever entry comes, goes or changes, and does not depend on their order. Invariant: a
 //! commit that changes a table changes its total, in the same transaction.
 
 use super::codec;

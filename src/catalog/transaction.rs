@@ -42,8 +42,8 @@ impl Drop for WriteTransaction {
         let transaction = self.transaction.take();
         if transaction.is_some() {
             let _ = self.handle.health.run("undo a change of", || {
-                // Dropped while a panic passes through, redb does not undo what it has allocated: it would stay lost until
-                // the catalog is repaired. Asked to, it does.
+                // Dropped while a panic passes through, redb does not undo what it has allocated: it would stay lost
+                // until the catalog is repaired. Asked to, it does.
                 match transaction {
                     Some(transaction) if std::thread::panicking() => transaction.abort()?,
                     other => drop(other),
@@ -226,8 +226,8 @@ impl WriteTransaction {
         Ok(())
     }
 
-    /// Makes the transaction's writes durable and visible, without a word in HEAD: for a new catalog, whose HEAD is made
-    /// afterwards.
+    /// Makes the transaction's writes durable and visible, without a word in HEAD: for a new catalog, whose HEAD is
+    /// made afterwards.
     ///
     /// # Errors
     /// As [`WriteTransaction::commit`].

@@ -1,9 +1,9 @@
 //! Walking a table: the only code that goes through redb's iterators.
 //!
-//! redb trusts the order of the keys in its pages, and a catalog may come from anybody. Whoever reads on "after the last
-//! key" would go round for ever in a page whose keys do not rise, so they are held to it here. Invariant: the keys of a
-//! batch lie within the range that was asked for and rise strictly, so that every walk ends after as many entries as
-//! the file holds; whatever else redb hands out is damage.
+//! redb trusts the order of the keys in its pages, and a catalog may come from anybody. Whoever reads on "after the
+//! last key" would go round for ever in a page whose keys do not rise, so they are held to it here. Invariant: the keys
+//! of a batch lie within the range that was asked for and rise strictly, so that every walk ends after as many entries
+//! as the file holds; whatever else redb hands out is damage.
 #![expect(clippy::disallowed_methods, reason = "this is the wrapper that everybody else goes through")]
 
 use super::codec;
@@ -142,10 +142,12 @@ pub(super) fn remove(
     Ok(Walked::Risen(()))
 }
 
-/// All entries of a table as they lie in the file, until `left` more have been seen: for salvage, which trusts no order.
+/// All entries of a table as they lie in the file, until `left` more have been seen: for salvage, which trusts no
+/// order.
 ///
-/// redb's iterator is of no use after a failure: it has moved past what it could not read. So the next try begins at the
-/// first entry again, on whatever transaction is open by then, and passes over what was seen: pages lie as they lay.
+/// redb's iterator is of no use after a failure: it has moved past what it could not read. So the next try begins at
+/// the first entry again, on whatever transaction is open by then, and passes over what was seen: pages lie as they
+/// lay.
 pub(super) struct InAnyOrder {
     /// `None` before the first entry, and after a failure.
     entries: Option<redb::Range<'static, Bytes, Bytes>>,

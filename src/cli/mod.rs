@@ -50,8 +50,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// A file that would grow beyond what the process may write ends it without a word, unless somebody listens: then the write
-/// answers with an error.
+/// A file that would grow beyond what the process may write ends it without a word, unless somebody listens: then the
+/// write answers with an error.
 #[cfg(unix)]
 fn survive_large_files() {
     use signal_hook::consts::SIGXFSZ;

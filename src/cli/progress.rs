@@ -63,9 +63,9 @@ impl Pace {
     }
 }
 
-/// Seconds left when `done` of `total` took `taken` seconds and nothing more was heard for `since`. `None` where nothing is
-/// done yet, where all is done and the work goes on all the same, and where what comes next takes longer than all before: a
-/// nought would be a promise.
+/// Seconds left when `done` of `total` took `taken` seconds and nothing more was heard for `since`. `None` where
+/// nothing is done yet, where all is done and the work goes on all the same, and where what comes next takes longer
+/// than all before: a nought would be a promise.
 fn left(done: u64, total: u64, taken: f64, since: f64) -> Option<f64> {
     if done == 0 || done >= total {
         return None;

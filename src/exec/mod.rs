@@ -1,9 +1,9 @@
 //! Level 4: statements against a snapshot, from names to answers.
 //!
 //! Each folder looks only at those before it. `reply`: what statements answer, plain data. `settle`: a parsed search
-//! becomes a typed plan. `run`: a plan is run over the rows. `tell`: what can be told of a search beyond its hits. `ask`:
-//! searches put together in Rust. `keep`: what is kept of a saved lens. [`Session`] runs statements of every kind, with
-//! `listings` for `show`. It renders nothing.
+//! becomes a typed plan. `run`: a plan is run over the rows. `tell`: what can be told of a search beyond its hits.
+//! `ask`: searches put together in Rust. `keep`: what is kept of a saved lens. [`Session`] runs statements of every
+//! kind, with `listings` for `show`. It renders nothing.
 
 mod ask;
 mod keep;

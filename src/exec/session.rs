@@ -162,7 +162,8 @@ impl Session {
         {
             let own = name.node.strip_suffix(CANDIDATE).unwrap_or(&name.node);
             let message = format!(
-                "`{}` is the name of a learned lens: its history would speak of another; take another name, or `drop` it first \
+                "`{}` is the name of a learned lens: its history would speak of another; take another name, or `drop` \
+                 it first \
                  (`simile history STORE {own}`)",
                 name.node
             );

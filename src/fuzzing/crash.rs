@@ -1,9 +1,9 @@
 //! Crashes and failures of a store at every operation of a list of steps.
 //!
-//! [`Recording`] carries the steps out once on storage that writes down what is done; from that, the folder can be shown
-//! as any loss of power at any operation leaves it. [`fails_at`] carries them out on storage that fails. Either way the
-//! store must open as it was before or after the commit that was under way, with every acknowledged one, whole, and
-//! take the next commits.
+//! [`Recording`] carries the steps out once on storage that writes down what is done; from that, the folder can be
+//! shown as any loss of power at any operation leaves it. [`fails_at`] carries them out on storage that fails. Either
+//! way the store must open as it was before or after the commit that was under way, with every acknowledged one, whole,
+//! and take the next commits.
 
 use super::ops::{self, Change, Model, Step};
 use super::{accounts, learned};

@@ -1,7 +1,7 @@
 //! Stores with damaged files: the same answers as before, or an error that says what is wrong.
 //!
-//! Owns [`judge`], which opens a folder that was a sound store until somebody changed bytes of it, and [`Sound`], such a
-//! store. It knows no file format.
+//! Owns [`judge`], which opens a folder that was a sound store until somebody changed bytes of it, and [`Sound`], such
+//! a store. It knows no file format.
 
 use super::accounts;
 use super::crash;

@@ -1,6 +1,7 @@
 //! Values that declare more than there is: numbers as large as their kind can be, under checksums that fit.
 //!
-//! Owns the tests only; the numbers of collections are not among them. Every command on such a store ends without a panic, and asks for no memory by what a number says.
+//! Owns the tests only; the numbers of collections are not among them. Every command on such a store ends without a
+//! panic, and asks for no memory by what a number says.
 
 use super::damage::Sound;
 use super::forged::{endure, replace};

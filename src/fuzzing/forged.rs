@@ -28,7 +28,8 @@ use xxhash_rust::xxh3::xxh3_128;
 const PAGE: usize = 4_096;
 const LEAF: u8 = 1;
 const BRANCH: u8 = 2;
-/// Where a table's root stands in its entry of the table of tables: behind its kind and length, and a byte for "not empty".
+/// Where a table's root stands in its entry of the table of tables: behind its kind and length, and a byte for "not
+/// empty".
 const ROOT_IN_ENTRY: usize = 10;
 /// Levels that are followed: a page may have come to stand above itself.
 const MOST_DEPTH: u32 = 5;
@@ -88,7 +89,8 @@ impl Catalog {
         (0..count).map(child).collect()
     }
 
-    /// Ranges of the keys and values of a leaf, whose widths are not fixed; of one that is none any more, as far as they go.
+    /// Ranges of the keys and values of a leaf, whose widths are not fixed; of one that is none any more, as far as
+    /// they go.
     fn entries(&self, page: &Range<usize>) -> Vec<(Range<usize>, Range<usize>)> {
         let count = self.count(page);
         let end = |idx: usize| page.start + half(&self.0, page.start + 4 + 4 * idx);
@@ -319,7 +321,8 @@ impl Catalog {
     }
 }
 
-/// A store in whose catalog `change` has been at work; then all checksums are made to fit, those of the totals if asked.
+/// A store in whose catalog `change` has been at work; then all checksums are made to fit, those of the totals if
+/// asked.
 fn forge_with(
     (files, folders): (&BTreeMap<String, Vec<u8>>, &BTreeSet<String>),
     with_totals: bool,
@@ -337,7 +340,8 @@ fn forge_with(
     MemoryStorage::of_parts(files, folders.clone())
 }
 
-/// A sound store with changes chosen by the bytes, all of whose checksums fit. The first byte: whether the totals do, too.
+/// A sound store with changes chosen by the bytes, all of whose checksums fit. The first byte: whether the totals do,
+/// too.
 fn forge(data: &[u8]) -> MemoryStorage {
     let sound = Sound::get();
     let (head, rest) = data.split_at(data.len().min(1));

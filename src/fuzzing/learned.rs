@@ -1,7 +1,7 @@
 //! Learned lenses and backgrounds for the lists of operations, and what must hold of them whatever was done.
 //!
-//! Owns how they are made up: a fit's seed is written into its matrix, so that [`stand`] can tell which fit bears a name
-//! without asking how it came there. It knows nothing of faults.
+//! Owns how they are made up: a fit's seed is written into its matrix, so that [`stand`] can tell which fit bears a
+//! name without asking how it came there. It knows nothing of faults.
 
 use crate::error::Result;
 use crate::store::{Batch, LearnedLens, Snapshot, candidate_of, standing};
@@ -101,8 +101,8 @@ fn made_up(name: &str, seed: u8, accepted: bool) -> LearnedLens {
     LearnedLens { sample: Some(sample), projection, lens, pinned: vec![(pinned, sides)], def }
 }
 
-/// Every learned lens that is there is the fit that its history says, with the matrix and the questions of that fit; fits
-/// are counted from 1.
+/// Every learned lens that is there is the fit that its history says, with the matrix and the questions of that fit;
+/// fits are counted from 1.
 ///
 /// # Panics
 /// Where that does not hold.

@@ -29,8 +29,8 @@ pub(super) fn write(steps: &[Step], why: &str) -> String {
     comment.chain(lines).collect()
 }
 
-/// Runs `holds` over `steps`. Where it panics, the smallest list found for which it still does is written to a file, and the
-/// panic goes on.
+/// Runs `holds` over `steps`. Where it panics, the smallest list found for which it still does is written to a file,
+/// and the panic goes on.
 pub(super) fn hold(steps: &[Step], holds: impl Fn(&[Step])) {
     hold_in(&folder(), steps, holds);
 }

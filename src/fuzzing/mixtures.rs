@@ -1,7 +1,8 @@
 //! Copies of a store that a program makes file by file, piece by piece, while the store is written to.
 //!
-//! Owns [`Film`]: the files as they stood after every single operation of a writer. A copy takes each piece of each file
-//! from a later moment than the one before. Whatever comes of it shows exactly what some commit has shown, or is refused.
+//! Owns [`Film`]: the files as they stood after every single operation of a writer. A copy takes each piece of each
+//! file from a later moment than the one before. Whatever comes of it shows exactly what some commit has shown, or is
+//! refused.
 
 use super::accounts;
 use super::crash;
@@ -99,8 +100,8 @@ impl Film {
     }
 }
 
-/// The first page of the catalog is what is copied first, and names where everything else is: from here on, pages are those
-/// of later moments, each with the checksum of its own that it had then.
+/// The first page of the catalog is what is copied first, and names where everything else is: from here on, pages are
+/// those of later moments, each with the checksum of its own that it had then.
 #[test]
 fn a_header_with_pages_of_later_commits_is_some_commit_or_refused() {
     let film = Film::new();

@@ -37,8 +37,8 @@ use crate::types::{Record, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// Lets a fuzzer's hook, which ends the process, hear of no panic that comes from the catalog's engine: on damaged files
-/// these are expected, caught where the engine is called, and become errors.
+/// Lets a fuzzer's hook, which ends the process, hear of no panic that comes from the catalog's engine: on damaged
+/// files these are expected, caught where the engine is called, and become errors.
 pub fn spare_caught_panics() {
     let ends = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

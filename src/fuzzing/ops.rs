@@ -1,7 +1,7 @@
 //! Operations on a store, chosen by bytes, and what they should have made of it.
 //!
-//! Owns [`Step`], which any bytes give a list of and which has a form in files, how a list is carried out, and [`Model`],
-//! what the records must be afterwards. It knows nothing of faults.
+//! Owns [`Step`], which any bytes give a list of and which has a form in files, how a list is carried out, and
+//! [`Model`], what the records must be afterwards. It knows nothing of faults.
 
 use super::learned;
 use crate::error::{ErrorKind, Result};
@@ -38,8 +38,8 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// One change within a batch. Numbers name records, texts and vectors. The serialized names are those in the files of kept
-/// lists: a change that is gone or has other fields makes old files unreadable.
+/// One change within a batch. Numbers name records, texts and vectors. The serialized names are those in the files of
+/// kept lists: a change that is gone or has other fields makes old files unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Change {
     Put {

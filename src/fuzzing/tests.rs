@@ -397,8 +397,8 @@ fn files_of_another_commit_are_seen() {
     }
 }
 
-/// The store with the definitions of some collections changed, so that their checksums do not fit; or with zeros in place of
-/// the pages they are on.
+/// The store with the definitions of some collections changed, so that their checksums do not fit; or with zeros in
+/// place of the pages they are on.
 fn without_definitions(sound: &Sound, names: &[&str], pages: bool) -> MemoryStorage {
     let storage: Arc<dyn Storage> = Arc::new(sound.storage());
     let catalog = Catalog::open_read(storage, CatalogOptions::default()).unwrap();

@@ -1,7 +1,8 @@
-//! Processes that take turns at every single operation: what one sees of a store while others are in the midst of theirs.
+//! Processes that take turns at every single operation: what one sees of a store while others are in the midst of
+//! theirs.
 //!
-//! Owns the order of the test only: one process commits, compacts and is stopped now and then, others look. Each look is
-//! at one commit, no older than what was acknowledged before it, nor than the look before.
+//! Owns the order of the test only: one process commits, compacts and is stopped now and then, others look. Each look
+//! is at one commit, no older than what was acknowledged before it, nor than the look before.
 
 use super::ops;
 use crate::error::ErrorKind;

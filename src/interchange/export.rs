@@ -1,8 +1,8 @@
 //! A collection as JSONL and `.npy`, in a form that import takes back.
 //!
 //! Owns the choice of keys: metadata stands beside id and text, and the text of a rewrite view under the field the view
-//! takes it from. Row i of a matrix belongs to line i of the JSONL; where records have no vector in a view, the
-//! matrix has rows for the others only, and a list of their ids is written beside it. With a folder of vectors the whole
+//! takes it from. Row i of a matrix belongs to line i of the JSONL; where records have no vector in a view, the matrix
+//! has rows for the others only, and a list of their ids is written beside it. With a folder of vectors the whole
 //! collection can be made again by one import (see `folder`). It streams row by row.
 
 use super::folder::Folder;
@@ -52,9 +52,9 @@ pub struct ExportedMatrix {
 }
 
 impl Snapshot {
-    /// Writes `collection` as JSONL to the file `out` (packed if its name ends in `.gz`) and, with `vectors`, its views' vectors
-    /// and what else it takes to make the collection again by one import into that folder. All files are written beside their
-    /// places, which they take when all of them are whole; none is written into a store.
+    /// Writes `collection` as JSONL to the file `out` (packed if its name ends in `.gz`) and, with `vectors`, its
+    /// views' vectors and what else it takes to make the collection again by one import into that folder. All files are
+    /// written beside their places, which they take when all of them are whole; none is written into a store.
     ///
     /// ```
     /// use simile::interchange::ImportOptions;
@@ -79,8 +79,8 @@ impl Snapshot {
     /// ```
     ///
     /// # Errors
-    /// When the collection does not exist, is damaged, or a file cannot be written; [`ErrorKind::Cancelled`]. What stood in the
-    /// files' places before then still does.
+    /// When the collection does not exist, is damaged, or a file cannot be written; [`ErrorKind::Cancelled`]. What
+    /// stood in the files' places before then still does.
     ///
     /// [`ErrorKind::Cancelled`]: crate::ErrorKind::Cancelled
     pub fn export_jsonl(
@@ -99,8 +99,8 @@ impl Snapshot {
     }
 }
 
-/// Writes `collection` to `out` and its views' vectors into the folder `vectors`; the files of the folder come back, to be
-/// published together with what `out` writes.
+/// Writes `collection` to `out` and its views' vectors into the folder `vectors`; the files of the folder come back, to
+/// be published together with what `out` writes.
 ///
 /// # Errors
 /// When the collection does not exist, is damaged, or a file cannot be written.

@@ -1,9 +1,9 @@
 //! The folder beside an exported JSONL: vectors of every view, and what the JSONL cannot say.
 //!
-//! Owns `views.json` (fields, views, which file holds what), and the reading of such a folder in step with the lines of the
-//! JSONL. Row i of a view's matrix belongs to line i, or, where records have no vector in the view, to line i of its list
-//! of ids; texts of a view that stand in no field are a list of their own. The folder comes from outside: no name in it
-//! leads out of it, and rows, ids and texts that no line comes for are an error.
+//! Owns `views.json` (fields, views, which file holds what), and the reading of such a folder in step with the lines of
+//! the JSONL. Row i of a view's matrix belongs to line i, or, where records have no vector in the view, to line i of
+//! its list of ids; texts of a view that stand in no field are a list of their own. The folder comes from outside: no
+//! name in it leads out of it, and rows, ids and texts that no line comes for are an error.
 
 use super::input::{LineReader, open};
 use super::jsonl::ImportSpec;

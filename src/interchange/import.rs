@@ -27,8 +27,8 @@ use parts::{open_folder, prepare_alike, without_words};
 
 impl Store {
     /// Imports JSONL into `collection`, which is made when it is not there: all or nothing, or with
-    /// [`ImportOptions::batch`] a durable commit for each so many records. `control` hears of lines, and may stop it: what was
-    /// committed before stays.
+    /// [`ImportOptions::batch`] a durable commit for each so many records. `control` hears of lines, and may stop it:
+    /// what was committed before stays.
     ///
     /// ```
     /// use simile::Store;
@@ -37,7 +37,8 @@ impl Store {
     ///
     /// # let folder = tempfile::tempdir().expect("a temporary folder");
     /// # let (path, file) = (folder.path().join("notes.simile"), folder.path().join("notes.jsonl"));
-    /// std::fs::write(&file, "{\"id\": 1, \"text\": \"My keys are in my pocket.\", \"year\": 2024}\n").expect("a full disk?");
+    /// let line = "{\"id\": 1, \"text\": \"My keys are in my pocket.\", \"year\": 2024}\n";
+    /// std::fs::write(&file, line).expect("a full disk?");
     /// let store = Store::create(&path)?;
     /// let report = store.import_jsonl("notes", &ImportOptions::from_file(&file), &Control::new())?;
     /// assert_eq!((report.inserted, report.commits), (1, 1));
@@ -46,7 +47,8 @@ impl Store {
     ///
     /// # Errors
     /// The first bad line (unless [`ImportOptions::skip_bad`]) with its number and field, what the store refuses, and
-    /// [`ErrorKind::Cancelled`]. The message says what stays: nothing, or with batches the records that were committed before.
+    /// [`ErrorKind::Cancelled`]. The message says what stays: nothing, or with batches the records that were committed
+    /// before.
     pub fn import_jsonl(&self, collection: &str, options: &ImportOptions, control: &Control) -> Result<ImportReport> {
         import(self, collection, options, control, &mut Told(control))
     }
@@ -483,7 +485,8 @@ impl<'o> Run<'o> {
         if let Some((count, line, earlier)) = self.again {
             let lines = if count == 1 { "1 line has".to_string() } else { format!("{count} lines have") };
             self.report.notes.push(format!(
-                "{lines} the id of an earlier line of this input, and the later one counts: line {line} replaced line {earlier}"
+                "{lines} the id of an earlier line of this input, and the later one counts: line {line} replaced line \
+                 {earlier}"
             ));
         }
         let embeds = self.vectors.is_none() && self.spec.vector_field.is_none() && self.folder.is_none();
@@ -513,13 +516,15 @@ impl<'o> Run<'o> {
             let (zero, all) = (self.report.zero_vectors, self.supplied);
             let verb = if zero == 1 { "is" } else { "are" };
             self.report.notes.push(format!(
-                "{zero} of {all} supplied vectors {verb} zero: they have no direction, and a lens that needs one leaves \
+                "{zero} of {all} supplied vectors {verb} zero: they have no direction, and a lens that needs one \
+                 leaves \
                  their records out"
             ));
         }
         if let Some((line, field)) = &self.large {
             self.report.notes.push(format!(
-                "line {line} `{field}`: a whole number beyond 64 bits was kept as the nearest float; as text it keeps its digits"
+                "line {line} `{field}`: a whole number beyond 64 bits was kept as the nearest float; as text it keeps \
+                 its digits"
             ));
         }
         self.report

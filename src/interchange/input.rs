@@ -106,8 +106,8 @@ fn decoded(mut source: Source) -> io::Result<Source> {
 /// The first bytes of a gzip member.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The members of a gzip file, one behind the other. Zeros may stand behind each: tapes and block devices are filled up with
-/// them, and gzip passes over them as well. Anything else there is an error.
+/// The members of a gzip file, one behind the other. Zeros may stand behind each: tapes and block devices are filled up
+/// with them, and gzip passes over them as well. Anything else there is an error.
 struct Members {
     /// `None` behind the last member.
     member: Option<GzDecoder<BufReader<Source>>>,

@@ -113,8 +113,8 @@ pub fn parse_line(bytes: &[u8], spec: &ImportSpec) -> Result<Record, LineError> 
     Ok(record)
 }
 
-/// Puts nested values into a record as the line has them: the parser rounds their numbers, sorts their keys, and keeps the
-/// last of equal keys.
+/// Puts nested values into a record as the line has them: the parser rounds their numbers, sorts their keys, and keeps
+/// the last of equal keys.
 fn keep_as_written(record: &mut Record, line: &str) -> Result<(), LineError> {
     let twice = |path: String| LineError::new(Some(&path), "is given twice in one line");
     for (key, written) in nested_values(line).map_err(twice)? {

@@ -31,8 +31,8 @@ pub struct JudgedLine {
 }
 
 /// Reads judged hits: `{"query": TEXT, "record": ID, "grade": N}` a line, with `query_id` (of a file of queries) or
-/// `query_record` in place of `query`, `id` in place of `record`, and `relevant` (true or false) in place of `grade`; or
-/// query-id, corpus-id and score with tabs between.
+/// `query_record` in place of `query`, `id` in place of `record`, and `relevant` (true or false) in place of `grade`;
+/// or query-id, corpus-id and score with tabs between.
 ///
 /// # Errors
 /// With the line, when one is malformed.
@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn both_forms_are_read() {
         let lines = read(
-            "{\"query\": \"keys?\", \"record\": \"n8\", \"grade\": 2}\n\n{\"query_id\": 7, \"id\": \"n9\", \"grade\": 0}\n\
+            "{\"query\": \"keys?\", \"record\": \"n8\", \"grade\": 2}\n\n{\"query_id\": 7, \"id\": \"n9\", \"grade\": \
+             0}\n\
              {\"query_record\": \"n1\", \"record\": \"n2\", \"relevant\": true, \"note\": []}\n",
         )
         .unwrap();

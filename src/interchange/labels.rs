@@ -1,8 +1,8 @@
 //! Labels from files into a respect of a collection: BEIR's queries and judgements, or one pair a line.
 //!
-//! Owns what an import of labels means: all or nothing, or the good lines and a list of the bad ones; what is bad is a line
-//! that cannot be read, a judgement of a query that is not in the file, and a record that is not in the collection. What a
-//! label is, is the store's business.
+//! Owns what an import of labels means: all or nothing, or the good lines and a list of the bad ones; what is bad is a
+//! line that cannot be read, a judgement of a query that is not in the file, and a record that is not in the
+//! collection. What a label is, is the store's business.
 
 use super::beir::{each_line, read_qrels, read_queries};
 use super::jsonl::LineError;
@@ -29,7 +29,8 @@ pub enum LabelFiles {
         /// query-id, corpus-id and score with tabs between.
         qrels: PathBuf,
     },
-    /// `{"query": "...", "record": "id", "grade": 1}` a line; `query_id` and `query_record` in place of `query`, or beside it.
+    /// `{"query": "...", "record": "id", "grade": 1}` a line; `query_id` and `query_record` in place of `query`, or
+    /// beside it.
     Pairs(PathBuf),
 }
 
@@ -47,8 +48,8 @@ pub struct LabelImport {
 }
 
 impl Store {
-    /// Stores the labels of `files` under `respect` of `collection`, in one commit: all, or with `skip_bad` the good lines and a
-    /// list of the others. Waits its turn behind other writers.
+    /// Stores the labels of `files` under `respect` of `collection`, in one commit: all, or with `skip_bad` the good
+    /// lines and a list of the others. Waits its turn behind other writers.
     ///
     /// # Errors
     /// When a file cannot be read; without `skip_bad` for the first bad line; as [`Batch::put_labels`].

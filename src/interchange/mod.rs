@@ -1,13 +1,13 @@
 //! Level 4: files and streams of other programs, in and out.
 //!
-//! [`Store::import_jsonl`](crate::Store::import_jsonl) carries JSONL, with or without a matrix of vectors, into a collection;
-//! [`Snapshot::export_jsonl`](crate::Snapshot::export_jsonl) writes a collection in a form that import takes back;
-//! [`Store::import_labels`](crate::Store::import_labels) reads judgements; [`read_queries`], [`read_qrels`], [`read_judged`]
-//! and [`NpyReader`] read the files that evaluations use.
+//! [`Store::import_jsonl`](crate::Store::import_jsonl) carries JSONL, with or without a matrix of vectors, into a
+//! collection; [`Snapshot::export_jsonl`](crate::Snapshot::export_jsonl) writes a collection in a form that import
+//! takes back; [`Store::import_labels`](crate::Store::import_labels) reads judgements; [`read_queries`],
+//! [`read_qrels`], [`read_judged`] and [`NpyReader`] read the files that evaluations use.
 //!
-//! Owns the reading of JSONL (plain or gzip) and `.npy`, the writing of both, and the imports that carry records and labels
-//! into a store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It knows nothing
-//! of terminals or arguments.
+//! Owns the reading of JSONL (plain or gzip) and `.npy`, the writing of both, and the imports that carry records and
+//! labels into a store. It trusts no byte it reads: every bound is checked, every complaint names line and field. It
+//! knows nothing of terminals or arguments.
 
 pub(crate) mod beir;
 pub(crate) mod export;

@@ -1,8 +1,8 @@
 //! Nested JSON as it was written: digits of numbers, order of keys, nothing dropped.
 //!
-//! Owns the compact form that nested metadata is kept in: white space between tokens goes, strings are written one way, the
-//! rest stays. A key that comes twice in one object is refused at every depth, as it is at the top. It reads text that a
-//! JSON parser has accepted already, so it looks for no other fault; on text that is no JSON it stops.
+//! Owns the compact form that nested metadata is kept in: white space between tokens goes, strings are written one way,
+//! the rest stays. A key that comes twice in one object is refused at every depth, as it is at the top. It reads text
+//! that a JSON parser has accepted already, so it looks for no other fault; on text that is no JSON it stops.
 
 use std::collections::HashSet;
 

@@ -132,7 +132,8 @@ impl NpyReader {
         }
     }
 
-    /// What is wrong with the last row where f4 cannot hold a number of it, in words; the row has an infinite number there.
+    /// What is wrong with the last row where f4 cannot hold a number of it, in words; the row has an infinite number
+    /// there.
     pub(crate) fn beyond_f4(&self) -> Option<String> {
         self.beyond.map(|(column, value)| format!("number {} is {value:e}, beyond 32-bit floats", column + 1))
     }
@@ -230,7 +231,8 @@ pub(crate) struct NpyWriter {
 }
 
 impl NpyWriter {
-    /// Begins `path`, which takes its place when it is published, for `rows` rows of `columns` numbers; `half` stores them as f2.
+    /// Begins `path`, which takes its place when it is published, for `rows` rows of `columns` numbers; `half` stores
+    /// them as f2.
     ///
     /// # Errors
     /// When the file cannot be made.

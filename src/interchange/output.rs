@@ -1,7 +1,7 @@
 //! Files that simile writes for other programs.
 //!
-//! Owns their creation, and the choice of gzip by name: what ends in `.gz` is packed. No file is written into a store, and
-//! each is written beside its place, which it takes when it is whole (`storage/replace`). It knows no format.
+//! Owns their creation, and the choice of gzip by name: what ends in `.gz` is packed. No file is written into a store,
+//! and each is written beside its place, which it takes when it is whole (`storage/replace`). It knows no format.
 
 use crate::catalog::{CATALOG_FILE, HEAD_FILE, LOCK_FILE, SUMS_FILE};
 use crate::error::{Error, Result};

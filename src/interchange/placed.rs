@@ -1,7 +1,7 @@
 //! Which line of an input each row came from, so that an id that comes again can be told where it was.
 //!
-//! Owns [`Placed`]: runs of rows whose lines follow one another, so that it holds a few numbers for a file without gaps,
-//! and nothing of a pipe has to be read twice.
+//! Owns [`Placed`]: runs of rows whose lines follow one another, so that it holds a few numbers for a file without
+//! gaps, and nothing of a pipe has to be read twice.
 
 /// Rows and lines that follow one another.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Means with the interval in which they may lie, by resampling.
 //!
-//! Owns the percentile bootstrap (Efron 1979) and Student's percentile. The same values and seed give the same bits on any
-//! machine and any number of threads; values over the same queries in the same order are resampled alike.
+//! Owns the percentile bootstrap (Efron 1979) and Student's percentile. The same values and seed give the same bits on
+//! any machine and any number of threads; values over the same queries in the same order are resampled alike.
 
 use crate::linalg::random::Random;
 
@@ -80,7 +80,8 @@ pub(crate) fn quantile(ascending: &[f64], share: f64) -> f64 {
     low + (high - low) * rest
 }
 
-/// The 97.5th percentile of Student's distribution (Abramowitz and Stegun 26.7.5, which is exact to the third digit from 6 on).
+/// The 97.5th percentile of Student's distribution (Abramowitz and Stegun 26.7.5, which is exact to the third digit
+/// from 6 on).
 pub(super) fn student(freedom: usize) -> f64 {
     match freedom {
         0 | 1 => 12.706,

@@ -1,10 +1,10 @@
 //! Retrieval metrics over graded judgements, and lines of a TREC run.
 //!
-//! Pure functions: rankings and judgements in, numbers and text out. The conventions are BEIR's and trec_eval's:
-//! a grade above 0 is relevant, gains are the grades themselves, the discount is log2(rank + 1), and an unjudged
-//! record counts as not relevant. Averages run over the queries that are judged, as those of trec_eval, pytrec_eval and
-//! ir_measures do: one that found nothing counts as 0, and so does one whose judgements name no relevant record; a query
-//! nobody judged is counted apart.
+//! Pure functions: rankings and judgements in, numbers and text out. The conventions are BEIR's and trec_eval's: a
+//! grade above 0 is relevant, gains are the grades themselves, the discount is log2(rank + 1), and an unjudged record
+//! counts as not relevant. Averages run over the queries that are judged, as those of trec_eval, pytrec_eval and
+//! ir_measures do: one that found nothing counts as 0, and so does one whose judgements name no relevant record; a
+//! query nobody judged is counted apart.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -162,11 +162,11 @@ fn discounted(gains: impl Iterator<Item = i64>) -> f64 {
 
 /// One line of a TREC run, without the line break: `qid Q0 id rank score tag`.
 ///
-/// Runs are ordered by falling score, so a distance is written with its sign turned. Fields of a run are
-/// separated by blanks: white space inside an id would shift the columns, so its bytes are written as `%20` and the
-/// like, and a `%` as `%25` where it could be taken for one of these; two ids never become one. Control characters are
-/// written the same way: programs cut lines and columns at some of them (Python at U+001C to U+001F and U+0085), and C ends a
-/// text at U+0000.
+/// Runs are ordered by falling score, so a distance is written with its sign turned. Fields of a run are separated by
+/// blanks: white space inside an id would shift the columns, so its bytes are written as `%20` and the like, and a `%`
+/// as `%25` where it could be taken for one of these; two ids never become one. Control characters are written the same
+/// way: programs cut lines and columns at some of them (Python at U+001C to U+001F and U+0085), and C ends a text at
+/// U+0000.
 ///
 /// ```
 /// use simile::learn::evaluate::run_line;
@@ -179,11 +179,11 @@ pub fn run_line(query_id: &str, id: &str, rank: usize, value: f64, is_distance: 
     format!("{} Q0 {} {rank} {score} {}", column(query_id), column(id), column(tag))
 }
 
-/// What a run says of the values of one query's hits, best first: the scores (a distance with its sign turned), each lowered
-/// as little as it takes to be below the one before it in single precision.
+/// What a run says of the values of one query's hits, best first: the scores (a distance with its sign turned), each
+/// lowered as little as it takes to be below the one before it in single precision.
 ///
-/// Whoever reads a run sorts it by score, many in single precision, and settles ties by id: hits that score alike, or nearly,
-/// would change places, and figures with them. Scores beyond single precision stay what they are.
+/// Whoever reads a run sorts it by score, many in single precision, and settles ties by id: hits that score alike, or
+/// nearly, would change places, and figures with them. Scores beyond single precision stay what they are.
 ///
 /// ```
 /// use simile::learn::evaluate::run_scores;

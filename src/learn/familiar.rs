@@ -1,7 +1,7 @@
 //! Which questions a lens has seen: those it was learned from, and those of the samples that it takes numbers from.
 //!
-//! Owns [`Familiar`] and the words of the warning: on such questions a lens does better than on any other. A question is
-//! the same by its text, its vector, the record that it is, or its id where nothing else is known. It ranks nothing.
+//! Owns [`Familiar`] and the words of the warning: on such questions a lens does better than on any other. A question
+//! is the same by its text, its vector, the record that it is, or its id where nothing else is known. It ranks nothing.
 
 use crate::error::Result;
 use crate::exec::LensHeader;
@@ -77,8 +77,9 @@ impl Questions {
     }
 }
 
-/// A direction as four numbers: products of the unit vector with fixed vectors that look random. Questions that were learned
-/// from are kept as unit vectors, so it is directions that are compared; two different ones agree in all four only by chance.
+/// A direction as four numbers: products of the unit vector with fixed vectors that look random. Questions that were
+/// learned from are kept as unit vectors, so it is directions that are compared; two different ones agree in all four
+/// only by chance.
 type Sketch = [f64; 4];
 
 /// How far the numbers of one direction may differ: by the rounding of a vector to single precision.
@@ -226,14 +227,17 @@ impl Familiar {
         let Familiar { name, fitted, .. } = self;
         Some(if *fitted {
             format!(
-                "{seen} of {asked} questions are among those that lens {name} was fitted on: it does better on these than on \
-                 new ones, and its figures here are too high (ask questions it has not seen; `simile history STORE {}` has \
+                "{seen} of {asked} questions are among those that lens {name} was fitted on: it does better on these \
+                 than on \
+                 new ones, and its figures here are too high (ask questions it has not seen; `simile history STORE {}` \
+                 has \
                  the held-out figures)",
                 name.strip_suffix(CANDIDATE).unwrap_or(name)
             )
         } else {
             format!(
-                "{seen} of {asked} questions are in sample {name}, which the lens takes numbers from: its figures on these \
+                "{seen} of {asked} questions are in sample {name}, which the lens takes numbers from: its figures on \
+                 these \
                  may be too high"
             )
         })

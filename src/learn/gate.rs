@@ -1,9 +1,9 @@
 //! The gate: whether a way of fitting holds up on what it has not seen.
 //!
-//! Owns cross-fitting and what is believed of it. Labels are cut into parts (`held`); for each, the whole procedure (with a
-//! validation of its own inside what is left) is fitted without it and ranks it. The lift is the mean difference to plain
-//! cosine (`lift`). Every form of a fit is tested on new classes, wherever classes are labelled: a form that loses there is left
-//! out while another does not, and only then is it settled what the lens is.
+//! Owns cross-fitting and what is believed of it. Labels are cut into parts (`held`); for each, the whole procedure
+//! (with a validation of its own inside what is left) is fitted without it and ranks it. The lift is the mean
+//! difference to plain cosine (`lift`). Every form of a fit is tested on new classes, wherever classes are labelled: a
+//! form that loses there is left out while another does not, and only then is it settled what the lens is.
 
 mod lacking;
 

@@ -36,7 +36,8 @@ impl World {
         World { rows, classes: of, shown }
     }
 
-    /// Examples whose questions are the first records (of the first classes, where only `known` count), ranked over `pool`.
+    /// Examples whose questions are the first records (of the first classes, where only `known` count), ranked over
+    /// `pool`.
     fn examples(&self, asked: &[u32], classes: &[u32], pool: &[u32]) -> Examples {
         let pick = |rows: &[u32]| -> Vec<f32> {
             let row = |row: &u32| &self.rows[*row as usize * DIMENSION..(*row as usize + 1) * DIMENSION];

@@ -1,8 +1,8 @@
 //! From a label set in a store to examples: whose vector each question has, which records it is ranked over.
 //!
-//! Owns [`Gathered`]. A question's vector is the one that came along for the view, else that of the record it is, else its
-//! text through the view's embedder. Questions stand in the order of their ids and pairs in that of their rows, so the
-//! order in which labels were given changes nothing. What cannot take part is counted.
+//! Owns [`Gathered`]. A question's vector is the one that came along for the view, else that of the record it is, else
+//! its text through the view's embedder. Questions stand in the order of their ids and pairs in that of their rows, so
+//! the order in which labels were given changes nothing. What cannot take part is counted.
 
 use super::fit::examples::centred;
 use super::fit::{Examples, Relevance};
@@ -301,8 +301,8 @@ fn query_vectors(
     Ok(vectors)
 }
 
-/// Records that share a class with another one, each as a question; some of them where there are very many. Their number
-/// comes with them.
+/// Records that share a class with another one, each as a question; some of them where there are very many. Their
+/// number comes with them.
 fn of_classes(
     collection: &CollectionSnapshot,
     view: &ViewSnapshot,
@@ -335,7 +335,8 @@ fn of_classes(
 
 /// Rows that answers are ranked among: those that are labelled, and others up to [`POOL`].
 ///
-/// Where a field makes the labels, a record without a value of it is no wrong answer: only those that have one take part.
+/// Where a field makes the labels, a record without a value of it is no wrong answer: only those that have one take
+/// part.
 fn pool(view: &ViewSnapshot, questions: &[Question], labels: &Labels, seed: u64) -> Vec<u32> {
     let classes = labels.respect.field.is_some();
     let mut labelled = RowSet::new();

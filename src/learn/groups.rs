@@ -1,8 +1,8 @@
 //! What belongs together: questions whose labels hang together, and folds that do not tear them apart.
 //!
 //! Owns connected components of the graph of questions and records, the joining of near-duplicates (cosine above 0.9),
-//! and the cutting of groups into folds. Invariant: two questions of one group are always in the same fold, so that what
-//! is held out was not seen in another guise.
+//! and the cutting of groups into folds. Invariant: two questions of one group are always in the same fold, so that
+//! what is held out was not seen in another guise.
 
 use crate::linalg::dense;
 use crate::linalg::random::Random;
@@ -74,7 +74,8 @@ pub(crate) fn near_duplicates(rows: &[f32], dimension: usize) -> Vec<(u32, u32)>
     found.collect::<Vec<_>>().concat()
 }
 
-/// Cuts questions into `count` folds, whole groups at a time, as even as the groups allow: a fold for each of `queries`.
+/// Cuts questions into `count` folds, whole groups at a time, as even as the groups allow: a fold for each of
+/// `queries`.
 pub(crate) fn folds(queries: &[u32], groups: &[u32], count: usize, seed: u64, stream: u64) -> Vec<usize> {
     let group = |query: u32| groups.get(query as usize).copied().unwrap_or(0);
     let mut sizes: std::collections::BTreeMap<u32, usize> = std::collections::BTreeMap::new();

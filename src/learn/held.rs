@@ -1,9 +1,10 @@
 //! What is held out: the parts into which labels are cut, and what each is asked among.
 //!
-//! Owns [`Part`]. What is called *new* is new on both sides: questions that no fit saw are ranked among records that the fit
-//! did not see, neither as answers nor as what was judged wrong. *Known records* are the others: a new question (of classes, a
-//! new record) asked about records that were labelled. *New classes* leave out whole classes and rank their records among
-//! records of classes that were left out. Every part is fitted on what it does not hold out, by the whole procedure.
+//! Owns [`Part`]. What is called *new* is new on both sides: questions that no fit saw are ranked among records that
+//! the fit did not see, neither as answers nor as what was judged wrong. *Known records* are the others: a new question
+//! (of classes, a new record) asked about records that were labelled. *New classes* leave out whole classes and rank
+//! their records among records of classes that were left out. Every part is fitted on what it does not hold out, by the
+//! whole procedure.
 
 use super::asked::Gate;
 use super::fit::{Examples, Relevance, own_rows, with_peers};
@@ -86,8 +87,8 @@ fn of_records(examples: &Examples, gate: &Gate<'_>, round: u64) -> Vec<Part> {
     (0..FOLDS).map(part).collect()
 }
 
-/// Whole classes: a third of them is held out at a time (half, where they are few). A record of several classes takes part
-/// where all of them are on one side.
+/// Whole classes: a third of them is held out at a time (half, where they are few). A record of several classes takes
+/// part where all of them are on one side.
 fn of_classes(examples: &Examples, of: &[Vec<u32>], gate: &Gate<'_>, round: u64) -> Vec<Part> {
     let mut sizes: BTreeMap<u32, u32> = BTreeMap::new();
     let classes_of = |query: &u32| of.get(*query as usize).map_or(&[][..], Vec::as_slice);
@@ -117,8 +118,8 @@ fn of_classes(examples: &Examples, of: &[Vec<u32>], gate: &Gate<'_>, round: u64)
     (0..count).map(part).collect()
 }
 
-/// Questions with listed answers. Every question is in the new part of one fold, whole groups together; a question that could
-/// be known is so in one fold at most.
+/// Questions with listed answers. Every question is in the new part of one fold, whole groups together; a question that
+/// could be known is so in one fold at most.
 fn of_pairs(examples: &Examples, rows: &[Vec<u32>], gate: &Gate<'_>, round: u64) -> Vec<Part> {
     let by_group = folds(gate.queries, gate.groups, FOLDS, gate.seed, FOLD_STREAM + 4 * round);
     let by_query = folds(gate.queries, gate.alike, FOLDS, gate.seed, FOLD_STREAM + 4 * round + 1);
@@ -132,7 +133,8 @@ fn of_pairs(examples: &Examples, rows: &[Vec<u32>], gate: &Gate<'_>, round: u64)
             };
             list.push(*query);
         }
-        // Near-duplicates of a question that is held out are held out with it; what is not known without it is trained on.
+        // Near-duplicates of a question that is held out are held out with it; what is not known without it is trained
+        // on.
         let name = |query: &u32| gate.alike.get(*query as usize).copied();
         let held: HashSet<Option<u32>> = over_known_records(rows, &asked, &rest).iter().map(name).collect();
         let (held, back): (Vec<u32>, Vec<u32>) = asked.into_iter().partition(|query| held.contains(&name(query)));
@@ -208,8 +210,8 @@ mod tests {
 
     #[test]
     fn new_questions_are_asked_among_records_that_no_fit_saw() {
-        // Questions 0 to 59 share their record with two others, 60 to 99 have one each; 0 and 1 are the same thing said twice;
-        // records 100 to 119 answer nothing, and 110 was called wrong for question 7.
+        // Questions 0 to 59 share their record with two others, 60 to 99 have one each; 0 and 1 are the same thing said
+        // twice; records 100 to 119 answer nothing, and 110 was called wrong for question 7.
         let answer = |query: u32| if query < 60 { query / 3 } else { query };
         let queries: Vec<u32> = (0..100).collect();
         let groups: Vec<u32> = queries.iter().map(|query| answer(*query)).collect();

@@ -18,8 +18,8 @@ pub struct Contradiction {
     pub said: Vec<(String, Verdict)>,
 }
 
-/// Pairs that were called relevant once and not relevant another time, and pairs of which the same text under two ids says
-/// different things; in the order of their questions.
+/// Pairs that were called relevant once and not relevant another time, and pairs of which the same text under two ids
+/// says different things; in the order of their questions.
 pub fn contradictions(labels: &Labels) -> Vec<Contradiction> {
     let mut alike: BTreeMap<(&str, RecordKey), Vec<&LabelledPair>> = BTreeMap::new();
     let mut found: Vec<(usize, Contradiction)> = Vec::new();

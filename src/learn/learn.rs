@@ -1,7 +1,8 @@
 //! Learning a lens: from a respect's labels to a stored lens that was tested, or a candidate that was not believed.
 //!
-//! Owns what [`Learner::run`] does and the order of things: gather, fit, gate, store. The fit and the gate see the same labels but never the
-//! same questions at the same time (`gate`). What is stored is in `parts`, what is said about it in `report`.
+//! Owns what [`Learner::run`] does and the order of things: gather, fit, gate, store. The fit and the gate see the same
+//! labels but never the same questions at the same time (`gate`). What is stored is in `parts`, what is said about it
+//! in `report`.
 
 use super::asked::Gate;
 use super::fit::watch::Watch;
@@ -33,8 +34,8 @@ impl Learner {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for a collection, view or respect that is not there,
-    /// [`Invalid`](crate::ErrorKind::Invalid) for labels that nothing can be learned from, for a method that does not fit them,
-    /// and for vectors that are not finite; what a commit answers.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for labels that nothing can be learned from, for a method that does not
+    /// fit them, and for vectors that are not finite; what a commit answers.
     pub fn run(&self) -> Result<LearnReport> {
         let begun = Instant::now();
         // Who could not store anything now hears of it before the work, and not after it.
@@ -67,7 +68,8 @@ impl Learner {
         Ok(report)
     }
 
-    /// What random pairs score under the lens, so that the first search need not ask. One that was stopped goes without.
+    /// What random pairs score under the lens, so that the first search need not ask. One that was stopped goes
+    /// without.
     fn store_background(&self, name: &str) -> Result<()> {
         let snapshot = self.store.snapshot()?;
         let Some(saved) = snapshot.lens(name)? else { return Ok(()) };

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Fewer labels than this, yes and no together, are not held out: what is fitted is marked as untested. With fewer that say
-/// yes the closed form is fitted.
+/// Fewer labels than this, yes and no together, are not held out: what is fitted is marked as untested. With fewer that
+/// say yes the closed form is fitted.
 pub(crate) const LEAST_LABELS: u64 = 50;
 /// Learns a lens from the labels of a respect.
 ///

@@ -1,14 +1,15 @@
 //! How much better a lens ranks what was held out, and how far that can be believed.
 //!
-//! Owns the estimate: the mean difference to plain cosine with its standard error, interval and z. What is drawn is groups
-//! (near-duplicates, what labels connect, classes): a group's part in the error is how the mean changes where it is left out
-//! (the infinitesimal jackknife), by the differences of its own questions, which do not count twice, neither for one group
-//! nor for one question that was held out in several rounds, and, where questions are ranked among each other, by what its
-//! records do to the others'. That is widened because the fits share most of what they were trained on: with `n` rounds of
-//! `p` parts the variance of independent tests is multiplied by `1 + p * tested / trained` (Nadeau & Bengio 2003, "Inference
-//! for the generalization error", whose `1/J + tested/trained` times the variance of `J` splits this is). The mean is over
-//! the fits of all parts and the lens is one more fit: by how much parts differ beyond what their questions explain is added.
-//! Intervals are Student's, of the degrees of freedom of both (Welch 1947, Satterthwaite 1946): groups and parts are few.
+//! Owns the estimate: the mean difference to plain cosine with its standard error, interval and z. What is drawn is
+//! groups (near-duplicates, what labels connect, classes): a group's part in the error is how the mean changes where it
+//! is left out (the infinitesimal jackknife), by the differences of its own questions, which do not count twice,
+//! neither for one group nor for one question that was held out in several rounds, and, where questions are ranked
+//! among each other, by what its records do to the others'. That is widened because the fits share most of what they
+//! were trained on: with `n` rounds of `p` parts the variance of independent tests is multiplied by `1 + p * tested /
+//! trained` (Nadeau & Bengio 2003, "Inference for the generalization error", whose `1/J + tested/trained` times the
+//! variance of `J` splits this is). The mean is over the fits of all parts and the lens is one more fit: by how much
+//! parts differ beyond what their questions explain is added. Intervals are Student's, of the degrees of freedom of
+//! both (Welch 1947, Satterthwaite 1946): groups and parts are few.
 
 use super::bootstrap::student;
 use super::fit::Answered;
@@ -30,7 +31,8 @@ const LARGEST_Z: f64 = 99.0;
 /// 97.5th percentile of the normal distribution.
 const NORMAL: f64 = 1.959_963_984_540_054;
 
-/// A question that was held out: which, of what group, how well plain cosine and the lens answer it, and among how many.
+/// A question that was held out: which, of what group, how well plain cosine and the lens answer it, and among how
+/// many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Held {
     pub(crate) query: u32,
@@ -49,8 +51,8 @@ pub(crate) struct Design {
     pub(crate) least: usize,
 }
 
-/// What a record of a pool does to the differences of all questions that are ranked over it: their sum with it less that
-/// without it, and how many have no answer without it.
+/// What a record of a pool does to the differences of all questions that are ranked over it: their sum with it less
+/// that without it, and how many have no answer without it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pulled {
     pub(crate) group: u32,
@@ -58,7 +60,8 @@ pub(crate) struct Pulled {
     pub(crate) asked: f64,
 }
 
-/// Held-out questions of one part with the records they were ranked among, as far as those are drawn as the questions are.
+/// Held-out questions of one part with the records they were ranked among, as far as those are drawn as the questions
+/// are.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Answers {
     pub(crate) held: Vec<Held>,
@@ -212,8 +215,8 @@ mod tests {
         let plain_error = (0.3_f64 * 0.3 * (1.0 / 3.0) * (2.0 / 3.0) / 119.0).sqrt();
         let error = (apart.high - apart.low) / 2.0 / student(119);
         assert!((error / plain_error - 1.5).abs() < 0.01, "{error} {plain_error}");
-        // Where each question's records move the others as much as its own figure does, the error is twice as large; where they
-        // only take its place, there is none.
+        // Where each question's records move the others as much as its own figure does, the error is twice as large;
+        // where they only take its place, there is none.
         let with = |times: f64| {
             let pulled = |one: &Held| {
                 let sum = times * (one.learned.figure - one.plain.figure);

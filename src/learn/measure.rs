@@ -1,7 +1,7 @@
 //! Figures of one or several rankings over the same judged queries, with intervals and paired differences.
 //!
-//! Owns which figures there are and what they are called. It takes rankings, not searches; the formulas of a single query
-//! are in `evaluate`, resampling is in `bootstrap`.
+//! Owns which figures there are and what they are called. It takes rankings, not searches; the formulas of a single
+//! query are in `evaluate`, resampling is in `bootstrap`.
 
 use super::bootstrap::{Interval, bootstrap, paired};
 use super::evaluate::{Qrels, average_precision, ndcg, precision, recall, reciprocal_rank};
@@ -123,8 +123,8 @@ pub fn measure(rankings: &[(String, Vec<String>)], qrels: &Qrels, measures: &[Me
 pub struct Difference {
     /// For each measure the mean of (other - one) over the queries.
     pub by_measure: Vec<(Measure, Option<Interval>)>,
-    /// Positions in [`Measurement::judged`] of the queries whose first measure changed, the largest change first; ties in
-    /// the queries' order.
+    /// Positions in [`Measurement::judged`] of the queries whose first measure changed, the largest change first; ties
+    /// in the queries' order.
     pub moved: Vec<usize>,
 }
 

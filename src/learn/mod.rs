@@ -1,9 +1,9 @@
 //! Level 5: what judged pairs teach, and how well a lens does on them.
 //!
 //! Owns labels as pairs to judge, the retrieval metrics with their intervals and the run format; learning: labels in
-//! (`gather`), a matrix fitted to them (`fit`), tested on what it has not seen (`gate`), and stored as a lens with its history
-//! (`learn`); and readings: what a score is worth (`calibrate`), what a view's vectors look like (`diagnose`), which ready-made
-//! lens helps (`try_lenses`). It asks its questions through `exec/` and knows no command line.
+//! (`gather`), a matrix fitted to them (`fit`), tested on what it has not seen (`gate`), and stored as a lens with its
+//! history (`learn`); and readings: what a score is worth (`calibrate`), what a view's vectors look like (`diagnose`),
+//! which ready-made lens helps (`try_lenses`). It asks its questions through `exec/` and knows no command line.
 
 mod asked;
 pub mod bootstrap;

@@ -1,7 +1,7 @@
 //! What judgements say that does not fit what is asked and searched: counted, and named by a few examples.
 //!
-//! Owns [`Oddities`] and the words for them. Nothing is left out here: how each kind counts is the figures' business, and
-//! the words say it.
+//! Owns [`Oddities`] and the words for them. Nothing is left out here: how each kind counts is the figures' business,
+//! and the words say it.
 
 use super::evaluate::Qrels;
 use crate::error::Result;
@@ -105,7 +105,8 @@ impl Oddities {
         if self.is_hopeless() {
             let some = self.unknown_records.text("judgement", "judgements");
             notes.push(format!(
-                "no judged record is in {collection}: {some}; are these the judgements of other records, or ids in another form?"
+                "no judged record is in {collection}: {some}; are these the judgements of other records, or ids in \
+                 another form?"
             ));
         } else if self.unknown_records.count > 0 {
             let some = self.unknown_records.text("judgement names a record", "judgements name records");

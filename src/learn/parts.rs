@@ -1,7 +1,8 @@
 //! What a learned lens is stored as: an ordinary lens made of ordinary parts.
 //!
-//! Owns the parts: a sample with the questions' vectors, whose mean the lens subtracts; a projection that remembers what it
-//! was fitted on; and a lens over both that pins its statistics. Whether it is a candidate is decided elsewhere.
+//! Owns the parts: a sample with the questions' vectors, whose mean the lens subtracts; a projection that remembers
+//! what it was fitted on; and a lens over both that pins its statistics. Whether it is a candidate is decided
+//! elsewhere.
 
 use super::fit::Fitted;
 use super::fit::examples::sample;

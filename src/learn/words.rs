@@ -64,7 +64,11 @@ pub(crate) fn advice(report: &LearnReport) -> Vec<String> {
     advice.push(match (asked, report.missing) {
         (Some(lift), _) => short_of(report, &lift),
         (None, Some(missing)) => not_measured(report, missing),
-        (None, None) => "no label is of a class: `--accept new-classes` goes with a field, or with answers that several questions share".to_string(),
+        (None, None) => {
+            "no label is of a class: `--accept new-classes` goes with a field, or with answers that several questions \
+                         share"
+                .to_string()
+        }
     });
     if def.accept == Accept::NewRecords && def.known_records.is_some_and(|lift| lift.z > ACCEPTED_Z) {
         let what = if report.classes {
@@ -83,18 +87,24 @@ fn short_of(report: &LearnReport, lift: &Lift) -> String {
     let nearest = report.figures.nearest.filter(|nearest| *nearest < 0.0);
     match nearest {
         Some(nearest) if lift.z > ACCEPTED_Z => format!(
-            "{metric} gains over the whole ranking, but the nearest record is of the class less often (1 / rank of the first {nearest:+.3}): \
+            "{metric} gains over the whole ranking, but the nearest record is of the class less often (1 / rank of the \
+             first {nearest:+.3}): \
              in a larger collection that is what is seen; more labels of each class may help"
         ),
         _ if lift.mean > 0.0 => format!(
-            "the gain of {:+.3} {metric} is within the noise of {} questions (95 %: {:+.3} to {:+.3}); about {} would show it if it is real",
+            "the gain of {:+.3} {metric} is within the noise of {} questions (95 %: {:+.3} to {:+.3}); about {} would \
+             show it if it is real",
             lift.mean,
             lift.queries,
             lift.low,
             lift.high,
             needed(lift)
         ),
-        _ => "held-out questions did not gain: more labels of the kind that searches get wrong may help, more of those it gets right will not".to_string(),
+        _ => {
+            "held-out questions did not gain: more labels of the kind that searches get wrong may help, more of those \
+             it gets right will not"
+                .to_string()
+        }
     }
 }
 
@@ -106,7 +116,8 @@ fn not_measured(report: &LearnReport, missing: Missing) -> String {
             format!("{found} classes could be held out, {LEAST_CLASSES} are needed: label records of other classes")
         }
         (Accept::KnownRecords, Missing::FewGroups(groups)) if !classes => format!(
-            "many questions share their record, but nearly all of them with near-duplicates of themselves: {groups} say something \
+            "many questions share their record, but nearly all of them with near-duplicates of themselves: {groups} \
+             say something \
              else than another one about the same record, {LEAST_GROUPS} are needed; label questions in other words"
         ),
         (_, Missing::FewGroups(groups)) => {
@@ -115,26 +126,31 @@ fn not_measured(report: &LearnReport, missing: Missing) -> String {
                 false => ("questions", "shared records and near-duplicates", "questions that are about something else"),
             };
             format!(
-                "the {} {what} hang together by {share} in {groups} group{}, {LEAST_GROUPS} are needed to hold some out: \
+                "the {} {what} hang together by {share} in {groups} group{}, {LEAST_GROUPS} are needed to hold some \
+                 out: \
                  label {other}",
                 def.queries,
                 if groups == 1 { "" } else { "s" }
             )
         }
         (_, Missing::FewQuestions(_)) if (def.queries as usize) < LEAST_QUERIES => format!(
-            "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other questions",
+            "{} questions with an answer are too few to hold some out: {LEAST_QUERIES} are needed; label hits of other \
+             questions",
             def.queries
         ),
         (_, Missing::FewQuestions(asked)) if classes => format!(
-            "{asked} records that were held out have another of their class beside them, {LEAST_QUERIES} are needed: label more \
+            "{asked} records that were held out have another of their class beside them, {LEAST_QUERIES} are needed: \
+             label more \
              records of each class"
         ),
         (Accept::KnownRecords, Missing::FewQuestions(asked)) => format!(
-            "{asked} questions could be held out that share their record with another, {LEAST_QUERIES} are needed: label several \
+            "{asked} questions could be held out that share their record with another, {LEAST_QUERIES} are needed: \
+             label several \
              questions for each record"
         ),
         (_, Missing::FewQuestions(asked)) => format!(
-            "{asked} questions could be held out with their records, {LEAST_QUERIES} are needed: label questions about other records"
+            "{asked} questions could be held out with their records, {LEAST_QUERIES} are needed: label questions about \
+             other records"
         ),
     }
 }

@@ -159,9 +159,9 @@ impl<'a> Builder<'a> {
         statistics::directions(covariance, mean, k, whiten, &|| self.source.checkpoint())
     }
 
-    /// The mean of the records as they arrive behind the operations so far, and how many they are. Where these are affine, or
-    /// so behind a normalization that comes first of all, the mean of the rows goes through them; behind any other
-    /// normalization the rows have to. Of no records there is no mean; then nothing is subtracted.
+    /// The mean of the records as they arrive behind the operations so far, and how many they are. Where these are
+    /// affine, or so behind a normalization that comes first of all, the mean of the rows goes through them; behind any
+    /// other normalization the rows have to. Of no records there is no mean; then nothing is subtracted.
     fn mean(&mut self) -> Result<(Vec<f64>, u64)> {
         let (form, affine) = match self.record.ops.split_first() {
             Some((Op::Normalize, rest)) => (RowForm::Unit, rest),

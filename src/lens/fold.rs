@@ -37,12 +37,12 @@
 //! Rows that are themselves rounded (`derive`) add their own part, `q` for a relative rounding of a row: see there.
 //!
 //! Where the norm of what the last normalization divides comes from `f32` products (`quick`, of chains in which nothing
-//! follows it), its relative error `a` adds `a |u|`: all terms have it as a factor, and together they are at most `|u|`.
-//! Where `|y|^2` does, that error adds `2.1 a |y|^2`.
+//! follows it), its relative error `a` adds `a |u|`: all terms have it as a factor, and together they are at most
+//! `|u|`. Where `|y|^2` does, that error adds `2.1 a |y|^2`.
 //!
 //! With `csls` the score is lowered by half of `r(x)`, the mean of the `k` highest scores of the record with a sample's
-//! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by at
-//! most the bound above for the worst of these queries (and what rounding `r` itself costs); half of that is added.
+//! queries. A mean of the highest moves by no more than the number that moves most, so `r` from `f32` products errs by
+//! at most the bound above for the worst of these queries (and what rounding `r` itself costs); half of that is added.
 
 use super::program::{Op, Program, subtract_own_mean};
 use super::step::VectorMetric;

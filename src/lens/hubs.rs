@@ -34,8 +34,8 @@ struct Stored {
 }
 
 impl Hubs {
-    /// Processes the queries of the chain's sample, each by `process`, which has none for one without a direction; `None`
-    /// where the chain has no `csls`.
+    /// Processes the queries of the chain's sample, each by `process`, which has none for one without a direction;
+    /// `None` where the chain has no `csls`.
     ///
     /// # Errors
     /// A sample of which no query has a direction under the lens.

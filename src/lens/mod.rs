@@ -68,8 +68,8 @@ pub trait RowSource: Sync {
     fn block(&self, block: usize) -> Result<RowsRef<'_>>;
     /// Which view at which commit: what is computed from the rows may be kept under this key.
     fn identity(&self) -> (ViewId, CommitNumber);
-    /// Fails once what is computed from the rows is no longer wanted. Whoever computes asks between pieces of work that take
-    /// some milliseconds; reading a block asks as well.
+    /// Fails once what is computed from the rows is no longer wanted. Whoever computes asks between pieces of work that
+    /// take some milliseconds; reading a block asks as well.
     ///
     /// # Errors
     /// [`Cancelled`](crate::ErrorKind::Cancelled).

@@ -43,8 +43,8 @@ pub enum RowForm {
     Unit,
 }
 
-/// The sum of the live rows of a task, as they are or each divided by its norm (zero rows are then left out), four rows at a
-/// time.
+/// The sum of the live rows of a task, as they are or each divided by its norm (zero rows are then left out), four rows
+/// at a time.
 pub(super) fn sum_of_rows(source: &dyn RowSource, live: &RowSet, task: &Task, form: RowForm) -> Result<VectorSum> {
     let dimension = source.dimension();
     let mut sum = VectorSum::new(dimension);

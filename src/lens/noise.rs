@@ -3,27 +3,28 @@
 //! Owns the rule, as [`Noise`], and a cheap way to see that it is not met, as [`Guard`]. It runs no operation.
 //!
 //! # The rule
-//! Stored numbers are rounded to single precision, so what a subtraction leaves of a coordinate may be rounding where it
-//! is very small beside the numbers that went in. How small differs from coordinate to coordinate: a column of timestamps
-//! says nothing about the columns beside it. So a vector carries a bound for each of its coordinates, `n_j`, from the
-//! first subtraction since it last had unit length:
+//! Stored numbers are rounded to single precision, so what a subtraction leaves of a coordinate may be rounding where
+//! it is very small beside the numbers that went in. How small differs from coordinate to coordinate: a column of
+//! timestamps says nothing about the columns beside it. So a vector carries a bound for each of its coordinates, `n_j`,
+//! from the first subtraction since it last had unit length:
 //!
 //! - subtracting `b` from `y` (a mean, the own mean, what lies along directions): `n_j` becomes at least [`ROUNDING`]
 //!   times the larger of `|y_j|` and `|b_j|`; what `b` itself may be off by, where it comes from `y`, is added (own
 //!   mean: the mean of all `n_i`; directions: `|V'| |V| n`);
-//! - a coordinate *counts* where `|y_j| > ` [`COUNTS`]` n_j`: more than two units of single precision in the last place.
-//!   What is left of one that does not count is all that rounding can have put there, so `n_j` becomes `|y_j|`, but no
-//!   less than double precision resolves. A column that is the same everywhere leaves nothing behind a matrix either;
+//! - a coordinate *counts* where `|y_j| > ` [`COUNTS`]` n_j`: more than two units of single precision in the last
+//!   place. What is left of one that does not count is all that rounding can have put there, so `n_j` becomes `|y_j|`,
+//!   but no less than double precision resolves. A column that is the same everywhere leaves nothing behind a matrix
+//!   either;
 //! - everything else is linear: `n` becomes `|A| n`, absolute values element by element.
 //!
-//! A step that needs a direction finds none where no coordinate counts. A vector that nothing was subtracted from has one
-//! unless it is zero. A sum of terms (`#a - #b`) begins as if it were left over from the largest of them.
+//! A step that needs a direction finds none where no coordinate counts. A vector that nothing was subtracted from has
+//! one unless it is zero. A sum of terms (`#a - #b`) begins as if it were left over from the largest of them.
 
 use super::op::Op;
 use crate::linalg::{simd, stats};
 
-/// How far rounding may have moved what is left of a coordinate, relative to the largest number that went into it: half a
-/// unit of single precision in the last place for each of two numbers.
+/// How far rounding may have moved what is left of a coordinate, relative to the largest number that went into it: half
+/// a unit of single precision in the last place for each of two numbers.
 pub const ROUNDING: f64 = 2.0 * simd::UNIT_F32;
 /// A coordinate counts where it is more than so many times its bound.
 pub const COUNTS: f64 = 2.0;
@@ -158,17 +159,17 @@ fn absolute(op: &Op, bounds: &[f64], out: &mut Vec<f64>) {
 
 /// What holds for every vector before an operation, so that most are seen to have a direction by their norm alone.
 ///
-/// With `e` what the bounds are [`ROUNDING`] times of, but for their lowering: after subtracting `m`,
-/// `max(|y|, |m|) <= |y - m| + |m|`, element by element. So behind operations that keep coordinates apart `e` is at most
-/// `|y|` as it then is, plus what becomes of `|m|`, which is the same for all vectors; behind a matrix the first part is
-/// at most the Frobenius norm of the matrix times the norm that `y` had before. A vector carries that part as one number,
-/// see [`Guard::carry`]. Bounds that were lowered to `|y_j|` are at most [`COUNTS`] times as large as before.
+/// With `e` what the bounds are [`ROUNDING`] times of, but for their lowering: after subtracting `m`, `max(|y|, |m|) <=
+/// |y - m| + |m|`, element by element. So behind operations that keep coordinates apart `e` is at most `|y|` as it then
+/// is, plus what becomes of `|m|`, which is the same for all vectors; behind a matrix the first part is at most the
+/// Frobenius norm of the matrix times the norm that `y` had before. A vector carries that part as one number, see
+/// [`Guard::carry`]. Bounds that were lowered to `|y_j|` are at most [`COUNTS`] times as large as before.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Guard {
     /// Whether something has been subtracted since the vector last had unit length.
     pub live: bool,
-    /// Whether the vector's own norm is a part of the bound: something was subtracted, and nothing has mixed coordinates
-    /// since.
+    /// Whether the vector's own norm is a part of the bound: something was subtracted, and nothing has mixed
+    /// coordinates since.
     pub own: bool,
     /// What has become of the means, element by element; empty where nothing has been subtracted.
     pub constants: Vec<f64>,
@@ -225,7 +226,8 @@ impl Guard {
         self
     }
 
-    /// The profile behind `op`: of rows of a matrix by their norms, of directions by how much of a coordinate lies in them.
+    /// The profile behind `op`: of rows of a matrix by their norms, of directions by how much of a coordinate lies in
+    /// them.
     fn profile_behind(&mut self, op: &Op) -> Vec<f64> {
         let mut profile = std::mem::take(&mut self.profile);
         match op {
@@ -255,7 +257,8 @@ impl Guard {
         profile
     }
 
-    /// What a vector's own part of the bound becomes behind `op`; `norm` is asked for its norm before it, where that is needed.
+    /// What a vector's own part of the bound becomes behind `op`; `norm` is asked for its norm before it, where that is
+    /// needed.
     #[inline]
     pub fn carry(&self, op: &Op, carried: f64, norm: impl FnOnce() -> f64) -> f64 {
         match op {

@@ -1,7 +1,7 @@
 //! The operations that steps are made of, with statistics filled in.
 //!
-//! Owns [`Op`] and [`Basis`]: what each is, how much longer it can make a vector, and how much rounding it adds. They are run
-//! by `program`, many rows at a time by `tile`, and backward by `fold`.
+//! Owns [`Op`] and [`Basis`]: what each is, how much longer it can make a vector, and how much rounding it adds. They
+//! are run by `program`, many rows at a time by `tile`, and backward by `fold`.
 
 use crate::linalg::{Matrix, matrix, simd};
 use crate::types::Statistic;

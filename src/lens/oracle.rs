@@ -31,7 +31,8 @@ pub(crate) struct Verdict {
 #[derive(Debug, Clone)]
 struct State {
     y: Vec<f64>,
-    /// By coordinate: how far rounding may have moved it, from the first subtraction since the vector last had unit length.
+    /// By coordinate: how far rounding may have moved it, from the first subtraction since the vector last had unit
+    /// length.
     noise: Vec<f64>,
     /// By coordinate: the largest numbers that went into subtractions since then, through the steps behind them.
     entered: Vec<f64>,
@@ -385,9 +386,9 @@ fn through(s: &mut State, rows: &[Vec<f64>]) {
     (s.y, s.noise, s.entered) = (product(&s.y), absolute(&s.noise), absolute(&s.entered));
 }
 
-/// Subtracts `what`, whose own errors `spread` tells from those of the vector. Numbers are rounded to single precision (a part
-/// of 2^-24 of each), so that two of them may leave 2^-23 of the larger for nothing; up to twice that counts as nothing, and
-/// then what is left is all that rounding can have put there.
+/// Subtracts `what`, whose own errors `spread` tells from those of the vector. Numbers are rounded to single precision
+/// (a part of 2^-24 of each), so that two of them may leave 2^-23 of the larger for nothing; up to twice that counts as
+/// nothing, and then what is left is all that rounding can have put there.
 fn take_away(s: &mut State, what: &[f64], on_the_line: &mut bool, spread: impl Fn(&[f64]) -> Vec<f64>) {
     for (j, what) in what.iter().enumerate() {
         let larger = s.y[j].abs().max(what.abs());

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 /// Steps between the least and the greatest value.
 pub const STEPS: usize = 1000;
 
-/// Part of a value, and of the spread of the middle nine tenths, by which values that are equal may differ: they may come
-/// from products in single precision.
+/// Part of a value, and of the spread of the middle nine tenths, by which values that are equal may differ: they may
+/// come from products in single precision.
 const SLACK: f64 = 1e-6;
 
 /// The quantiles of a sample of scores or distances.
@@ -23,7 +23,8 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
-    /// The table of `values`, sorted in the current rayon pool; `None` of none, and of values of which one is not a number.
+    /// The table of `values`, sorted in the current rayon pool; `None` of none, and of values of which one is not a
+    /// number.
     pub fn new(mut values: Vec<f64>, is_distance: bool) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
             return None;

@@ -50,8 +50,8 @@ pub struct Known<'a> {
     pub earlier: Option<&'a Prepared>,
     /// Gives the sums of the rows, where a step asks for them.
     pub sums: Option<&'a SumsOf<'a>>,
-    /// The rows that are asked for, where not all are: the others get no scalars, and are neither directed nor undirected.
-    /// Statistics are of all rows all the same.
+    /// The rows that are asked for, where not all are: the others get no scalars, and are neither directed nor
+    /// undirected. Statistics are of all rows all the same.
     pub only: Option<&'a RowSet>,
 }
 
@@ -80,10 +80,11 @@ impl Prepared {
     }
 
     /// The same lens at a later commit of the same view, with what it takes from the records given anew (`pinned`) or
-    /// computed anew: what is shown is the same, bit for bit, as from [`Prepared::compute_pinned`]. Where the statistics
-    /// have not changed (there are none, or they are pinned), only rows that are new in `live` are looked at; where
-    /// means have moved, scalars move with them (`moved`); where anything else has, everything is computed again. `source` must give every row that is live in both the elements it had:
-    /// rows keep their numbers within a generation of files.
+    /// computed anew: what is shown is the same, bit for bit, as from [`Prepared::compute_pinned`]. Where the
+    /// statistics have not changed (there are none, or they are pinned), only rows that are new in `live` are looked
+    /// at; where means have moved, scalars move with them (`moved`); where anything else has, everything is computed
+    /// again. `source` must give every row that is live in both the elements it had: rows keep their numbers within a
+    /// generation of files.
     ///
     /// # Errors
     /// As [`Prepared::compute_pinned`]; a source with fewer rows than before.
@@ -200,7 +201,8 @@ impl Prepared {
         &self.statistics
     }
 
-    /// Steps that take all directions of fewer than four times as many records as dimensions, and what follows from that.
+    /// Steps that take all directions of fewer than four times as many records as dimensions, and what follows from
+    /// that.
     pub fn of_few_records(&self) -> Vec<FewRecords> {
         let few = |placed: &PlacedStatistic| {
             FewRecords::of(self.chain.steps().get(placed.step_idx)?, &placed.statistic, placed.count)
@@ -265,8 +267,8 @@ impl Prepared {
         self.process_with(query, Traveller::new(query.to_vec()))
     }
 
-    /// [`Prepared::process`] for a query that is a sum of terms, `largest` having the largest of their absolute values for
-    /// each coordinate: where they cancel, what is left over is rounding, not a direction.
+    /// [`Prepared::process`] for a query that is a sum of terms, `largest` having the largest of their absolute values
+    /// for each coordinate: where they cancel, what is left over is rounding, not a direction.
     ///
     /// # Errors
     /// As [`Prepared::process`].

@@ -1,7 +1,7 @@
 //! The steps of one side of a lens, with statistics filled in, run one after another on one vector in `f64`.
 //!
-//! Owns [`Program`] and [`Traveller`]: the reproducible path by which queries are processed and shown scores are computed.
-//! It knows nothing of folding, and leaves it to `noise` when a vector has no direction.
+//! Owns [`Program`] and [`Traveller`]: the reproducible path by which queries are processed and shown scores are
+//! computed. It knows nothing of folding, and leaves it to `noise` when a vector has no direction.
 
 use super::noise::{Guard, Noise, TINIEST_NORM};
 pub use super::op::{Basis, Op};
@@ -33,7 +33,8 @@ impl Traveller {
         Traveller { vector, ..Traveller::default() }
     }
 
-    /// A sum of terms at the start of a program; `largest` has the largest of their absolute values for each coordinate.
+    /// A sum of terms at the start of a program; `largest` has the largest of their absolute values for each
+    /// coordinate.
     pub fn new_sum(vector: Vec<f64>, largest: &[f64]) -> Self {
         let mut traveller = Traveller::new(vector);
         traveller.noise.begin_sum(&traveller.vector, largest);
@@ -159,8 +160,8 @@ impl Program {
         true
     }
 
-    /// Runs all operations on each of `travellers`, which are of one dimension and meet each matrix together; the bits are
-    /// those of [`Program::run`]. Rows without a direction go on.
+    /// Runs all operations on each of `travellers`, which are of one dimension and meet each matrix together; the bits
+    /// are those of [`Program::run`]. Rows without a direction go on.
     pub fn run_together(&self, travellers: &mut [Traveller]) {
         for op in &self.ops {
             let Op::Matrix(matrix) = op else {

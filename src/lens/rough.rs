@@ -1,8 +1,8 @@
 //! Many rows of one side of a lens at once, in single precision: what samples of pairs and diagnoses look at.
 //!
 //! Owns [`Rough`]. Rows run in tiles of `f64` as all passes over a view do, but for matrices, whose products are in
-//! `f32`; so a processed row is off by rounding, and nothing here is ever shown as a score. Whether a row has a direction
-//! is decided by the same rule as everywhere.
+//! `f32`; so a processed row is off by rounding, and nothing here is ever shown as a score. Whether a row has a
+//! direction is decided by the same rule as everywhere.
 
 use super::fold::ProcessedQuery;
 use super::program::{Op, Traveller, Undirected};
@@ -73,7 +73,8 @@ impl Prepared {
         })
     }
 
-    /// `rows` as records in `f64`, each with what `csls` takes off its scores (0 without it). They must have a direction.
+    /// `rows` as records in `f64`, each with what `csls` takes off its scores (0 without it). They must have a
+    /// direction.
     ///
     /// # Errors
     /// Rows that cannot be read.

@@ -5,17 +5,18 @@
 //!
 //! # Floors
 //! `standardize` divides by `max(sd, 0.01 x median sd)`; `whiten` by the root of a variance that is at least `1e-4` of
-//! the median variance. Where more than half of the dimensions do not vary, the median is zero: it is then taken of those that
-//! do, and `standardize` divides the others by all of it (`whiten`: by the root of the mean variance of those that do): a query differs from the records where these do not differ from
-//! each other, and must not be measured there with a finer rule than where they do. Where none varies, the divisor is 1.
+//! the median variance. Where more than half of the dimensions do not vary, the median is zero: it is then taken of
+//! those that do, and `standardize` divides the others by all of it (`whiten`: by the root of the mean variance of
+//! those that do): a query differs from the records where these do not differ from each other, and must not be measured
+//! there with a finer rule than where they do. Where none varies, the divisor is 1.
 //!
-//! Of few records the smallest variances come out too small: of `n` records in `d` dimensions at as little as
-//! `(1 - sqrt(d / n))^2` of what they are (Marchenko and Pastur 1967), and those of no more records than dimensions at
-//! nothing, so that divided by their deviations every two are equally far apart, whatever they are. So `whiten` takes no
-//! variance for less than a share of the mean of those that do vary ([`share_of_mean`]): all of it up to `n = d`, and from
-//! there on less, until at `n = 4 d`, where that edge is a quarter, nothing is left of it. (Precision at 5 among records of
-//! 30 of 150 classes in 384 dimensions, with a floor of 1e-4 of the median and of the mean: .11 and .74 at `n = 1.05 d`,
-//! .45 and .81 at `1.5 d`, .62 and .84 at `2 d`, .80 and .88 at `4 d`; plain .92 to .97.)
+//! Of few records the smallest variances come out too small: of `n` records in `d` dimensions at as little as `(1 -
+//! sqrt(d / n))^2` of what they are (Marchenko and Pastur 1967), and those of no more records than dimensions at
+//! nothing, so that divided by their deviations every two are equally far apart, whatever they are. So `whiten` takes
+//! no variance for less than a share of the mean of those that do vary ([`share_of_mean`]): all of it up to `n = d`,
+//! and from there on less, until at `n = 4 d`, where that edge is a quarter, nothing is left of it. (Precision at 5
+//! among records of 30 of 150 classes in 384 dimensions, with a floor of 1e-4 of the median and of the mean: .11 and
+//! .74 at `n = 1.05 d`, .45 and .81 at `1.5 d`, .62 and .84 at `2 d`, .80 and .88 at `4 d`; plain .92 to .97.)
 //!
 //! # No variance
 //! Subtracting leaves rounding errors: a standard deviation of at most [`SPREAD_NOISE`] of the root mean square of what
@@ -111,8 +112,8 @@ fn lower_edge(count: u64, dimension: usize) -> f64 {
     if rest > 0.0 { rest * rest } else { 0.0 }
 }
 
-/// The share of the mean variance that no variance of `count` records in `dimension` dimensions counts for less than: all
-/// where nothing may be left of a variance, nothing where a quarter of each is.
+/// The share of the mean variance that no variance of `count` records in `dimension` dimensions counts for less than:
+/// all where nothing may be left of a variance, nothing where a quarter of each is.
 fn share_of_mean(count: u64, dimension: usize) -> f64 {
     (1.0 - lower_edge(count, dimension) / ENOUGH).max(0.0)
 }
@@ -129,7 +130,8 @@ pub struct FewRecords {
 }
 
 impl FewRecords {
-    /// `None` where `statistic`, which `step` took of `records` records, has no divisors or these are of enough of them.
+    /// `None` where `statistic`, which `step` took of `records` records, has no divisors or these are of enough of
+    /// them.
     pub(super) fn of(step: &ResolvedStep, statistic: &Statistic, records: u64) -> Option<Self> {
         let Statistic::Directions { mean, divisor, .. } = statistic else { return None };
         let few = FewRecords { step: step.to_string(), records, dimensions: mean.len() };

@@ -1,8 +1,8 @@
 //! The sum of a view's rows, raw or each of length 1, in parts: what a commit did not change is not added up again.
 //!
-//! Owns [`RowSums`]. Parts are cut by row numbers alone and added in row order, each a function of its rows; so the total
-//! has the same bits whether parts were taken over or not, and for any number of threads. It does not know which files
-//! rows are in: whoever hands over earlier parts says that rows stand where they stood.
+//! Owns [`RowSums`]. Parts are cut by row numbers alone and added in row order, each a function of its rows; so the
+//! total has the same bits whether parts were taken over or not, and for any number of threads. It does not know which
+//! files rows are in: whoever hands over earlier parts says that rows stand where they stood.
 
 use super::RowSource;
 use super::moments::{RowForm, sum_of_rows};
@@ -31,8 +31,8 @@ struct Part {
 }
 
 impl RowSums {
-    /// The sums of the rows of `live`, as `form` says. A part of `earlier` is taken over where it is of the same rows; rows
-    /// that are live in both must have the elements they had. Uses the current rayon pool.
+    /// The sums of the rows of `live`, as `form` says. A part of `earlier` is taken over where it is of the same rows;
+    /// rows that are live in both must have the elements they had. Uses the current rayon pool.
     ///
     /// # Errors
     /// Rows that cannot be read.

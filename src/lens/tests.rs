@@ -1,4 +1,5 @@
-//! What each statistic is, and each scalar, on rows whose answer one can check by hand, and the few cases a random lens seldom meets.
+//! What each statistic is, and each scalar, on rows whose answer one can check by hand, and the few cases a random lens
+//! seldom meets.
 
 use super::memory::MemoryRows;
 use super::program::Traveller;
@@ -445,8 +446,8 @@ fn a_spread_counts_from_two_units_in_the_last_place_on() {
     assert_eq!(directed(&[3e-37, 4e-37, 8e-37]), 3);
 }
 
-/// Divided by their deviations in all directions, fewer records than dimensions are all equally far from each other, and a few
-/// more are nearly so.
+/// Divided by their deviations in all directions, fewer records than dimensions are all equally far from each other,
+/// and a few more are nearly so.
 #[test]
 fn whitening_few_records_keeps_their_neighbourhoods() {
     let d = 40;
@@ -477,12 +478,14 @@ fn notes_on_few_records_have_their_numbers() {
     let note = |records, dimensions| FewRecords { step: "whiten".into(), records, dimensions }.to_string();
     assert_eq!(
         note(200, 384),
-        "whiten has 200 record(s) in 384 dimensions: they differ in at most 199 directions, and no variance counts as less \
+        "whiten has 200 record(s) in 384 dimensions: they differ in at most 199 directions, and no variance counts as \
+         less \
          than the mean of these; of so few, `center corpus` is often the better lens"
     );
     assert_eq!(
         note(768, 384),
-        "whiten has 768 record(s) in 384 dimensions: as little as 8.6 % of a small variance is found, and none counts as \
+        "whiten has 768 record(s) in 384 dimensions: as little as 8.6 % of a small variance is found, and none counts \
+         as \
          less than 0.66 of the mean one; of so few, `center corpus` is often the better lens"
     );
 }
@@ -534,7 +537,8 @@ impl RowSource for Counted {
     }
 }
 
-/// A search of few rows does not look at the others: a condition that keeps none reads nothing, unless statistics are asked for.
+/// A search of few rows does not look at the others: a condition that keeps none reads nothing, unless statistics are
+/// asked for.
 #[test]
 fn only_the_rows_that_are_asked_for_are_read() {
     let rows = MemoryRows::new(&rows(5_000, 6, 1.0), 6, ElementType::F32, 100);

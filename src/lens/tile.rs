@@ -284,8 +284,8 @@ impl Tile {
         }
     }
 
-    /// Finds the norms of the rows behind the first `idx` operations and hands them to `each`; `None` for those that have
-    /// no direction there, or had none before.
+    /// Finds the norms of the rows behind the first `idx` operations and hands them to `each`; `None` for those that
+    /// have no direction there, or had none before.
     fn normalize(&mut self, steps: &Steps<'_>, idx: usize, each: impl Fn(&mut [f64], Option<f64>)) {
         let (guard, mut norms) = (&steps.guards[idx], vec![1.0; self.len()]);
         let start = self.raw.len() / self.len().max(1);

@@ -1,8 +1,8 @@
 //! One query and one record on their way through a chain, and the terms their score is made of.
 //!
-//! Owns [`trace`] and [`terms`]. Both run the very operations that scores are computed with, one after another in `f64`,
-//! so that what they tell is what happened. An operation is either a division by the norm or affine, which is all
-//! that is asked of it here: its linear part is what it does to a vector less what it does to zero.
+//! Owns [`trace`] and [`terms`]. Both run the very operations that scores are computed with, one after another in
+//! `f64`, so that what they tell is what happened. An operation is either a division by the norm or affine, which is
+//! all that is asked of it here: its linear part is what it does to a vector less what it does to zero.
 
 use super::program::{Op, Program, Traveller, Undirected};
 use super::{Prepared, VectorMetric};

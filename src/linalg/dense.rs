@@ -1,7 +1,7 @@
 //! Products of dense row-major matrices in `f32` on all cores, and the solution of symmetric systems in `f64`.
 //!
-//! Owns the products that fitting a matrix needs. A product is cut into blocks of rows of its result, and the cut depends
-//! on the shapes alone: the same operands give the same bits whatever the number of threads. It knows no lens.
+//! Owns the products that fitting a matrix needs. A product is cut into blocks of rows of its result, and the cut
+//! depends on the shapes alone: the same operands give the same bits whatever the number of threads. It knows no lens.
 
 use faer::dyn_stack::{MemBuffer, MemStack, StackReq};
 use faer::linalg::cholesky::llt;
@@ -68,8 +68,8 @@ pub fn transposed_times_f64(a: &[f64], b: &[f64], out: &mut [f64], k: usize, dim
     matmul(MatMut::from_row_major_slice_mut(out, k, dimension), Accum::Replace, a.transpose(), b, 1.0, Par::Seq);
 }
 
-/// Solves `S X = B` on the calling thread, for a symmetric positive definite `S` (`d x d`, destroyed); `b` (column-major,
-/// `d x m`) becomes `X`. False where `S` is not positive definite.
+/// Solves `S X = B` on the calling thread, for a symmetric positive definite `S` (`d x d`, destroyed); `b`
+/// (column-major, `d x m`) becomes `X`. False where `S` is not positive definite.
 pub fn solve_positive(s: &mut [f64], b: &mut [f64], dimension: usize) -> bool {
     if dimension == 0 {
         return true;

@@ -1,9 +1,9 @@
 //! Eigenvectors of symmetric matrices: principal directions.
 //!
-//! Owns [`principal`], the one call of faer's self-adjoint eigendecomposition, with a fixed order and sign. It runs
-//! on one thread alone, so that its bits depend on the matrix (and the machine's instructions), never on the
-//! number of threads. It cannot be interrupted: [`principal_unless`] lets whoever waits for a large one go. It knows no rows
-//! and no lens.
+//! Owns [`principal`], the one call of faer's self-adjoint eigendecomposition, with a fixed order and sign. It runs on
+//! one thread alone, so that its bits depend on the matrix (and the machine's instructions), never on the number of
+//! threads. It cannot be interrupted: [`principal_unless`] lets whoever waits for a large one go. It knows no rows and
+//! no lens.
 
 use super::stats;
 use crate::error::Result;
@@ -67,8 +67,8 @@ const LARGE: usize = 192;
 /// How often whoever waits asks whether to go on.
 const ASKED_EVERY: Duration = Duration::from_millis(10);
 
-/// [`principal`], for whoever may have to stop waiting for it: `go_on` is asked some hundred times a second. A decomposition
-/// that nobody waits for any more ends by itself, on a thread of its own.
+/// [`principal`], for whoever may have to stop waiting for it: `go_on` is asked some hundred times a second. A
+/// decomposition that nobody waits for any more ends by itself, on a thread of its own.
 ///
 /// # Errors
 /// What `go_on` answers.

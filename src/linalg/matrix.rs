@@ -57,7 +57,8 @@ impl Matrix {
         simd::products_mixed(&self.data, v, out);
     }
 
-    /// [`Matrix::apply`] for up to [`TOGETHER`] vectors, which read the matrix together; the bits are those of each alone.
+    /// [`Matrix::apply`] for up to [`TOGETHER`] vectors, which read the matrix together; the bits are those of each
+    /// alone.
     pub fn apply_together(&self, vectors: &[&[f64]], out: &mut [Vec<f64>]) {
         out.iter_mut().for_each(Vec::clear);
         match (vectors, out) {

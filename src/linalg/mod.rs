@@ -1,4 +1,5 @@
-//! Level 1: numbers. Borrowed rows, matrices, eigenvectors, reference kernels, SIMD kernels, sums, and the best k of many.
+//! Level 1: numbers. Borrowed rows, matrices, eigenvectors, reference kernels, SIMD kernels, sums, and the best k of
+//! many.
 //!
 //! Owns every loop over vector elements that has to be fast or has to be reproducible. It knows no lens, no store
 //! and no file. Two promises hold here: what is computed in `f64` has one fixed order of operations, so that it is

@@ -1,7 +1,7 @@
 //! Numbers that look random and are the same everywhere: the one source of chance.
 //!
-//! Owns [`Random`] (splitmix64: Steele, Lea and Flood 2014), for what is drawn the same way each time. It is no source of
-//! secrets.
+//! Owns [`Random`] (splitmix64: Steele, Lea and Flood 2014), for what is drawn the same way each time. It is no source
+//! of secrets.
 
 /// splitmix64.
 #[derive(Debug, Clone)]

@@ -55,8 +55,8 @@ pub fn products_mixed(matrix: &[f32], v: &[f64], out: &mut Vec<f64>) {
     out.extend(matrix.chunks_exact(v.len().max(1)).map(|row| dot_mixed(row, v)));
 }
 
-/// [`products_mixed`] of `V` vectors of one length: each element of the matrix is read and widened once for all of them.
-/// The bits are those of each vector alone.
+/// [`products_mixed`] of `V` vectors of one length: each element of the matrix is read and widened once for all of
+/// them. The bits are those of each vector alone.
 #[inline(always)]
 pub fn products_together<const V: usize>(matrix: &[f32], vectors: [&[f64]; V], mut out: [&mut Vec<f64>; V]) {
     let length = vectors.first().map_or(0, |v| v.len());

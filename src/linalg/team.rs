@@ -1,9 +1,10 @@
 //! The threads that share a piece of work: the one that asks for it, and some that help.
 //!
-//! Owns [`Team`], [`share`] and [`map`]. A pool's `install` hands all of the work to another thread and sleeps until that one
-//! wakes it: two changes of threads before anything is done, which is a tenth of a search over ten thousand rows. Here the
-//! thread that asks begins at once, and the others join in as they wake up. They have a pool of their own with one thread
-//! less: a pool that finds work wakes one more thread than it needs, to look for more, and that one would be in the way.
+//! Owns [`Team`], [`share`] and [`map`]. A pool's `install` hands all of the work to another thread and sleeps until
+//! that one wakes it: two changes of threads before anything is done, which is a tenth of a search over ten thousand
+//! rows. Here the thread that asks begins at once, and the others join in as they wake up. They have a pool of their
+//! own with one thread less: a pool that finds work wakes one more thread than it needs, to look for more, and that one
+//! would be in the way.
 
 use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 use std::cell::RefCell;
@@ -16,8 +17,8 @@ thread_local! {
     static HELPERS: RefCell<Option<Helpers>> = const { RefCell::new(None) };
 }
 
-/// Looks at what the others have not finished before the thread that asks goes to sleep: some ten microseconds, as long as
-/// it takes to be woken.
+/// Looks at what the others have not finished before the thread that asks goes to sleep: some ten microseconds, as long
+/// as it takes to be woken.
 const SPINS: usize = 2_000;
 
 /// Threads that help; `None`: nobody.
@@ -36,7 +37,8 @@ impl Team {
         Team { threads, helpers: OnceLock::new() }
     }
 
-    /// Runs `work` on this thread; what it shares is shared with the team. A thread of a pool shares with its pool instead.
+    /// Runs `work` on this thread; what it shares is shared with the team. A thread of a pool shares with its pool
+    /// instead.
     pub fn with<T>(&self, work: impl FnOnce() -> T) -> T {
         /// Puts back what was there before, after a panic, too.
         struct Before(Option<Helpers>);
@@ -78,9 +80,9 @@ pub fn has_threads() -> bool {
     SETTLED.get().is_none_or(|settled| settled.has_threads)
 }
 
-/// Sees to it, once, that rayon's own pool is there, as large as the machine lets it be: rayon makes it when it is needed first,
-/// panics where it cannot, and does not try again. Where no thread can be had at all, the pool is this thread `alone`, for
-/// programs that have no other; else the error says why.
+/// Sees to it, once, that rayon's own pool is there, as large as the machine lets it be: rayon makes it when it is
+/// needed first, panics where it cannot, and does not try again. Where no thread can be had at all, the pool is this
+/// thread `alone`, for programs that have no other; else the error says why.
 ///
 /// # Errors
 /// The operating system's words, where no thread can be had.

@@ -1,8 +1,8 @@
 //! What a tree may hold, whichever way it came: by the parser, or put together in Rust.
 //!
-//! Owns the limits of a statement's parts and how breaking one is worded. The parser says the same at the place where it
-//! finds it; [`check`] asks a whole tree, and never needs its text. A tree that passes means what it says: all numbers are
-//! finite, no list is empty, nothing nests deeper than a reader follows.
+//! Owns the limits of a statement's parts and how breaking one is worded. The parser says the same at the place where
+//! it finds it; [`check`] asks a whole tree, and never needs its text. A tree that passes means what it says: all
+//! numbers are finite, no list is empty, nothing nests deeper than a reader follows.
 
 use super::ast::{Bound, Expr, Find, LensBase, LensExpr, Literal, Operand, Output, Source, Spanned, Statement};
 use super::name::is_param_name;
@@ -222,8 +222,8 @@ fn check_expr(expr: &Expr) -> Result<(), Fault> {
     }
 }
 
-/// How deep a condition nests, as it is written: `not` and parentheses, up to one more than the limit. It never looks deeper
-/// than that.
+/// How deep a condition nests, as it is written: `not` and parentheses, up to one more than the limit. It never looks
+/// deeper than that.
 fn nesting(filter: &Expr) -> usize {
     let mut deepest = 0;
     let mut pending = vec![(filter, 0)];

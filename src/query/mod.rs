@@ -53,7 +53,8 @@
 //! ```text
 //! NAME    a word that is no keyword, or any characters in backticks
 //! FIELD   a word other than and, or, not, in, has, is, null, true, false; or any characters in backticks
-//! word    begins with a letter or "_", goes on with letters, digits, "_", "-", "." and "@", ends in a letter, a digit or "_"
+//! word    begins with a letter or "_", goes on with letters, digits, "_", "-", "." and "@", ends in a letter,
+//!         a digit or "_"
 //! ID      "#" and [A-Za-z0-9_]([A-Za-z0-9_.:-]*[A-Za-z0-9_])?, or "#" and a STRING
 //! PARAM   "$" and [A-Za-z_][A-Za-z0-9_]*
 //! STRING  in "..." or '...', with the escapes \\ \" \' \` \n \r \t \0 \u{hex}

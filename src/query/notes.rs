@@ -82,7 +82,8 @@ fn spread(step: &Step, before: &[Step]) -> Option<String> {
             Some(format!("`standardize` after `{earlier}` changes nothing: the spread is 1 everywhere already"))
         }
         (Step::Whiten(_), Step::Whiten(_) | Step::Drop(_)) => Some(format!(
-            "`{text}` after `{earlier}`: the records vary alike in every direction there, and which come first is chance"
+            "`{text}` after `{earlier}`: the records vary alike in every direction there, and which come first is \
+             chance"
         )),
         _ => None,
     }

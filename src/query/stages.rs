@@ -1,7 +1,7 @@
 //! Which stages there are, and in which order they stand.
 //!
-//! Owns the table of their words and the rule of their order; what a stage holds is the parser's, and what to say of one
-//! out of place is `blame`'s.
+//! Owns the table of their words and the rule of their order; what a stage holds is the parser's, and what to say of
+//! one out of place is `blame`'s.
 
 /// Where in the order a stage stands; stages of one rank below `Step` exclude each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -142,8 +142,8 @@ fn numbers_as_they_come_back() {
     }
 }
 
-/// The shortest time in which `run` was done, of a few: what else the machine does only adds to it. Never less than what
-/// a clock and a scheduler blur.
+/// The shortest time in which `run` was done, of a few: what else the machine does only adds to it. Never less than
+/// what a clock and a scheduler blur.
 fn least_time(mut run: impl FnMut()) -> f64 {
     let mut time = || {
         let start = std::time::Instant::now();

@@ -263,7 +263,8 @@ impl SegmentReader {
     /// Checks every block, whether it has passed before or not, and lists all damage; `go_on` is asked before each.
     ///
     /// # Errors
-    /// `Invalid` if the segment is not mapped as far as its entry says, which opening it excludes; what `go_on` answers.
+    /// `Invalid` if the segment is not mapped as far as its entry says, which opening it excludes; what `go_on`
+    /// answers.
     pub fn verify_all(&self, found: &mut Vec<Damage>, go_on: impl Fn() -> Result<()>) -> Result<()> {
         let len = u64::from(self.entry.rows) * self.stride_bytes;
         for block_idx in 0..len.div_ceil(BLOCK_BYTES) {

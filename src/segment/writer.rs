@@ -1,7 +1,7 @@
 //! Appending rows to a segment file.
 //!
-//! Order that a commit must keep: append, [`SegmentWriter::finish`] (which syncs the folder of a new file), a sync of the
-//! file, then the moment when the catalog's transaction counts that records the entry and the checksums it returns.
+//! Order that a commit must keep: append, [`SegmentWriter::finish`] (which syncs the folder of a new file), a sync of
+//! the file, then the moment when the catalog's transaction counts that records the entry and the checksums it returns.
 //! Until then nothing of it counts, and a crash leaves bytes that the next append overwrites.
 
 use super::header::{HEADER_BYTES, Header};
@@ -205,8 +205,8 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes what is pending, and makes the name of a new file safe. The bytes are safe once what comes with the answer is
-    /// synced: nothing of the append may be committed before.
+    /// Writes what is pending, and makes the name of a new file safe. The bytes are safe once what comes with the
+    /// answer is synced: nothing of the append may be committed before.
     ///
     /// # Errors
     /// `Io` when a write or sync fails.

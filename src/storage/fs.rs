@@ -1,8 +1,8 @@
 //! A store folder on a real file system.
 //!
-//! Files are made with mode 0600 and folders with 0700 where the platform has modes. Nothing in a store leads out of it:
-//! a link in place of a file or folder is damage, and so is a pipe, which would never answer. This file and its siblings
-//! `mmap` and `input` are the only places where the operating system's file calls may stand.
+//! Files are made with mode 0600 and folders with 0700 where the platform has modes. Nothing in a store leads out of
+//! it: a link in place of a file or folder is damage, and so is a pipe, which would never answer. This file and its
+//! siblings `mmap` and `input` are the only places where the operating system's file calls may stand.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
 use super::checksum::checksum;
@@ -58,7 +58,8 @@ impl FsStorage {
         FsStorage { root: root.to_path_buf(), place: FsStorage::absolute(root) }
     }
 
-    /// `path` from the root of the file system on, links not followed; as it is where the process has no current folder.
+    /// `path` from the root of the file system on, links not followed; as it is where the process has no current
+    /// folder.
     pub fn absolute(path: &Path) -> PathBuf {
         std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
     }

@@ -3,8 +3,8 @@
 //! The contract of every mapping in this crate, written once: segment files only grow, are never written below their
 //! committed row, are never shortened, and are unlinked (not cut) when they become garbage; so mapped bytes below the
 //! committed length do not change. Whoever shortens such a file from outside while it is mapped can make a read raise
-//! SIGBUS: that the file is long enough is checked when it is mapped and whenever a snapshot is taken that would read it.
-//! What happens between that and the read cannot be checked.
+//! SIGBUS: that the file is long enough is checked when it is mapped and whenever a snapshot is taken that would read
+//! it. What happens between that and the read cannot be checked.
 
 use crate::error::{Damage, Error, Result};
 use std::ops::Deref;

@@ -2,8 +2,9 @@
 //!
 //! Owns the traits [`Storage`] (one store folder) and [`StorageFile`] (one open file of it), and their three
 //! implementations: [`FsStorage`] on a real folder, [`MemoryStorage`], and [`FaultStorage`], which fails and forgets as
-//! told. All other code of the store reaches files through them, so that one fault clock runs for both the catalog
-//! and the segments. It knows no file format. Paths are relative to the store's folder, use `/`, and are made by us from fixed names and numbers only.
+//! told. All other code of the store reaches files through them, so that one fault clock runs for both the catalog and
+//! the segments. It knows no file format. Paths are relative to the store's folder, use `/`, and are made by us from
+//! fixed names and numbers only.
 
 pub mod checksum;
 #[cfg(test)]
@@ -94,8 +95,8 @@ pub trait Storage: Send + Sync + Debug {
         false
     }
 
-    /// A number that tells the file of this name from every copy of it, for as long as it exists and wherever it is moved;
-    /// `None` where nobody can tell.
+    /// A number that tells the file of this name from every copy of it, for as long as it exists and wherever it is
+    /// moved; `None` where nobody can tell.
     ///
     /// # Errors
     /// `NotFound` when there is none of that name.
@@ -231,8 +232,8 @@ pub enum RangeLocks {
     Memory(range_lock::MemoryLocks),
 }
 
-/// Says how many faults of a kind a test has been through: `cargo test -- --nocapture 2>&1 | grep -o 'counted: .*'` lists
-/// them, to be added up.
+/// Says how many faults of a kind a test has been through: `cargo test -- --nocapture 2>&1 | grep -o 'counted: .*'`
+/// lists them, to be added up.
 #[cfg(test)]
 pub(crate) fn counted(count: usize, what: &str) {
     eprintln!("counted: {count} {what}");

@@ -1,9 +1,9 @@
 //! Who a process is, in words that another process can hold against what runs.
 //!
 //! Owns [`ProcessMark`], which is written into files that must not outlive their process for long (LOCK, what a command
-//! that makes a store has made so far), and [`Fate`]. A process is called gone only where that is proven: it ran on this
-//! machine since the same start of the system and in the same space of process numbers, and none of that number and
-//! age runs now; or that run of the system is over. Where the platform does not say enough, nothing is proven.
+//! that makes a store has made so far), and [`Fate`]. A process is called gone only where that is proven: it ran on
+//! this machine since the same start of the system and in the same space of process numbers, and none of that number
+//! and age runs now; or that run of the system is over. Where the platform does not say enough, nothing is proven.
 
 use super::input::host_name;
 use std::sync::OnceLock;

@@ -1,9 +1,10 @@
 //! A file of the user's that is written beside its place and takes it when it is whole.
 //!
-//! Owns [`NewFile`]: what stood under the name stays until every byte of the new file is safe, so neither a failure nor a
-//! signal costs an earlier good file. Links are followed, so the file that a link names is replaced and the link stays. What
-//! is no file (a pipe, a device, a stream of this process) is written to directly: there is nothing to put in its place. The
-//! file beside is locked while it is written; what a killed process left is removed by whoever next writes the same file.
+//! Owns [`NewFile`]: what stood under the name stays until every byte of the new file is safe, so neither a failure nor
+//! a signal costs an earlier good file. Links are followed, so the file that a link names is replaced and the link
+//! stays. What is no file (a pipe, a device, a stream of this process) is written to directly: there is nothing to put
+//! in its place. The file beside is locked while it is written; what a killed process left is removed by whoever next
+//! writes the same file.
 #![expect(clippy::disallowed_methods, reason = "this module is the seam to the operating system's files")]
 
 use crate::error::{Error, ErrorKind, Result};
@@ -91,8 +92,8 @@ pub(crate) fn is_there(folder: &Path, name: &str) -> bool {
     std::fs::symlink_metadata(folder.join(name)).is_ok()
 }
 
-/// Whether the path is the name of a stream that this process has open (`/dev/stdout` is a link to one): renaming another file
-/// into its place would leave whoever opened it with the old one.
+/// Whether the path is the name of a stream that this process has open (`/dev/stdout` is a link to one): renaming
+/// another file into its place would leave whoever opened it with the old one.
 fn is_stream_of_ours(path: &Path) -> bool {
     let folder = std::fs::canonicalize(folder_of(path));
     cfg!(unix)
@@ -206,7 +207,8 @@ fn open_stream(place: &Path) -> io::Result<File> {
         return match name {
             Some("1") => io::stdout().as_fd().try_clone_to_owned().map(File::from),
             Some("2") => io::stderr().as_fd().try_clone_to_owned().map(File::from),
-            // Others cannot be told from their number without trusting that it is open: what is opened anew adds at the end.
+            // Others cannot be told from their number without trusting that it is open: what is opened anew adds at the
+            // end.
             _ => OpenOptions::new().append(true).open(place),
         };
     }
@@ -232,7 +234,8 @@ fn make_beside(path: &Path, place: &Path) -> Result<(File, PathBuf)> {
     }
     let refused = |source: io::Error| {
         let message = format!(
-            "cannot write {}: it is written beside its place and renamed when it is whole, and no file can be made in {}: \
+            "cannot write {}: it is written beside its place and renamed when it is whole, and no file can be made in \
+             {}: \
              {source}",
             path.display(),
             folder.display()

@@ -1,8 +1,8 @@
 //! Several processes on one store folder in memory, one operation at a time, in an order that a seed decides.
 //!
 //! Owns [`Turns`], who may go on, and [`TurnStorage`], which asks for its turn before each operation. Processes are
-//! threads with handles of their own; one of them runs at a time, so that a seed that fails fails again. A process may be
-//! stopped at an operation: from there on none of its operations happens, as after a kill.
+//! threads with handles of their own; one of them runs at a time, so that a seed that fails fails again. A process may
+//! be stopped at an operation: from there on none of its operations happens, as after a kill.
 
 use super::disk::Dice;
 use super::memory::MemoryStorage;

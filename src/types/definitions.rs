@@ -12,8 +12,8 @@ pub const FORMAT: u32 = 1;
 /// The first simile that reads [`FORMAT`]: written into every store, for those that come too early.
 pub const FORMAT_NEEDS: &str = "0.1.0";
 
-/// The store's own record: one per store. Its first two fields, and the key and checksum it is stored under, stay what they
-/// are in every format, so that an older simile can say which newer one a store needs.
+/// The store's own record: one per store. Its first two fields, and the key and checksum it is stored under, stay what
+/// they are in every format, so that an older simile can say which newer one a store needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreMeta {
     /// Version of the on-disk format.

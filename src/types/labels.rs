@@ -1,12 +1,14 @@
 //! What the catalog stores about labels: who said that which record answers which question, in which respect.
 //!
 //! Plain data with a serialized form; the codec is `catalog/`'s. A change here is a change of the disk format. Labels
-//! hold on to records by their keys, so they survive `compact`; a record that was removed leaves its labels without one.
+//! hold on to records by their keys, so they survive `compact`; a record that was removed leaves its labels without
+//! one.
 
 use super::ids::{CollectionId, CommitNumber, RecordKey};
 use serde::{Deserialize, Serialize};
 
-/// A respect in which records of one collection are labelled: "answers the question", "implemented in the same language".
+/// A respect in which records of one collection are labelled: "answers the question", "implemented in the same
+/// language".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RespectDef {
     /// Its number, unique in the store: labels are stored under it.
@@ -15,7 +17,8 @@ pub struct RespectDef {
     pub collection: CollectionId,
     /// Its name, unique in the collection.
     pub name: String,
-    /// A metadata field whose values are classes: two records with the same value are alike. Nothing else is stored then.
+    /// A metadata field whose values are classes: two records with the same value are alike. Nothing else is stored
+    /// then.
     pub field: Option<String>,
     /// Next unused number of a query.
     pub next_query: u32,

@@ -85,8 +85,8 @@ impl Accept {
 }
 
 /// How much better than the plain lens it ranks what was held out: means of differences of the figure that
-/// [`FitFigures::metric`] names (of fits without, of reciprocal rank at 10, and where a field makes the labels, of the share of
-/// the first 10 that are of the question's class).
+/// [`FitFigures::metric`] names (of fits without, of reciprocal rank at 10, and where a field makes the labels, of the
+/// share of the first 10 that are of the question's class).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Lift {
     /// Mean difference, -1 to 1.
@@ -95,8 +95,8 @@ pub struct Lift {
     pub low: f64,
     /// Upper end of the 95 % interval.
     pub high: f64,
-    /// Mean over its standard error, over groups of questions, as a normal one would be; 0 where fewer than ten questions
-    /// moved.
+    /// Mean over its standard error, over groups of questions, as a normal one would be; 0 where fewer than ten
+    /// questions moved.
     pub z: f64,
     /// Mean of the plain lens.
     pub plain: f64,
@@ -151,8 +151,8 @@ pub struct LearnedDef {
     pub commit: CommitNumber,
 }
 
-/// What the lifts of a fit were measured as and among, and what more was measured. Stored beside [`LearnedDef`] in a table
-/// that came later: a store of before has fits without.
+/// What the lifts of a fit were measured as and among, and what more was measured. Stored beside [`LearnedDef`] in a
+/// table that came later: a store of before has fits without.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FitFigures {
     /// The figure of all lifts: `MRR@10`, or `MAP` where a field makes the labels.
@@ -167,8 +167,8 @@ pub struct FitFigures {
     pub classes_pool: u64,
     /// Whether labels are of classes.
     pub has_classes: bool,
-    /// Of classes, where the lift that decides was measured: how much nearer the first of them came, as a mean difference of
-    /// 1 / rank.
+    /// Of classes, where the lift that decides was measured: how much nearer the first of them came, as a mean
+    /// difference of 1 / rank.
     pub nearest: Option<f64>,
     /// Of new records of classes: the share of the first ten that are of the class, plain and learned.
     pub ten: Option<(f64, f64)>,

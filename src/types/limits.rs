@@ -22,10 +22,11 @@ pub const ROWS: u64 = 1 << 31;
 pub const STATEMENT_BYTES: usize = 64 << 10;
 /// Deepest nesting of a `where` expression.
 pub const NESTING: usize = 64;
-/// Most values in a list of a statement, and most numbers in a vector literal (at least [`DIMENSION`] fits no statement).
+/// Most values in a list of a statement, and most numbers in a vector literal (at least [`DIMENSION`] fits no
+/// statement).
 pub const LIST_VALUES: usize = 10_000;
 /// Largest `top`.
 pub const TOP: u64 = 1_000_000;
-/// Most bytes one catalog value may decode to: a whitening of [`DIRECTIONS_DIMENSION`] is 128 MiB and a little. Larger things
-/// are kept in chunks.
+/// Most bytes one catalog value may decode to: a whitening of [`DIRECTIONS_DIMENSION`] is 128 MiB and a little. Larger
+/// things are kept in chunks.
 pub const VALUE_BYTES: usize = 136 << 20;

@@ -146,8 +146,8 @@ impl RowSet {
         self.0.statistics().n_containers.into()
     }
 
-    /// What the set takes on the heap: its containers, each with what the allocator adds. A set that has grown may hold as
-    /// much again in reserve; a clone holds none.
+    /// What the set takes on the heap: its containers, each with what the allocator adds. A set that has grown may hold
+    /// as much again in reserve; a clone holds none.
     pub fn heap_bytes(&self) -> usize {
         const CONTAINER_BYTES: usize = 64;
         self.0.serialized_size() + self.0.statistics().n_containers as usize * CONTAINER_BYTES + 16

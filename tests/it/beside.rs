@@ -96,8 +96,8 @@ fn look(snapshot: &Snapshot) -> u64 {
     number
 }
 
-/// A search sees the same commit: the two newest records of part 0 are what its vector finds, at no distance. Statistics,
-/// scalars and kept answers are those of the snapshot.
+/// A search sees the same commit: the two newest records of part 0 are what its vector finds, at no distance.
+/// Statistics, scalars and kept answers are those of the snapshot.
 fn search(snapshot: &Snapshot, number: u64) {
     let statement = "find $q in c | view v | center corpus | score euclidean | where commit > 0 | top 4";
     let found = snapshot.query(statement).unwrap().bind("q", vector(number, 0)).run().unwrap();

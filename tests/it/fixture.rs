@@ -1,7 +1,7 @@
 //! A store of format 1 as it was written once, with what it must answer for ever.
 //!
-//! `tests/fixtures/v1/` holds the store's files, each compressed, and `answers.jsonl`. The generator below says what is in
-//! the store; it is run by hand when a new format begins, never to make a failing test pass.
+//! `tests/fixtures/v1/` holds the store's files, each compressed, and `answers.jsonl`. The generator below says what is
+//! in the store; it is run by hand when a new format begins, never to make a failing test pass.
 
 use crate::store::place;
 use flate2::Compression;

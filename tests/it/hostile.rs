@@ -1,5 +1,5 @@
-//! What attacks on a store folder did wrong once, each test named after it: links, pipes, folders and other stores in place
-//! of what belongs there, and files that are cut or moved while they are in use.
+//! What attacks on a store folder did wrong once, each test named after it: links, pipes, folders and other stores in
+//! place of what belongs there, and files that are cut or moved while they are in use.
 
 use crate::store::place;
 use simile::store::{CollectionSpec, Store};

@@ -1,4 +1,5 @@
-//! What went wrong elsewhere: each test is named after a mistake that popular stores make, and fails if simile makes it.
+//! What went wrong elsewhere: each test is named after a mistake that popular stores make, and fails if simile makes
+//! it.
 //!
 //! Everything goes through the public API, as an app would; expected values are worked out here, naively in `f64`.
 

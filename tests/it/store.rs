@@ -285,7 +285,8 @@ fn fields_of_any_size_fill_a_chunk_of_rows() {
     let rows = column.select(|found| wanted.iter().any(|wanted| found == ValueRef::Text(wanted))).unwrap();
     assert_eq!(rows.iter().collect::<Vec<_>>(), [7, 4_099]);
     assert_eq!(column.present().unwrap().len(), 4_100);
-    // What the values take stays with the records, once: redb gives each 64 KiB, so that twice would be 537 MB and more.
+    // What the values take stays with the records, once: redb gives each 64 KiB, so that twice would be 537 MB and
+    // more.
     assert!(store.info().unwrap().bytes < 500 << 20, "{}", store.info().unwrap().bytes);
     assert!(store.check().unwrap().is_ok());
 }

@@ -121,6 +121,25 @@ fn files_and_functions_are_short() {
     assert_none("functions over the limit", &functions);
 }
 
+/// Widest line, in columns; what formats code leaves comments and texts alone.
+const LINE_COLUMNS: usize = 120;
+/// Where lines are still wider, and how many: these only fall.
+const WIDE: &[(&str, usize)] = &[("store", 99)];
+
+#[test]
+fn lines_are_short() {
+    let mut wide = BTreeMap::<String, usize>::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let count = source.code().filter(|(_, line)| line.chars().count() > LINE_COLUMNS).count();
+        if count > 0 {
+            let folder = source.name.split('/').next().unwrap_or_default();
+            *wide.entry(folder.to_string()).or_default() += count;
+        }
+    }
+    let known: BTreeMap<String, usize> = WIDE.iter().map(|(folder, count)| (folder.to_string(), *count)).collect();
+    assert_eq!(wide, known, "lines over {LINE_COLUMNS} columns, by folder of src");
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let mut files = Vec::new();

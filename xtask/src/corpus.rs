@@ -23,7 +23,8 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads pairs of a file of texts and a file of vectors of `width` numbers; texts without a known token are left out.
+    /// Reads pairs of a file of texts and a file of vectors of `width` numbers; texts without a known token are left
+    /// out.
     ///
     /// # Errors
     /// If a file cannot be read, or a pair has different numbers of rows.

@@ -1,10 +1,11 @@
-//! Whether the gate says what is so: `learn` is repeated over splits of labelled sets, and every figure it prints is held
-//! against the same figure of records, questions and classes that no fit saw.
+//! Whether the gate says what is so: `learn` is repeated over splits of labelled sets, and every figure it prints is
+//! held against the same figure of records, questions and classes that no fit saw.
 //!
-//! A run takes a set, some labels of it (of all classes, or of half of them; or of classes that were shuffled), learns a lens
-//! from them as a user does, and then looks at the rest of the set, which it alone knows the labels of. The truth is the mean
-//! over many draws of as many records as the gate ranked among. *Whole* is the collection as it will be: all records that
-//! were not labelled, and the share of the first ten that are of the class (of pairs: MRR@10 among all of them).
+//! A run takes a set, some labels of it (of all classes, or of half of them; or of classes that were shuffled), learns
+//! a lens from them as a user does, and then looks at the rest of the set, which it alone knows the labels of. The
+//! truth is the mean over many draws of as many records as the gate ranked among. *Whole* is the collection as it will
+//! be: all records that were not labelled, and the share of the first ten that are of the class (of pairs: MRR@10 among
+//! all of them).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -144,7 +145,8 @@ fn summary(runs: &[Run]) {
         ("new classes", |run| run.classes.as_ref()),
     ];
     println!(
-        "\n| figure | runs | held by the 95 % interval | mean error | mean size of the error |\n| --- | --- | --- | --- | --- |"
+        "\n| figure | runs | held by the 95 % interval | mean error | mean size of the error |\n| --- | --- | --- | \
+         --- | --- |"
     );
     for (name, pick) in picks {
         let found: Vec<&Checked> = runs.iter().filter_map(pick).collect();
@@ -436,8 +438,8 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// Questions that have an answer in `pool`, with the figure under the lens less that under plain cosine. Where `same`,
-    /// questions are records and do not find themselves.
+    /// Questions that have an answer in `pool`, with the figure under the lens less that under plain cosine. Where
+    /// `same`, questions are records and do not find themselves.
     fn gains(
         &self,
         asked: &[usize],

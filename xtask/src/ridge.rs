@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use crate::corpus::Corpus;
 use crate::matrix::{Matrix, add};
 
-/// Improves the first guess in `table` (one row per token) by `steps` conjugate-gradient steps; one right-hand side per column.
+/// Improves the first guess in `table` (one row per token) by `steps` conjugate-gradient steps; one right-hand side per
+/// column.
 pub fn solve(corpus: &Corpus, targets: &Matrix, table: &mut Matrix, penalty: f32, steps: usize) {
     let texts_of_tokens = corpus.texts_of_tokens(table.rows());
     let weight: Vec<f32> = (0..corpus.len()).map(|i| 1.0 / (corpus.tokens(i).len() as f32).sqrt()).collect();

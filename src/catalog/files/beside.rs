@@ -1,8 +1,8 @@
 //! Files beside the catalog that its next sync makes safe, too.
 //!
 //! redb syncs twice for each commit: the pages, then the header that makes them count. Segments have to be safe at the
-//! same moment as the pages, so they are synced together with them, all at once. Invariant: what was set is synced by the
-//! first sync of the catalog after it, or an error; whoever commits asks afterwards whether that sync has come.
+//! same moment as the pages, so they are synced together with them, all at once. Invariant: what was set is synced by
+//! the first sync of the catalog after it, or an error; whoever commits asks afterwards whether that sync has come.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Storage, StorageFile, Unsynced};

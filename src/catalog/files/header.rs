@@ -1,10 +1,10 @@
 //! The lock on the header of the catalog, held for as short a time as can be, and waited for no longer than asked.
 //!
-//! Whoever begins a snapshot takes it shared for a moment, whoever publishes a commit exclusively for one write. But redb
-//! holds it over syncs while a writer opens or closes, and over all of its work while it shrinks its file. Nothing of
-//! that needs it: a commit that is not lent the lock syncs without it, and frees no page that a snapshot begun meanwhile
-//! sees. So it is let go of for each sync, and now and then while the file shrinks. Invariant: it is taken again before redb
-//! goes on, by the thread that holds it, and never let go of for redb's look at who is reading.
+//! Whoever begins a snapshot takes it shared for a moment, whoever publishes a commit exclusively for one write. But
+//! redb holds it over syncs while a writer opens or closes, and over all of its work while it shrinks its file. Nothing
+//! of that needs it: a commit that is not lent the lock syncs without it, and frees no page that a snapshot begun
+//! meanwhile sees. So it is let go of for each sync, and now and then while the file shrinks. Invariant: it is taken
+//! again before redb goes on, by the thread that holds it, and never let go of for redb's look at who is reading.
 
 use super::locks::Locks;
 use redb::BackendError;

@@ -1,13 +1,13 @@
 //! LOCK: who writes to the store. A second guard, for where the operating system's locks do not reach.
 //!
 //! The lock itself is the operating system's, on bytes of the catalog's file. It does not reach from one mount of a
-//! folder to another of the same (FUSE), nor everywhere over a network. So a writer writes its name and a token into LOCK
-//! before it changes the header for the first time, and looks whether its token still stands there before every later
-//! change of the header and every append: who finds another one there writes no more. What stands in LOCK when a writer
-//! comes decides only where it is sure: an owner that runs, or ran on another machine that may reach the folder, is not
-//! shoved aside; one that is gone is, and so is one of whom nothing is known: the operating system has given its lock.
-//! Whoever comes only to repair leaves there again what it found; the next writer learns from it whether the last one has
-//! closed the store.
+//! folder to another of the same (FUSE), nor everywhere over a network. So a writer writes its name and a token into
+//! LOCK before it changes the header for the first time, and looks whether its token still stands there before every
+//! later change of the header and every append: who finds another one there writes no more. What stands in LOCK when a
+//! writer comes decides only where it is sure: an owner that runs, or ran on another machine that may reach the folder,
+//! is not shoved aside; one that is gone is, and so is one of whom nothing is known: the operating system has given its
+//! lock. Whoever comes only to repair leaves there again what it found; the next writer learns from it whether the last
+//! one has closed the store.
 
 use crate::catalog::{CATALOG_FILE, LOCK_FILE};
 use crate::error::{Error, ErrorKind, Result};
@@ -132,7 +132,8 @@ impl Holder {
         };
         let lock = self.storage.root().join(LOCK_FILE);
         Some(format!(
-            "{} is being written by {}, {why}; where that process has ended, or does not write to this store, remove {}",
+            "{} is being written by {}, {why}; where that process has ended, or does not write to this store, remove \
+             {}",
             self.storage.root().display(),
             claim.mark.shown(),
             lock.display()

@@ -1,10 +1,10 @@
 //! Whether the pages of a catalog belong together: asked once of a copy that somebody made file by file.
 //!
 //! A program that copies the files of a store while it is written to takes each page at another moment. Every page may
-//! be sound, and fit its own checksum, and yet not be the one that the page above it names. redb writes into each page the
-//! checksums of those below, up to the slot of its header, and does not look at them when it reads. They are compared here,
-//! page by page, where the catalog is not in the file that its writer knew ([`head::stamp_of`]). Pages that do not
-//! fit their own checksum are left to whoever reads them: that is damage of one place, which is told there.
+//! be sound, and fit its own checksum, and yet not be the one that the page above it names. redb writes into each page
+//! the checksums of those below, up to the slot of its header, and does not look at them when it reads. They are
+//! compared here, page by page, where the catalog is not in the file that its writer knew ([`head::stamp_of`]). Pages
+//! that do not fit their own checksum are left to whoever reads them: that is damage of one place, which is told there.
 
 use super::head;
 use super::lease::{VERIFIED_FILE, make_folder};

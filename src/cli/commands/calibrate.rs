@@ -41,8 +41,8 @@ pub(in crate::cli) struct Calibrate {
     /// Fit it to the labels of this respect, as far as they are of first hits
     #[arg(long, value_name = "NAME", conflicts_with = "scale")]
     respect: Option<String>,
-    /// The queries that the judgements name, or whose hits are to be judged, as BEIR has them: {"_id": ..., "text": ...}
-    /// a line
+    /// The queries that the judgements name, or whose hits are to be judged, as BEIR has them: {"_id": ..., "text":
+    /// ...} a line
     #[arg(long, value_name = "queries.jsonl", requires = "asking")]
     queries: Option<PathBuf>,
     /// Vectors of the queries; row i belongs to line i
@@ -159,7 +159,8 @@ impl Calibrate {
         Ok((queries, odd))
     }
 
-    /// Has hits of the lens judged, `number` of them, drawn from the first ones of each query; the respect that keeps them.
+    /// Has hits of the lens judged, `number` of them, drawn from the first ones of each query; the respect that keeps
+    /// them.
     fn judge(&self, console: &mut Console, number: u64) -> Result<String> {
         let store = console.open_writer(&self.store)?;
         let snapshot = store.snapshot()?;
@@ -171,7 +172,8 @@ impl Calibrate {
         let respect = self.respect.clone().unwrap_or_else(|| format!("hits of {}", self.learned_as()));
         if self.queries.is_none() && self.last_fit(&snapshot)?.is_some_and(|fit| fit.mode == LearnMode::Pair) {
             return Err(Error::invalid(format!(
-                "{} answers questions: give some with --queries that it was not learned from, as it does better on those \
+                "{} answers questions: give some with --queries that it was not learned from, as it does better on \
+                 those \
                  than on any other",
                 self.lens
             )));

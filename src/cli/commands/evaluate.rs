@@ -1,7 +1,7 @@
 //! `simile evaluate`: questions answered at once, as a run and as figures, through one lens or several side by side.
 //!
-//! Owns the arguments, where questions and judgements come from, and the order of work: each batch of questions goes through
-//! every lens. Figures are `learn/measure`'s, what is shown is `report`'s.
+//! Owns the arguments, where questions and judgements come from, and the order of work: each batch of questions goes
+//! through every lens. Figures are `learn/measure`'s, what is shown is `report`'s.
 
 mod questions;
 mod report;

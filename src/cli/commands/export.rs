@@ -18,7 +18,8 @@ pub(in crate::cli) struct Export {
     store: PathBuf,
     /// The collection
     collection: String,
-    /// JSONL file to write, packed if it ends in .gz; `-` is standard output (with --json the report goes to standard error)
+    /// JSONL file to write, packed if it ends in .gz; `-` is standard output (with --json the report goes to standard
+    /// error)
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Folder for one .npy file for each view, and what else it takes to make the collection again by one import

@@ -31,7 +31,8 @@ pub(in crate::cli) struct Import {
     /// Field that holds the text
     #[arg(long, value_name = "FIELD", default_value = "text")]
     text: String,
-    /// Matrix whose row i is the vector of line i (.npy), or the folder of an export, which makes the collection as it was
+    /// Matrix whose row i is the vector of line i (.npy), or the folder of an export, which makes the collection as it
+    /// was
     #[arg(long, value_name = "X.npy|DIR", conflicts_with = "vector_field")]
     vectors: Option<PathBuf>,
     /// Field that holds a vector as a list of numbers; it is not kept as a field

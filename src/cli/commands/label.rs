@@ -38,8 +38,8 @@ pub(super) struct ToJudge<'a> {
     pub(super) depth: u32,
     /// Answers to ask for, at most; drawn from all hits, as a calibration is to hold for all that are shown.
     pub(super) number: u64,
-    /// Judged pairs of at least two questions that have to come together with those that are stored: where that cannot be,
-    /// nothing is asked.
+    /// Judged pairs of at least two questions that have to come together with those that are stored: where that cannot
+    /// be, nothing is asked.
     pub(super) least: u64,
     pub(super) seed: u64,
 }

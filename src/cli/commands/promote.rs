@@ -49,9 +49,10 @@ impl Run for Promote {
         let warning = figures.as_ref().and_then(loses_on_new_classes);
         if console.json {
             let notes: Vec<&String> = warning.iter().collect();
-            console.document(
-                &json!({"lens": self.lens, "promoted": true, "accepted": def.accepted, "fit": def.fit, "commit": commit.0, "notes": notes}),
-            )?;
+            console.document(&json!({
+                "lens": self.lens, "promoted": true, "accepted": def.accepted, "fit": def.fit, "commit": commit.0,
+                "notes": notes,
+            }))?;
             return Ok(Outcome::Done);
         }
         if let Some(warning) = warning {

@@ -211,8 +211,8 @@ fn report_json(report: &TryReport, odd: &Oddities, seconds: f64) -> Json {
         .map(|tried| {
             let (found, z) = (&tried.difference, tried.difference.z());
             json!({
-                "lens": tried.stages, "mean": tried.mean, "difference": found.mean, "low": found.low, "high": found.high,
-                "z": z.is_finite().then_some(z), "better": tried.clear, "worse": tried.worse,
+                "lens": tried.stages, "mean": tried.mean, "difference": found.mean, "low": found.low,
+                "high": found.high, "z": z.is_finite().then_some(z), "better": tried.clear, "worse": tried.worse,
             })
         })
         .collect();

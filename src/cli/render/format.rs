@@ -85,8 +85,8 @@ fn cell(value: &Value) -> Option<String> {
     }
 }
 
-/// One line; `None` is nothing between two commas, and a text without characters is `""`, as DuckDB and PostgreSQL tell null
-/// from an empty text.
+/// One line; `None` is nothing between two commas, and a text without characters is `""`, as DuckDB and PostgreSQL tell
+/// null from an empty text.
 pub(super) fn csv_line<C: AsRef<str>>(cells: &[Option<C>]) -> String {
     let quoted = cells.iter().map(|cell| match cell.as_ref().map(AsRef::as_ref) {
         None => String::new(),

@@ -63,8 +63,8 @@ fn lifts_json(def: &LearnedDef, figures: Option<&FitFigures>) -> Json {
     let one = |lift: Option<Lift>, pool: Option<u64>| {
         lift.map_or(Json::Null, |lift| {
             json!({
-                "metric": metric, "plain": lift.plain, "mean": lift.mean, "low": lift.low, "high": lift.high, "z": lift.z,
-                "queries": lift.queries, "pool": pool,
+                "metric": metric, "plain": lift.plain, "mean": lift.mean, "low": lift.low, "high": lift.high,
+                "z": lift.z, "queries": lift.queries, "pool": pool,
             })
         })
     };

@@ -46,8 +46,8 @@ pub(crate) fn one_line(text: &str) -> String {
     out
 }
 
-/// An id as a person can read and type it: as it is, or in quotes with escapes (as it stands behind `#` in a statement) where
-/// a screen would not show what it is made of: blanks, line ends, control characters, nothing at all.
+/// An id as a person can read and type it: as it is, or in quotes with escapes (as it stands behind `#` in a statement)
+/// where a screen would not show what it is made of: blanks, line ends, control characters, nothing at all.
 pub(crate) fn shown_id(id: &str) -> Cow<'_, str> {
     let is_plain = |c: char| !(c.is_whitespace() || is_unsafe(c) || is_invisible(c) || matches!(c, '"' | '\'' | '\\'));
     if !id.is_empty() && id.chars().all(is_plain) { Cow::Borrowed(id) } else { Cow::Owned(quote_text(id)) }
@@ -150,8 +150,8 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     }
 }
 
-/// A difference of figures that are fractions: `+0.052`. A nought has no sign of its own, and what is not nought is never
-/// shown as one: `+0.0004`.
+/// A difference of figures that are fractions: `+0.052`. A nought has no sign of its own, and what is not nought is
+/// never shown as one: `+0.0004`.
 pub(crate) fn signed(value: f64) -> String {
     if value == 0.0 {
         return "+0.000".to_string();

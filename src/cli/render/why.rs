@@ -1,4 +1,5 @@
-//! `why` as a person and as programs see it: what happened to the query and the record, and what the score adds up from.
+//! `why` as a person and as programs see it: what happened to the query and the record, and what the score adds up
+//! from.
 //!
 //! Owns the wording of each step by what it did: something moved, a length kept, a length made 1.
 

@@ -121,8 +121,8 @@ fn editor_error(error: ReadlineError) -> Error {
     Error::new(ErrorKind::Io, format!("cannot read from the terminal: {error}")).with_source(error)
 }
 
-/// Reads lines until they are a statement; an empty line or the end finishes one, too, and so does the end of a line within
-/// a string (which `\n` may stand in).
+/// Reads lines until they are a statement; an empty line or the end finishes one, too, and so does the end of a line
+/// within a string (which `\n` may stand in).
 fn read_piped<R: io::Read>(reader: &mut BufReader<R>) -> Result<Read> {
     let mut text = String::new();
     loop {

@@ -50,8 +50,8 @@ pub(in crate::cli) const STOPS: &[Stop] = &[
     },
     Stop {
         title: "Alike in what respect",
-        story: "Stephen Hawking is like other physicists, and like other people from England. One vector for each text mixes \
-                both. A view is another text of the same record, with a vector of its own.",
+        story: "Stephen Hawking is like other physicists, and like other people from England. One vector for each text \
+                mixes both. A view is another text of the same record, with a vector of its own.",
         questions: &[
             ("As described:", "find #hawking in people | center corpus | top 5"),
             (
@@ -64,7 +64,8 @@ pub(in crate::cli) const STOPS: &[Stop] = &[
             ),
         ],
         honest: "A template steers models that were trained to follow instructions. This one adds the same two words \
-                 to every average, so the ranking hardly moves; only a text that is about the respect you mean does it.",
+                 to every average, so the ranking hardly moves; only a text that is about the respect you mean does \
+                 it.",
     },
     Stop {
         title: "Arithmetic",
@@ -90,7 +91,7 @@ pub(in crate::cli) const STOPS: &[Stop] = &[
             ("The rater's own mean:", "find #ada in ratings | center | score cosine | top 4"),
             ("The mean of all raters:", "find #ada in ratings | center corpus | score cosine | top 4"),
         ],
-        honest: "Nothing was rebuilt between these three: each is one scan of the same rows with another folded query. On \
-                 the shipped model's own vectors the two differ little, because their mean coordinate is near zero.",
+        honest: "Nothing was rebuilt between these three: each is one scan of the same rows with another folded query. \
+                 On the shipped model's own vectors the two differ little, because their mean coordinate is near zero.",
     },
 ];

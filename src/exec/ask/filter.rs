@@ -7,8 +7,8 @@ use crate::query::ast::{CompareOp, Expr, Literal, Name, Spanned};
 use crate::types::Value;
 use crate::types::limits::NESTING;
 
-/// A condition on metadata, for [`FindBuilder::filter`](crate::FindBuilder::filter). It nests as deep as a written one may, 64 `not` or groups; a search
-/// refuses what goes deeper.
+/// A condition on metadata, for [`FindBuilder::filter`](crate::FindBuilder::filter). It nests as deep as a written one
+/// may, 64 `not` or groups; a search refuses what goes deeper.
 ///
 /// ```
 /// use simile::Filter;
@@ -16,8 +16,8 @@ use crate::types::limits::NESTING;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filter {
-    /// Never deeper than one more than statements may nest: so deep it is refused when it is used, and what would go deeper
-    /// is not taken in. However many are put into each other, nothing that follows the tree runs out of stack.
+    /// Never deeper than one more than statements may nest: so deep it is refused when it is used, and what would go
+    /// deeper is not taken in. However many are put into each other, nothing that follows the tree runs out of stack.
     expr: Expr,
     /// How deep it nests.
     depth: usize,

@@ -1,7 +1,7 @@
 //! A search put together in Rust: the same tree that the parser makes.
 //!
-//! Owns [`FindBuilder`]. Nothing is looked up here; names are settled when the search runs, with the same errors as for a
-//! written statement.
+//! Owns [`FindBuilder`]. Nothing is looked up here; names are settled when the search runs, with the same errors as for
+//! a written statement.
 
 use super::filter::Filter;
 use super::lens::Lens;

@@ -1,7 +1,7 @@
 //! In what respect records are compared, put together in Rust.
 //!
-//! Owns [`Lens`]. Nothing is looked up here; names are settled when the search runs, with the same errors as for a written
-//! statement.
+//! Owns [`Lens`]. Nothing is looked up here; names are settled when the search runs, with the same errors as for a
+//! written statement.
 
 use crate::query::ast::{LensBase, LensExpr};
 use crate::types::{Metric, ProjectionRef, Step};

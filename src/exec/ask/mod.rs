@@ -1,7 +1,8 @@
 //! How a search is asked for in Rust: the same tree that the parser makes, and searches to be run more than once.
 //!
-//! `lens`, `filter` and `source` are the parts of a search, `find` and `pairs` put one together, and `placed` checks what was
-//! made by hand as a written statement is. `query` runs a search again and again; `matching` asks a condition alone.
+//! `lens`, `filter` and `source` are the parts of a search, `find` and `pairs` put one together, and `placed` checks
+//! what was made by hand as a written statement is. `query` runs a search again and again; `matching` asks a condition
+//! alone.
 
 mod filter;
 mod find;

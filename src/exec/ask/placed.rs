@@ -8,7 +8,8 @@ use crate::query::{bounds, parse, print};
 use crate::types::limits::STATEMENT_BYTES;
 
 /// A tree made by hand, checked as a written one is, and its printed form for answers and errors to show. What it means
-/// never depends on that text: where it is as short as a statement may be, errors have places in it, else they have none.
+/// never depends on that text: where it is as short as a statement may be, errors have places in it, else they have
+/// none.
 ///
 /// # Errors
 /// The first limit that the tree breaks.

@@ -17,8 +17,8 @@ use crate::types::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// Keeps the processed rows of the saved lens `lens` as `element`, for every collection that has vectors in its view, in
-/// place of those that are kept by now. Statistics that the lens does not pin yet are pinned. Later commits keep the
+/// Keeps the processed rows of the saved lens `lens` as `element`, for every collection that has vectors in its view,
+/// in place of those that are kept by now. Statistics that the lens does not pin yet are pinned. Later commits keep the
 /// rows up to date; a redefinition of the lens drops them. `control` hears of `rows` and may cancel.
 ///
 /// ```
@@ -38,8 +38,8 @@ use std::collections::{HashMap, HashSet};
 /// ```
 ///
 /// # Errors
-/// [`Query`](crate::ErrorKind::Query) for an unknown lens, [`Invalid`](crate::ErrorKind::Invalid) for one without vectors,
-/// [`ReadOnly`](crate::ErrorKind::ReadOnly) for a store open for reading, and what a commit answers.
+/// [`Query`](crate::ErrorKind::Query) for an unknown lens, [`Invalid`](crate::ErrorKind::Invalid) for one without
+/// vectors, [`ReadOnly`](crate::ErrorKind::ReadOnly) for a store open for reading, and what a commit answers.
 pub fn materialize(store: &Store, lens: &str, element: ElementType, control: Control) -> Result<Materialized> {
     // An unknown lens is told without waiting for anybody.
     saved_lens(&store.snapshot()?, lens)?;

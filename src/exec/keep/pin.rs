@@ -1,7 +1,7 @@
 //! Statistics that a saved lens keeps: what its steps took from the records when the lens was saved or analyzed.
 //!
-//! Owns what `let` and `analyze` compute. A lens pins one statistic for each collection that has its view and each step that
-//! takes one; until `analyze`, collections that come later are looked at as they are.
+//! Owns what `let` and `analyze` compute. A lens pins one statistic for each collection that has its view and each step
+//! that takes one; until `analyze`, collections that come later are looked at as they are.
 
 use crate::error::Result;
 use crate::exec::run::scan::Watched;

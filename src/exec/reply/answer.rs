@@ -113,8 +113,8 @@ pub struct Hit {
     pub(crate) raw: f64,
     pub(crate) percentile: Option<f64>,
     pub(crate) row: RowId,
-    /// Shared with the store's handle: the records of a long answer are spread over memory that a pass has pushed out of
-    /// the caches, and a copy would read all of it.
+    /// Shared with the store's handle: the records of a long answer are spread over memory that a pass has pushed out
+    /// of the caches, and a copy would read all of it.
     pub(crate) record: Arc<RecordData>,
 }
 

@@ -35,8 +35,8 @@ pub struct Agreement {
     /// `shared` divided by the length of the longer list: overlap@k where both list k. `None` where both are empty.
     pub overlap: Option<f64>,
     /// Kendall's tau-b of the places of the shared records, -1 to 1: 1 for the same order, -1 for the opposite one.
-    /// `None` where fewer than 2 are shared. Places never tie, so it is (pairs in the same order - pairs in the opposite
-    /// order) / all pairs (Kendall 1945; `scipy.stats.kendalltau`).
+    /// `None` where fewer than 2 are shared. Places never tie, so it is (pairs in the same order - pairs in the
+    /// opposite order) / all pairs (Kendall 1945; `scipy.stats.kendalltau`).
     pub rank_correlation: Option<f64>,
 }
 

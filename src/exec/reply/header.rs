@@ -1,7 +1,7 @@
 //! In what respect records were compared: the lens of an answer as it was understood.
 //!
-//! Owns what stands above an answer: steps and their projections, samples, corrections, calibrations, and how old a saved
-//! lens's statistics are.
+//! Owns what stands above an answer: steps and their projections, samples, corrections, calibrations, and how old a
+//! saved lens's statistics are.
 
 use crate::query::print_step;
 use crate::types::{CommitNumber, Metric, Step};
@@ -132,7 +132,8 @@ pub struct CalibrationHeader {
 pub struct BackgroundHeader {
     /// Pairs: some 100,000 drawn at random, or all of few.
     pub pairs: u64,
-    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of records.
+    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of
+    /// records.
     pub questions: Option<Arc<str>>,
     /// Time that they took besides the search's own; next to nothing where they were known.
     pub elapsed: Duration,

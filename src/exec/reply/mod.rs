@@ -1,7 +1,7 @@
 //! What statements answer: plain data that outlives the store it came from.
 //!
-//! Owns the public results and how they describe themselves. Nothing here is computed or looked up; `header` says in what
-//! respect records were compared, the others what was found, and `statement` and `kept` what was done.
+//! Owns the public results and how they describe themselves. Nothing here is computed or looked up; `header` says in
+//! what respect records were compared, the others what was found, and `statement` and `kept` what was done.
 
 mod answer;
 mod comparison;

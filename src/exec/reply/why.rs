@@ -109,10 +109,11 @@ pub struct CalibratedValue {
 pub struct Background {
     /// Pairs it was compared with: some 100,000 drawn at random, or all of few.
     pub pairs: u64,
-    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of records.
+    /// Whose questions the pairs are of, each with a random record, in words; `None`: they are ordered pairs of
+    /// records.
     pub questions: Option<std::sync::Arc<str>>,
-    /// How many per cent of them are less similar, rounded down to a tenth, as [`Hit::percentile`](crate::Hit::percentile):
-    /// 0 to 99.9. It is no probability.
+    /// How many per cent of them are less similar, rounded down to a tenth, as
+    /// [`Hit::percentile`](crate::Hit::percentile): 0 to 99.9. It is no probability.
     pub percentile: f64,
 }
 

@@ -1,6 +1,7 @@
 //! A pass over the rows under a blend: the source through every lens's own view, one scan over all of them.
 //!
-//! A record takes part when it has a vector and a direction under **every** lens of the blend, one of weight 0 included.
+//! A record takes part when it has a vector and a direction under **every** lens of the blend, one of weight 0
+//! included.
 
 use super::batch::Found;
 use super::clock::Clock;

@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Records that one task reads, at least: below that, waking another thread takes as long as it saves.
 const TASK_RECORDS: usize = 100;
 
-/// The records of what was found, best first, within the plan's window. A million of them take seconds to read, in which
-/// `control` may say to stop.
+/// The records of what was found, best first, within the plan's window. A million of them take seconds to read, in
+/// which `control` may say to stop.
 pub(crate) fn hits(plan: &Plan, found: Vec<Scored>, control: &Control) -> Result<Vec<Hit>> {
     let (skip, top) = plan.window();
     let metric = plan.shown_metric();

@@ -93,8 +93,8 @@ pub(crate) fn scan_by_path(
     Ok((found, if allowed.is_empty() { path.shown() } else { SearchPath::Scan }))
 }
 
-/// What each lens of a blend, settled over its view, would best read: kept rows where all lenses of the view have some and
-/// together these are smaller than the raw ones.
+/// What each lens of a blend, settled over its view, would best read: kept rows where all lenses of the view have some
+/// and together these are smaller than the raw ones.
 ///
 /// # Errors
 /// Where the catalog cannot be read.
@@ -127,7 +127,8 @@ fn not_kept(lens: &PlannedLens, why: &str) -> String {
     format!("not the materialized rows of {}: {why}", lens.saved_name.as_deref().unwrap_or("the lens"))
 }
 
-/// The lens without steps over the kept rows, with the metric of the search; `None` where they cannot speak for enough rows.
+/// The lens without steps over the kept rows, with the metric of the search; `None` where they cannot speak for enough
+/// rows.
 ///
 /// # Errors
 /// Kept rows that cannot be read.

@@ -17,8 +17,8 @@ use crate::types::control::Control;
 use crate::types::{RowSet, SegmentEntry};
 use std::sync::{Arc, Weak};
 
-/// Where a search asks for at most one in so many of the rows, it is prepared for these alone: they are processed one by one
-/// in double precision, and the others in single precision block by block.
+/// Where a search asks for at most one in so many of the rows, it is prepared for these alone: they are processed one
+/// by one in double precision, and the others in single precision block by block.
 const FEW_ROWS: u64 = 8;
 
 /// Statistics and scalars of one lens of `plan`. `None` where the view has no vectors yet.
@@ -150,8 +150,8 @@ fn prepared_of_all(
     Ok(prepared)
 }
 
-/// [`prepared_of_all`] as far as the rows of `wanted` need it: where nothing is known of the lens yet and they are few, the scalars
-/// of the others are not computed. What is shown of them is the same, bit for bit.
+/// [`prepared_of_all`] as far as the rows of `wanted` need it: where nothing is known of the lens yet and they are few,
+/// the scalars of the others are not computed. What is shown of them is the same, bit for bit.
 ///
 /// # Errors
 /// As [`prepared_of_all`].

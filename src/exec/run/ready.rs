@@ -54,8 +54,8 @@ pub(crate) enum Unready {
 }
 
 impl<'a> Ready<'a> {
-    /// Readies every lens of `plan`, for the rows of `wanted` where only these are asked for, or says why nothing can be similar
-    /// to the source: a text of it has no vector, or a view has none yet.
+    /// Readies every lens of `plan`, for the rows of `wanted` where only these are asked for, or says why nothing can
+    /// be similar to the source: a text of it has no vector, or a view has none yet.
     ///
     /// # Errors
     /// What a source ends in, and a query that one of the lenses leaves without direction.

@@ -1,7 +1,7 @@
 //! Which rows a search is about, before anything is compared.
 //!
-//! Owns what the condition keeps, what of it can be compared, and what is left out for being named. Rows that a condition
-//! keeps are kept in turn: they are the same for every search of the snapshot that asks the same.
+//! Owns what the condition keeps, what of it can be compared, and what is left out for being named. Rows that a
+//! condition keeps are kept in turn: they are the same for every search of the snapshot that asks the same.
 
 use super::filter;
 use crate::error::{Error, Result};
@@ -52,8 +52,8 @@ pub(crate) fn matched(plan: &Plan, params: &Params, control: &Control) -> Result
     Ok(RowSet::clone(&*plan.snapshot.cache().get_or_insert_with(&key, make)?))
 }
 
-/// Rows of `matched` that have what is compared: a vector in the views of all lenses. Which texts there are shows when they
-/// are read.
+/// Rows of `matched` that have what is compared: a vector in the views of all lenses. Which texts there are shows when
+/// they are read.
 pub(crate) fn scannable(plan: &Plan, matched: &RowSet) -> RowSet {
     let mut rows: Option<RowSet> = None;
     for part in plan.lenses() {

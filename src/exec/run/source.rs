@@ -48,8 +48,8 @@ fn bind<'a>(operand: &'a Spanned<Operand>, params: &'a Params, site: &Site<'_>) 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Sum {
     pub(crate) vector: Vec<f64>,
-    /// Where there are several terms, the largest of their absolute values for each coordinate: what cancels down to the
-    /// rounding of these is no direction.
+    /// Where there are several terms, the largest of their absolute values for each coordinate: what cancels down to
+    /// the rounding of these is no direction.
     pub(crate) largest: Option<Vec<f64>>,
     /// A text of the source that the view's embedder knows no word of: the source then has no vector, and nothing is
     /// found.
@@ -58,7 +58,8 @@ pub(crate) struct Sum {
 
 /// The raw vector of the source for each of `all_params`: the weighted sum of its terms, in f64.
 ///
-/// All texts are embedded together. A source with a text that the embedder knows no word of has none ([`Sum::unknown`]).
+/// All texts are embedded together. A source with a text that the embedder knows no word of has none
+/// ([`Sum::unknown`]).
 ///
 /// # Errors
 /// Query errors for unbound parameters, records without a vector, text where the view takes none, and vectors of

@@ -62,8 +62,8 @@ fn integer_with_float(integer: i64, float: f64) -> Ordering {
 pub(crate) enum Test {
     /// Text against text that is no date or time, by its bytes.
     Text(CompareOp, String),
-    /// Text against a date or time, which stands behind it as it was written: as instants where the text is one as well,
-    /// else by its bytes.
+    /// Text against a date or time, which stands behind it as it was written: as instants where the text is one as
+    /// well, else by its bytes.
     Instant(CompareOp, OwnedInstant, String),
     /// Text equal to one of these, or the same instant as one of those, which ascend.
     TextIn(HashSet<String>, Vec<OwnedInstant>),

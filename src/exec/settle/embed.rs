@@ -1,7 +1,7 @@
 //! Texts of questions as vectors of a view.
 //!
-//! Owns how a view embeds what is asked of it: put into its template first, checked for dimension and finiteness, on all
-//! cores. What a text means to a search is decided by those who ask.
+//! Owns how a view embeds what is asked of it: put into its template first, checked for dimension and finiteness, on
+//! all cores. What a text means to a search is decided by those who ask.
 
 use crate::error::{Error, Result};
 use crate::store::ViewSnapshot;
@@ -12,8 +12,8 @@ use rayon::prelude::*;
 /// Texts that one task embeds.
 const TASK_TEXTS: usize = 256;
 
-/// The vectors of `texts` as `view` embeds its queries, in their order, on all cores: put into the view's template first.
-/// `None` for a text that the embedder knows no word of, which has no vector.
+/// The vectors of `texts` as `view` embeds its queries, in their order, on all cores: put into the view's template
+/// first. `None` for a text that the embedder knows no word of, which has no vector.
 ///
 /// # Errors
 /// An embedder that does not fit the view, or that fails.

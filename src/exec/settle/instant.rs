@@ -1,8 +1,8 @@
 //! Dates and times of RFC 3339 as instants: what a comparison of two of them goes by.
 //!
-//! Owns [`Instant`] and its order. A date is midnight UTC. A fraction of a second has any length, and none of it is rounded.
-//! A leap second (`23:59:60` in UTC) lies between the second before it and the midnight after it. Text that is not exactly
-//! the grammar of RFC 3339 (a time without an offset, a 31st of April) is no instant, and compares as text.
+//! Owns [`Instant`] and its order. A date is midnight UTC. A fraction of a second has any length, and none of it is
+//! rounded. A leap second (`23:59:60` in UTC) lies between the second before it and the midnight after it. Text that is
+//! not exactly the grammar of RFC 3339 (a time without an offset, a 31st of April) is no instant, and compares as text.
 
 use std::cmp::Ordering;
 

@@ -126,7 +126,8 @@ pub(crate) fn lens_notes(
         && lens.steps.steps.iter().any(|step| matches!(step, ResolvedStep::Project(_)))
     {
         notes.push(format!(
-            "lens `{own}{CANDIDATE}` is a candidate: no held-out test has confirmed it, or it was demoted (`simile history STORE {own}`)"
+            "lens `{own}{CANDIDATE}` is a candidate: no held-out test has confirmed it, or it was demoted (`simile \
+             history STORE {own}`)"
         ));
     }
     if let Some(name) = &lens.saved_name

@@ -17,8 +17,8 @@ pub(crate) fn probability(map: &CalibrationMap, score: f64) -> f64 {
     }
 }
 
-/// How far the probability of `score` may be off under a logistic map with this covariance of scale and bias: half of the
-/// 95 % interval, by the delta method on the logit.
+/// How far the probability of `score` may be off under a logistic map with this covariance of scale and bias: half of
+/// the 95 % interval, by the delta method on the logit.
 pub(crate) fn probability_error(map: &CalibrationMap, (a, ab, b): (f64, f64, f64), score: f64) -> Option<f64> {
     let CalibrationMap::Logistic { scale, bias } = map else { return None };
     let variance = (a * score * score + 2.0 * ab * score + b).max(0.0);
@@ -39,8 +39,8 @@ pub(crate) enum Reach {
     Nothing,
 }
 
-/// Which scores can reach a probability of `least` under `map`. A logistic map is inverted with room for the rounding of
-/// both directions, so that what reaches it is never missed; [`probability`] then decides.
+/// Which scores can reach a probability of `least` under `map`. A logistic map is inverted with room for the rounding
+/// of both directions, so that what reaches it is never missed; [`probability`] then decides.
 pub(crate) fn reach(map: &CalibrationMap, least: f64) -> Reach {
     if least <= 0.0 {
         return Reach::Everything;

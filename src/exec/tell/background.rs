@@ -1,11 +1,12 @@
 //! What a value means: how it stands among those of random pairs of records under the same lens.
 //!
-//! Owns the sample. Pairs `(i, j)`, `i` not `j`, are drawn from a fixed seed among the records that have a direction (all
-//! ordered pairs of a collection that has no more of them), `i` as the query, whatever a search's condition keeps. Of a
-//! large collection the pairs are among [`ROWS`] records drawn first, so that what it costs does not grow with it. Under
-//! `csls` the record's correction is taken off as from any score. Tables are kept under all they depend on: the view's
-//! revision, the chain, and whose statistics; of saved lenses writers store them. A percentile is not a probability. Where
-//! a text or a vector asks and the store has questions, `questions` says what values are held against instead.
+//! Owns the sample. Pairs `(i, j)`, `i` not `j`, are drawn from a fixed seed among the records that have a direction
+//! (all ordered pairs of a collection that has no more of them), `i` as the query, whatever a search's condition keeps.
+//! Of a large collection the pairs are among [`ROWS`] records drawn first, so that what it costs does not grow with it.
+//! Under `csls` the record's correction is taken off as from any score. Tables are kept under all they depend on: the
+//! view's revision, the chain, and whose statistics; of saved lenses writers store them. A percentile is not a
+//! probability. Where a text or a vector asks and the store has questions, `questions` says what values are held
+//! against instead.
 
 use super::questions::{self, AskedTable};
 use super::values::{LensRecords, key_of, readied};
@@ -91,8 +92,8 @@ impl std::ops::Deref for Yardstick {
     }
 }
 
-/// The table that the plan's question is held against, and whose questions it is of: pairs with stored questions where a
-/// text or a vector asks and there are some, else pairs of records.
+/// The table that the plan's question is held against, and whose questions it is of: pairs with stored questions where
+/// a text or a vector asks and there are some, else pairs of records.
 fn table_of(plan: &Plan, control: &Control) -> Result<Option<(Yardstick, Option<Arc<str>>)>> {
     if let Some(asked) = questions::table(plan, control)? {
         let words = Arc::clone(&asked.words);
@@ -180,8 +181,8 @@ fn as_query(prepared: &Prepared, reader: &RowReader<'_>, row: u32) -> Result<Opt
     Ok(prepared.process(&vector).ok())
 }
 
-/// Rows in random order, cut into tiles: each tile asks the next one. So a task reads few rows, each of them several times,
-/// while any two rows are as likely a pair as any other two.
+/// Rows in random order, cut into tiles: each tile asks the next one. So a task reads few rows, each of them several
+/// times, while any two rows are as likely a pair as any other two.
 struct Drawn {
     rows: Vec<u32>,
     tiles: usize,

@@ -1,7 +1,7 @@
 //! `compare`: one source through several lenses, side by side.
 //!
-//! Owns the two numbers that say how far two rankings agree. Each column is the answer that its lens gives alone, bit for
-//! bit; nothing here scores anything.
+//! Owns the two numbers that say how far two rankings agree. Each column is the answer that its lens gives alone, bit
+//! for bit; nothing here scores anything.
 
 use crate::error::{Error, Result};
 use crate::exec::reply::{Agreement, Answer, Comparison};

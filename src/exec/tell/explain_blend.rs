@@ -9,8 +9,8 @@ use crate::lens::RowSource;
 use crate::query::print_number;
 use crate::store::ViewSnapshot;
 
-/// Bytes of one record in the rows that a blend reads, out of `raw` in its views, and which rows these are where that is worth
-/// a word; `measured` is the path that a search took.
+/// Bytes of one record in the rows that a blend reads, out of `raw` in its views, and which rows these are where that
+/// is worth a word; `measured` is the path that a search took.
 pub(crate) fn rows_read(plan: &Plan, measured: Option<SearchPath>, raw: u64) -> Result<(u64, String)> {
     let parts = plan.lenses();
     let views: Vec<&ViewSnapshot> = parts.iter().map(|part| view_of(plan, &part.lens)).collect::<Result<_>>()?;

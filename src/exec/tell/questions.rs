@@ -1,9 +1,11 @@
-//! What a value means to a question: how it stands among those of stored questions and random records under the same lens.
+//! What a value means to a question: how it stands among those of stored questions and random records under the same
+//! lens.
 //!
-//! Owns which questions those are: the sample of the lens, else a sample of the collection, else the questions of its labels,
-//! wherever at least [`LEAST`] of them have a vector in the lens's views. A text or a vector lies elsewhere than records do,
-//! and its first hit may score below most pairs of records; held against other questions it has its place. Nothing of it is
-//! stored: it is computed when it is first needed, and kept while questions, records and lens stay the same.
+//! Owns which questions those are: the sample of the lens, else a sample of the collection, else the questions of its
+//! labels, wherever at least [`LEAST`] of them have a vector in the lens's views. A text or a vector lies elsewhere
+//! than records do, and its first hit may score below most pairs of records; held against other questions it has its
+//! place. Nothing of it is stored: it is computed when it is first needed, and kept while questions, records and lens
+//! stay the same.
 
 use super::values::{LensRecords, key_of, readied};
 use crate::error::{Error, Result};
@@ -45,7 +47,8 @@ pub(super) struct AskedTable {
     pub(super) words: Arc<str>,
 }
 
-/// The table for the question of `plan`; `None` where a record asks, and where no questions are stored that its lenses take.
+/// The table for the question of `plan`; `None` where a record asks, and where no questions are stored that its lenses
+/// take.
 ///
 /// # Errors
 /// Rows that cannot be read, and a set cancellation token.
@@ -112,8 +115,8 @@ fn find(snapshot: &Snapshot, plan: &Plan, own: &[&str], views: &[&ViewSnapshot])
     Ok(None)
 }
 
-/// Questions among `count` that have a vector in every view, drawn where they are many; `None` of too few. `asked` gives the
-/// vectors of those at some places.
+/// Questions among `count` that have a vector in every view, drawn where they are many; `None` of too few. `asked`
+/// gives the vectors of those at some places.
 fn gathered(
     words: String,
     identity: String,
@@ -148,8 +151,8 @@ fn gathered(
     Ok(Some(Questions { words, identity, vectors }))
 }
 
-/// [`QUESTIONS`] of `count` that `fetch` has something of, drawn without replacement; fewer where there are no more. It is
-/// asked for no more than are wanted, unless it lacks some of them: to have it may take embedding a text.
+/// [`QUESTIONS`] of `count` that `fetch` has something of, drawn without replacement; fewer where there are no more. It
+/// is asked for no more than are wanted, unless it lacks some of them: to have it may take embedding a text.
 fn drawn<T>(count: usize, mut fetch: impl FnMut(&[usize]) -> Result<Vec<Option<T>>>) -> Result<Vec<T>> {
     if count < LEAST {
         return Ok(Vec::new());

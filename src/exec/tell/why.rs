@@ -1,8 +1,8 @@
 //! `why`: where the score of one record comes from.
 //!
-//! Nothing here computes a score in a way of its own: the value is what a scan would show, the places are
-//! counted by a scan, and the steps and terms are those that `lens::trace` reports of the very same operations. A record
-//! that the search would not rank is said to be so, and told of as far as it goes.
+//! Nothing here computes a score in a way of its own: the value is what a scan would show, the places are counted by a
+//! scan, and the steps and terms are those that `lens::trace` reports of the very same operations. A record that the
+//! search would not rank is said to be so, and told of as far as it goes.
 
 use super::background;
 use crate::error::Result;

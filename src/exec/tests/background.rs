@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 const COUNT: usize = 420;
 
-/// More records than all pairs are taken of, far from the origin and of different lengths, one of them zero, one `huge`; two
-/// projections, a sample of 30 queries.
+/// More records than all pairs are taken of, far from the origin and of different lengths, one of them zero, one
+/// `huge`; two projections, a sample of 30 queries.
 fn many(huge: bool) -> Fixture {
     let fixture = Fixture::empty();
     let mut numbers = Numbers(3);

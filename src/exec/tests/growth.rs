@@ -1,7 +1,7 @@
 //! What commands cost in stores of many collections, lenses, projections and labels, by counted operations.
 //!
-//! A command that looks at everything may grow with what there is, and not faster; one that is about a single collection
-//! does not grow with the others at all.
+//! A command that looks at everything may grow with what there is, and not faster; one that is about a single
+//! collection does not grow with the others at all.
 
 use crate::storage::counted::{Counts, so_far};
 use crate::storage::{MemoryStorage, Storage};

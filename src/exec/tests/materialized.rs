@@ -289,7 +289,8 @@ fn kept_scalars_are_read_and_answer_the_same_bits() {
     }
     let mut numbers = Numbers(3);
     for round in 0..3 {
-        // Too few for the scalars to follow, then enough; rows that had none, and others in the place of those that had.
+        // Too few for the scalars to follow, then enough; rows that had none, and others in the place of those that
+        // had.
         let mut batch = fixture.store.begin().unwrap();
         let mut c = batch.collection("c").unwrap();
         for n in 0..100 + round * 300 {

@@ -33,7 +33,8 @@ pub struct ImportOptions {
 }
 
 impl ImportOptions {
-    /// All lines of the JSONL at `input`, plain or gzip, in one commit: `id` (or `_id`), `text`, and every other key as a field.
+    /// All lines of the JSONL at `input`, plain or gzip, in one commit: `id` (or `_id`), `text`, and every other key as
+    /// a field.
     pub fn from_file(input: impl Into<PathBuf>) -> Self {
         ImportOptions { input: input.into(), ..ImportOptions::default() }
     }

@@ -1,7 +1,8 @@
 //! Training by contrast, from the identity: batches of pairs, epoch after epoch.
 //!
-//! Owns [`Trainer`]: which pairs go into a batch, which records that were judged wrong stand behind them, which cells of it are
-//! left out because they are known to be alike, and the falling rate. When to stop is decided above. Chance comes from the seed alone; the order of the pairs is the caller's.
+//! Owns [`Trainer`]: which pairs go into a batch, which records that were judged wrong stand behind them, which cells
+//! of it are left out because they are known to be alike, and the falling rate. When to stop is decided above. Chance
+//! comes from the seed alone; the order of the pairs is the caller's.
 
 use super::examples::{Examples, Relevance, row, share};
 use super::rank::Matrices;
@@ -12,7 +13,8 @@ use std::collections::HashMap;
 
 /// Epochs over which the rate falls to nothing.
 pub(crate) const EPOCHS: usize = 40;
-/// Length of Adam's first steps where there are up to [`BATCH`] pairs; it grows with the root of their number, up to twice.
+/// Length of Adam's first steps where there are up to [`BATCH`] pairs; it grows with the root of their number, up to
+/// twice.
 const RATE: f64 = 1e-3;
 /// Divides cosines: safe over the sets it was measured on.
 const TAU: f32 = 0.1;
@@ -61,8 +63,8 @@ pub(crate) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A map to be trained on the labels of `trained` (ascending); `components` are those of all questions. `None` where there
-    /// are fewer than two pairs that have a direction.
+    /// A map to be trained on the labels of `trained` (ascending); `components` are those of all questions. `None`
+    /// where there are fewer than two pairs that have a direction.
     pub(crate) fn new(
         examples: &'a Examples,
         trained: &[u32],
@@ -300,7 +302,8 @@ impl<'a> Trainer<'a> {
 mod tests {
     use super::*;
 
-    /// Eight questions with an answer each, and a ninth record; `wrong` was judged to be no answer to the first question.
+    /// Eight questions with an answer each, and a ninth record; `wrong` was judged to be no answer to the first
+    /// question.
     fn examples(wrong: Vec<u32>) -> Examples {
         let rows =
             |count: usize| (0..count).flat_map(|at| [(at as f32).cos(), (at as f32).sin()]).collect::<Vec<f32>>();

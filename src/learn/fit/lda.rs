@@ -1,10 +1,11 @@
 //! The closed form over classes: linear discriminant analysis (Fisher 1936; Rao 1948) as one matrix for both sides.
 //!
-//! Owns the whitening of what varies within classes, shrunk towards a sphere, and what is kept of the directions that do not
-//! tell the classes apart. Keeping nothing (the textbook's form, rank: classes less one) throws away what tells near records
-//! and new classes apart: on the facets of debtags it gained 8 to 15 points of average precision in a pool of some hundred and
-//! lost up to 10 points of the first hit in the whole collection, and 20 and more on new classes. Keeping some of it
-//! gains as much and loses neither. How much, and how much shrinkage, is decided by validation. Sums run in `f64`.
+//! Owns the whitening of what varies within classes, shrunk towards a sphere, and what is kept of the directions that
+//! do not tell the classes apart. Keeping nothing (the textbook's form, rank: classes less one) throws away what tells
+//! near records and new classes apart: on the facets of debtags it gained 8 to 15 points of average precision in a pool
+//! of some hundred and lost up to 10 points of the first hit in the whole collection, and 20 and more on new classes.
+//! Keeping some of it gains as much and loses neither. How much, and how much shrinkage, is decided by validation. Sums
+//! run in `f64`.
 
 use super::examples::{Examples, Relevance, row};
 use super::rank::Matrices;
@@ -28,7 +29,8 @@ pub(crate) struct Lda {
 }
 
 impl Lda {
-    /// The sums over `trained`; `queries` are all questions, centred. `None` where no class has two rows, or nothing varies.
+    /// The sums over `trained`; `queries` are all questions, centred. `None` where no class has two rows, or nothing
+    /// varies.
     pub(crate) fn new(examples: &Examples, queries: &[f32], trained: &[u32]) -> Option<Self> {
         let dimension = examples.dimension;
         let members = members(examples, queries, trained);
@@ -60,8 +62,8 @@ impl Lda {
         Some(Lda { dimension, within, means })
     }
 
-    /// Whitening with this share of the sphere, with `kept` of the directions that do not tell the classes apart (1: all).
-    /// `None` where it comes to nothing.
+    /// Whitening with this share of the sphere, with `kept` of the directions that do not tell the classes apart (1:
+    /// all). `None` where it comes to nothing.
     pub(crate) fn solve(&self, shrinkage: f64, kept: f64) -> Option<Matrices> {
         let d = self.dimension;
         let sphere = self.within.variances.iter().sum::<f64>() / d as f64;
@@ -101,8 +103,8 @@ impl Lda {
     }
 }
 
-/// The first `count` principal directions (`count x d`) of a few `rows` (`n x d`) about zero, through their `n x n` products:
-/// with fewer rows than dimensions these are the smaller matrix.
+/// The first `count` principal directions (`count x d`) of a few `rows` (`n x d`) about zero, through their `n x n`
+/// products: with fewer rows than dimensions these are the smaller matrix.
 fn leading(rows: &[f64], n: usize, d: usize, count: usize) -> Option<Vec<f64>> {
     let mut products = vec![0.0; n * n];
     crate::linalg::matrix::product_f64(rows, rows, &mut products, d);

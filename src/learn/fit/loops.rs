@@ -1,7 +1,7 @@
 //! The loops over a batch that are no products of matrices, written so that the compiler can use wide registers.
 //!
-//! Owns the exponential, the sums beside it, lengths, slopes and the step of Adam. Each adds up in a fixed order of lanes, so
-//! its bits are the same in narrow and in wide registers. What the numbers mean is decided above.
+//! Owns the exponential, the sums beside it, lengths, slopes and the step of Adam. Each adds up in a fixed order of
+//! lanes, so its bits are the same in narrow and in wide registers. What the numbers mean is decided above.
 
 use crate::linalg::simd::{Wide, widely};
 
@@ -120,8 +120,8 @@ impl Wide for Exponentials<'_> {
     }
 }
 
-/// `e^x` to within 2e-7 of it, for `x` from -87 to 88; 0 to within 2e-38 below that. By powers of two and a polynomial for
-/// what is left (Moshier's Cephes, `expf`).
+/// `e^x` to within 2e-7 of it, for `x` from -87 to 88; 0 to within 2e-38 below that. By powers of two and a polynomial
+/// for what is left (Moshier's Cephes, `expf`).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Added to a small number it leaves the nearest whole one in the lowest bits.

@@ -4,8 +4,8 @@
 //! answers have none, count 0. Counts are whole numbers added up by blocks of the pool: the same figures for any number
 //! of threads. Listed answers that score alike to within rounding are ranked by their row, as a search ranks them.
 //!
-//! Of classes the figure is average precision over the whole pool: its gain hardly depends on how many records of a class
-//! the pool holds, while the share of the first ten is small in a pool of few and near 1 in a collection of many.
+//! Of classes the figure is average precision over the whole pool: its gain hardly depends on how many records of a
+//! class the pool holds, while the share of the first ten is small in a pool of few and near 1 in a collection of many.
 
 use super::examples::{Examples, Relevance, row};
 use super::loops::{dot, unit};
@@ -71,9 +71,9 @@ impl Answered {
     }
 }
 
-/// The figures of `which` questions under `matrices` over `pool`, the rows of the examples' pool that take part, ascending;
-/// `queries` are all questions, centred. Without matrices the rows are ranked by their plain cosine, and `queries` are unit
-/// rows as they are.
+/// The figures of `which` questions under `matrices` over `pool`, the rows of the examples' pool that take part,
+/// ascending; `queries` are all questions, centred. Without matrices the rows are ranked by their plain cosine, and
+/// `queries` are unit rows as they are.
 pub(crate) fn figures(
     examples: &Examples,
     queries: &[f32],
@@ -291,8 +291,8 @@ pub(crate) struct Pull {
     pub(crate) asked: f64,
 }
 
-/// What each row of `pool` does to the average precisions of `which`, questions of classes (of others nothing is drawn with
-/// them); the rest is as with [`figures`].
+/// What each row of `pool` does to the average precisions of `which`, questions of classes (of others nothing is drawn
+/// with them); the rest is as with [`figures`].
 pub(crate) fn pulls(
     examples: &Examples,
     queries: &[f32],
@@ -322,8 +322,8 @@ pub(crate) fn pulls(
     pulls
 }
 
-/// Adds what each record does to the average precision of one question. Without a record those behind it stand one place
-/// further up; without one that counts there is one less of those, too.
+/// Adds what each record does to the average precision of one question. Without a record those behind it stand one
+/// place further up; without one that counts there is one less of those, too.
 fn add_pulls(examples: &Examples, query: u32, hits: &[(f32, u32)], pool: &[u32], pulls: &mut [Pull]) {
     let counts: Vec<bool> = hits.iter().map(|(_, row)| examples.relevance.holds(query, *row)).collect();
     let all = counts.iter().filter(|counts| **counts).count();

@@ -1,7 +1,7 @@
 //! The closed form: ridge regression of records on their questions, towards the identity.
 //!
-//! Owns `W = (D'Q + l n/d I)(Q'Q + l n/d I)^-1`, where `Q` and `D` hold one pair of unit rows each (`n x d`): the map that
-//! takes questions nearest to their records while staying near the identity. Sums run in `f64` on one thread.
+//! Owns `W = (D'Q + l n/d I)(Q'Q + l n/d I)^-1`, where `Q` and `D` hold one pair of unit rows each (`n x d`): the map
+//! that takes questions nearest to their records while staying near the identity. Sums run in `f64` on one thread.
 
 use super::examples::{Examples, Relevance, row};
 use super::rank::Matrices;

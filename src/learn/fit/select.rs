@@ -1,13 +1,13 @@
 //! From labels to a map: how long to train, which method, and then once more on all of them.
 //!
 //! Owns [`fit`]. Some of the questions are held back, group by group; what ranks them best decides the method and its
-//! setting (epochs, or the pull of ridge), epoch 0 and the identity being among what is tried. Then the chosen method is
-//! run on all questions. It knows no gate: the questions it is given are all it sees.
+//! setting (epochs, or the pull of ridge), epoch 0 and the identity being among what is tried. Then the chosen method
+//! is run on all questions. It knows no gate: the questions it is given are all it sees.
 //!
-//! Where the method is left open and a closed form exists, what training finds is averaged with it, matrix by matrix: both
-//! stay near the identity and err differently. What is trained on classes is averaged with the identity, unless it is
-//! clearly better alone: on three facets of debtags that cost a point of some fifteen on the classes it knows, and took what
-//! classes it does not know lose from 11 points to 3.
+//! Where the method is left open and a closed form exists, what training finds is averaged with it, matrix by matrix:
+//! both stay near the identity and err differently. What is trained on classes is averaged with the identity, unless it
+//! is clearly better alone: on three facets of debtags that cost a point of some fifteen on the classes it knows, and
+//! took what classes it does not know lose from 11 points to 3.
 
 use super::examples::{Examples, Relevance};
 use super::infonce::{EPOCHS, Trainer};
@@ -22,27 +22,28 @@ use rayon::prelude::*;
 
 /// Epochs without a better validation figure after which training stops.
 const PATIENCE: usize = 5;
-/// Questions trained on from which training a little too long costs nothing (it was measured): there the last epoch counts
-/// that is at most [`LATER`] standard errors of the difference below the best, because one lucky early peak costs more. With
-/// fewer, every step too many costs: there the first counts that is at most [`EARLIER`] below.
+/// Questions trained on from which training a little too long costs nothing (it was measured): there the last epoch
+/// counts that is at most [`LATER`] standard errors of the difference below the best, because one lucky early peak
+/// costs more. With fewer, every step too many costs: there the first counts that is at most [`EARLIER`] below.
 const ENOUGH: usize = 400;
 const LATER: f64 = 2.0;
 const EARLIER: f64 = 0.5;
-/// A closed form is preferred to training where it is more than this many standard errors better: training did better on
-/// every set it was measured on.
+/// A closed form is preferred to training where it is more than this many standard errors better: training did better
+/// on every set it was measured on.
 const PREFERRED: f64 = 1.0;
-/// With that many, training goes over the pairs at most so often: longer brought nothing to what the gate held out, on any
-/// set it was measured on, and takes longer.
+/// With that many, training goes over the pairs at most so often: longer brought nothing to what the gate held out, on
+/// any set it was measured on, and takes longer.
 const MOST_PASSES: f64 = 24.0;
 /// Up to so many questions the closed form weighs as much as what is trained; beyond, the less the more there are.
 const EQUAL: f32 = 256.0;
-/// Beyond so many questions training stands alone. Cross-fitted on the training labels of nl2bash (new records, two seeds),
-/// averaging brought 2.2 points with 600 questions, 0.5 with 1,000, and from 1,500 on nothing that stands out of the noise.
+/// Beyond so many questions training stands alone. Cross-fitted on the training labels of nl2bash (new records, two
+/// seeds), averaging brought 2.2 points with 600 questions, 0.5 with 1,000, and from 1,500 on nothing that stands out
+/// of the noise.
 const MOST_AVERAGED: usize = 2_000;
 /// Records that validation ranks over, at most, beside the answers.
 const POOL: usize = 1_000;
-/// Questions held back for validation: a quarter (of classes a third, because they are ranked among each other), at most so
-/// many.
+/// Questions held back for validation: a quarter (of classes a third, because they are ranked among each other), at
+/// most so many.
 const MOST_VALIDATION: usize = 600;
 const PARTS: usize = 4;
 const CLASS_PARTS: usize = 3;
@@ -62,8 +63,8 @@ pub(crate) struct Order<'a> {
     pub(crate) components: &'a [u32],
     /// The method; `None`: whichever validates best.
     pub(crate) method: Option<LearnMethod>,
-    /// Whether what is trained may be averaged with the closed form. That helps with records that were not seen; where all
-    /// were, training alone ranks them as well or better (clinc150's training labels: by 0.1 points on average).
+    /// Whether what is trained may be averaged with the closed form. That helps with records that were not seen; where
+    /// all were, training alone ranks them as well or better (clinc150's training labels: by 0.1 points on average).
     pub(crate) averaged: bool,
     /// Where chance comes from.
     pub(crate) seed: u64,
@@ -196,8 +197,8 @@ pub(crate) fn fit(examples: &Examples, order: Order<'_>, watch: &Watch) -> Resul
     Ok(fitted.collect())
 }
 
-/// The choices in the order of preference: what comes last is what there is, or training; an earlier one must be clearly
-/// better.
+/// The choices in the order of preference: what comes last is what there is, or training; an earlier one must be
+/// clearly better.
 fn by_preference(mut choices: Vec<Choice>) -> Vec<Choice> {
     let mut ordered = Vec::with_capacity(choices.len());
     while !choices.is_empty() {
@@ -296,8 +297,8 @@ impl Choice {
     }
 }
 
-/// Trains all splits side by side until no epoch has been better for a while: the choice of an epoch for what is trained, and
-/// of classes one for its mean with the identity. The first split's map at the best epoch comes with them.
+/// Trains all splits side by side until no epoch has been better for a while: the choice of an epoch for what is
+/// trained, and of classes one for its mean with the identity. The first split's map at the best epoch comes with them.
 fn best_epochs(examples: &Examples, splits: &mut [Split<'_>], watch: &Watch) -> (Vec<Choice>, Option<Matrices>) {
     let start = |split: &Split<'_>| split.trainer.as_ref().map(|trainer| trainer.matrices.clone());
     let first = validate(examples, splits, start);
@@ -368,8 +369,8 @@ impl Split<'_> {
     }
 }
 
-/// What the closed form weighs beside what was trained on so many questions. With few the mean of both beat either by two
-/// points; with seven thousand half the weight cost one.
+/// What the closed form weighs beside what was trained on so many questions. With few the mean of both beat either by
+/// two points; with seven thousand half the weight cost one.
 pub(super) fn weight(questions: usize) -> f32 {
     (EQUAL / questions.max(1) as f32).sqrt().min(1.0)
 }

@@ -3,10 +3,10 @@
 //! Owns the formulas and the scratch space they run in. Inputs are unit rows; what goes into a batch is decided above.
 //! Every sum is cut by shapes alone, so the same batch gives the same bits whatever the number of threads.
 //!
-//! With `u_i = Q q_i / |Q q_i|`, `v_j = K x_j / |K x_j|` and `S = U V' / tau`, the loss is the mean of the cross-entropies of
-//! rows and of columns with the diagonal as the truth (InfoNCE, van den Oord et al. 2018, in both directions). A pair that is
-//! known to be alike off the diagonal is left out of both. Records behind those of the pairs answer none of the questions: they
-//! are contrasts in the rows and have no column of their own.
+//! With `u_i = Q q_i / |Q q_i|`, `v_j = K x_j / |K x_j|` and `S = U V' / tau`, the loss is the mean of the
+//! cross-entropies of rows and of columns with the diagonal as the truth (InfoNCE, van den Oord et al. 2018, in both
+//! directions). A pair that is known to be alike off the diagonal is left out of both. Records behind those of the
+//! pairs answer none of the questions: they are contrasts in the rows and have no column of their own.
 
 use super::loops::{descent, exponentials, tangent, unit, weights};
 use crate::linalg::dense;

@@ -1,6 +1,7 @@
 //! Who hears how a fit is getting on, and what stops it.
 //!
-//! Owns [`Watch`]: a listener, a cancellation token, a deadline. Being stopped is no error: what there is by then is kept.
+//! Owns [`Watch`]: a listener, a cancellation token, a deadline. Being stopped is no error: what there is by then is
+//! kept.
 
 use crate::types::control::Control;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! What labels lack for a lift to be measured.
 //!
-//! Owns the cause: it is read from the labels themselves and not from what was left when they had been held out, where too
-//! few groups, too few questions for a record and too few records of a class all look like too few questions. Invariant: what
-//! is lacking here could not have been measured; it is only told by its right name.
+//! Owns the cause: it is read from the labels themselves and not from what was left when they had been held out, where
+//! too few groups, too few questions for a record and too few records of a class all look like too few questions.
+//! Invariant: what is lacking here could not have been measured; it is only told by its right name.
 
 use crate::learn::fit::{Examples, Relevance};
 use crate::learn::lift::{LEAST_GROUPS, LEAST_QUERIES, Missing};
@@ -14,8 +14,8 @@ pub(super) fn for_new_records(queries: &[u32], groups: &[u32]) -> Result<(), Mis
     enough_groups(different(queries, groups))
 }
 
-/// What stands against a lift on known records: of listed answers, questions that share their record with another one, which
-/// asks something else; `alike` are names of near-duplicates by question.
+/// What stands against a lift on known records: of listed answers, questions that share their record with another one,
+/// which asks something else; `alike` are names of near-duplicates by question.
 pub(super) fn for_known_records(examples: &Examples, queries: &[u32], alike: &[u32]) -> Result<(), Missing> {
     enough_questions(queries.len())?;
     let Relevance::Listed(answers) = &examples.relevance else { return enough_groups(different(queries, alike)) };

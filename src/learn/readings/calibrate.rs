@@ -21,8 +21,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const LEAST: usize = 50;
 /// See [`LEAST`].
 pub const FEW: usize = 200;
-/// Queries below which a fit is warned of, however many hits they have: hits of one query are alike, and 200 of 20 queries
-/// say less than 200 of 100.
+/// Queries below which a fit is warned of, however many hits they have: hits of one query are alike, and 200 of 20
+/// queries say less than 200 of 100.
 pub const FEW_QUERIES: u64 = 100;
 /// First hits from which on it is said how the map does on them alone.
 const LEAST_FIRST: usize = 20;
@@ -56,8 +56,8 @@ pub struct JudgedQuery {
 /// The labels of a respect as judgements, for a lens over the view of that name.
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a respect whose labels are the values of a field: they say nothing
-/// of single hits.
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a respect whose labels are the values of a field: they say
+/// nothing of single hits.
 pub fn judged_of_labels(labels: &Labels, view: &str) -> Result<Vec<JudgedQuery>> {
     if let Some(field) = &labels.respect.field {
         let name = &labels.respect.name;
@@ -182,7 +182,8 @@ impl Calibrator {
         let hits = judged.usable(&self.lens, self.top)?;
         let Some(fitted) = reliability::calibrate(hits) else {
             return Err(Error::invalid(format!(
-                "under lens {} the relevant ones among the {} judged hits score no higher than the others: its score says \
+                "under lens {} the relevant ones among the {} judged hits score no higher than the others: its score \
+                 says \
                  nothing about relevance there, and no map can make a probability of it",
                 self.lens,
                 hits.len()
@@ -424,8 +425,8 @@ fn odd(snapshot: &Snapshot, collection: &str, queries: &[JudgedQuery]) -> Result
     Oddities::of(&qrels, Named::default(), |_| true, |record| Ok(records.row_of(record)?.is_some()))
 }
 
-/// Warnings that the lens was learned from some of `queries`, or takes numbers from them: on them it does better than on
-/// any other.
+/// Warnings that the lens was learned from some of `queries`, or takes numbers from them: on them it does better than
+/// on any other.
 fn familiar(snapshot: &Snapshot, lens: &LensRecord, queries: &[JudgedQuery]) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let known = match Familiar::of_learned(snapshot, &lens.name)? {
@@ -445,7 +446,8 @@ fn familiar(snapshot: &Snapshot, lens: &LensRecord, queries: &[JudgedQuery]) -> 
         warnings.extend((count > 0).then(|| {
             let what = if known.fitted { "the lens was learned from" } else { "the lens takes numbers from" };
             format!(
-                "{count} of {all} queries are among those {what}, where it does better than on new ones: probabilities and \
+                "{count} of {all} queries are among those {what}, where it does better than on new ones: probabilities \
+                 and \
                  the figures above are too sure (judge hits of other queries)"
             )
         }));
@@ -469,7 +471,8 @@ fn warnings(judged: &Judged, stored: &Calibration, mut warnings: Vec<String>, co
     if judged.queries < FEW_QUERIES {
         let queries = judged.queries;
         warnings.push(format!(
-            "{queries} queries are few, however many hits they have, because the hits of one query are alike: the intervals \
+            "{queries} queries are few, however many hits they have, because the hits of one query are alike: the \
+             intervals \
              say how far the probabilities may be off ({FEW_QUERIES} queries or more are better)"
         ));
     }

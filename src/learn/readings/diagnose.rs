@@ -1,8 +1,8 @@
 //! What a view's vectors are like, and what that suggests to try.
 //!
-//! Owns [`diagnose`]: the sample, which figures are looked at, what is usual, and the words for what is not. The figures
-//! themselves are `figures`'s. The thresholds were earned on two models: this is advice, and no test of anything. Where the
-//! collection has labels, `try_lenses` is the test: advice that they speak against is not given.
+//! Owns [`diagnose`]: the sample, which figures are looked at, what is usual, and the words for what is not. The
+//! figures themselves are `figures`'s. The thresholds were earned on two models: this is advice, and no test of
+//! anything. Where the collection has labels, `try_lenses` is the test: advice that they speak against is not given.
 
 use super::figures::{self, NEIGHBOURS, Rows};
 use super::try_lenses::{Tried, TryLabels, TryReport, try_lenses};
@@ -73,7 +73,8 @@ pub struct Finding {
     pub flag: bool,
     /// What it means, as it is.
     pub means: String,
-    /// What to try next, as it would be typed; `None` where there is nothing to do, and where labels say that it is worse.
+    /// What to try next, as it would be typed; `None` where there is nothing to do, and where labels say that it is
+    /// worse.
     pub try_next: Option<String>,
     /// What else to try.
     pub also: Vec<String>,
@@ -113,8 +114,8 @@ pub enum Queries {
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a collection or view that is not there,
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for fewer than two records with a vector and for queries of another
-/// dimension; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for fewer than two records with a vector and for queries of
+/// another dimension; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
 pub fn diagnose(
     snapshot: &Snapshot,
     collection: &str,
@@ -173,8 +174,8 @@ pub fn diagnose(
     })
 }
 
-/// What the labels of the collection say of ready-made lenses over the view: those of the respect with the most labels that
-/// has enough questions.
+/// What the labels of the collection say of ready-made lenses over the view: those of the respect with the most labels
+/// that has enough questions.
 fn labels_say(snapshot: &Snapshot, collection: &str, view: &str, control: &Control) -> Result<Option<LabelsSay>> {
     let mut respects = snapshot.respects(collection)?;
     respects.sort_by_key(|respect| std::cmp::Reverse(respect.pairs));
@@ -367,7 +368,8 @@ fn lengths(rows: &Rows, words: &Words) -> Vec<Finding> {
         finding("norm_spread", "spread of lengths (sd / mean)", spread, "up to 0.02")
             .says(
                 spread > 0.02,
-                "vectors are not of one length: a mean is that of the long ones, and `score dot` and `score euclidean` rank \
+                "vectors are not of one length: a mean is that of the long ones, and `score dot` and `score euclidean` \
+                 rank \
                  differently from cosine, for better or worse: that is for labels to say",
                 "vectors are of one length: cosine, dot and euclidean rank alike",
                 words.stages("normalize | center corpus"),
@@ -382,9 +384,14 @@ fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
         finding("mean_cosine", "mean cosine of random pairs", mean, "up to 0.2")
             .says(
                 mean > 0.2,
-                "all vectors point much the same way (anisotropic; 0 would be every way): what they share drowns what tells \
+                "all vectors point much the same way (anisotropic; 0 would be every way): what they share drowns what \
+                 tells \
                  them apart",
-                if mean > 0.05 { "vectors share a little of a direction (0 would be every way)" } else { "vectors point every way" },
+                if mean > 0.05 {
+                    "vectors share a little of a direction (0 would be every way)"
+                } else {
+                    "vectors point every way"
+                },
                 words.stages("center corpus"),
             )
             .or_try(words.stages("whiten"))
@@ -395,13 +402,14 @@ fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
             &format!("a cosine of {high:.2} is ordinary here: one pair of records in 100 has it by chance"),
             None,
         ),
-        finding("offset", "mean coordinate x root of the dimension", offset, "below 0.05").says(
-            offset >= 0.05,
-            "vectors have an offset: pearson takes it off and ranks differently from cosine",
-            "pearson and cosine rank alike",
-            words.stages("score pearson"),
-        )
-        .advising("score pearson"),
+        finding("offset", "mean coordinate x root of the dimension", offset, "below 0.05")
+            .says(
+                offset >= 0.05,
+                "vectors have an offset: pearson takes it off and ranks differently from cosine",
+                "pearson and cosine rank alike",
+                words.stages("score pearson"),
+            )
+            .advising("score pearson"),
     ]
 }
 
@@ -411,7 +419,8 @@ fn dead_dimensions(data: &[f32], dimension: usize, words: &Words) -> Finding {
     let dead = deviations.iter().filter(|deviation| **deviation <= least).count();
     finding("dead_dimensions", "dead dimensions (sd below 0.001 of the median)", dead as f64, "0").says(
         dead > 0,
-        "these dimensions hardly vary: divided by their own spread they would be noise; `whiten` and `standardize` here \
+        "these dimensions hardly vary: divided by their own spread they would be noise; `whiten` and `standardize` \
+         here \
          have a floor that keeps them dead",
         "every dimension varies",
         words.gated(),
@@ -423,7 +432,8 @@ fn sides(rows: &Rows, asked: &Rows, words: &Words) -> Finding {
     let distance = stats::norm(&differences);
     finding("sides", "distance of the queries' mean from the records'", distance, "up to 0.25").says(
         distance > 0.25,
-        "queries and records lie in different places: each side less its own mean may match better (it helped on one of \
+        "queries and records lie in different places: each side less its own mean may match better (it helped on one \
+         of \
          two sets and hurt on the other, so hold it against labels)",
         "queries and records lie in the same place",
         words.sampled("center sides from asked"),
@@ -444,7 +454,8 @@ fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding
         finding("effective_rank", "effective rank (of the spectrum's entropy)", rank, format!("from {quarter:.0} on"))
             .says(
                 rank < quarter,
-                "most of the spread is in few directions: fewer dimensions may cost nothing, and whitening gives the others \
+                "most of the spread is in few directions: fewer dimensions may cost nothing, and whitening gives the \
+                 others \
                  a say",
                 "the spread is in many directions",
                 words.stages("whiten"),

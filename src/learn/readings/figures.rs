@@ -126,13 +126,14 @@ impl Rows {
         *found
     }
 
-    /// Mean coordinate of the unit rows times the root of the dimension: the part of a row that `score pearson` takes off.
+    /// Mean coordinate of the unit rows times the root of the dimension: the part of a row that `score pearson` takes
+    /// off.
     pub fn offset(&self) -> f64 {
         self.mean().iter().sum::<f64>().abs() / (self.dimension.max(1) as f64).sqrt()
     }
 
-    /// Eigenvalues of the covariance of the unit rows, as shares of their sum, from the largest on; empty where all rows
-    /// are one.
+    /// Eigenvalues of the covariance of the unit rows, as shares of their sum, from the largest on; empty where all
+    /// rows are one.
     ///
     /// # Errors
     /// A set cancellation token.

@@ -40,8 +40,8 @@ pub struct Logistic {
     pub scale: f64,
     /// Any finite number.
     pub bias: f64,
-    /// Variance of the scale, covariance, variance of the bias; hits of one query count as one draw, and few queries make
-    /// it wider (see [`widened`]).
+    /// Variance of the scale, covariance, variance of the bias; hits of one query count as one draw, and few queries
+    /// make it wider (see [`widened`]).
     pub covariance: (f64, f64, f64),
 }
 
@@ -63,14 +63,14 @@ pub fn probability(map: &CalibrationMap, score: f64) -> f64 {
     crate::exec::probability_of(map, score)
 }
 
-/// How far the probability of `score` may be off under a logistic map with this covariance of scale and bias: half of the
-/// 95 % interval. `None` for a step function.
+/// How far the probability of `score` may be off under a logistic map with this covariance of scale and bias: half of
+/// the 95 % interval. `None` for a step function.
 pub fn probability_error(map: &CalibrationMap, covariance: (f64, f64, f64), score: f64) -> Option<f64> {
     crate::exec::probability_error(map, covariance, score)
 }
 
-/// Fits the map that fits best: logistic, or from 1,000 hits on isotonic where that has the lower log-loss on queries it
-/// was not fitted on. `None` where the relevant hits do not score higher than the others.
+/// Fits the map that fits best: logistic, or from 1,000 hits on isotonic where that has the lower log-loss on queries
+/// it was not fitted on. `None` where the relevant hits do not score higher than the others.
 pub fn calibrate(hits: &[JudgedScore]) -> Option<Calibrated> {
     let logistic = platt(hits);
     if logistic.scale <= 0.0 {
@@ -93,9 +93,9 @@ pub fn calibrate(hits: &[JudgedScore]) -> Option<Calibrated> {
     Some(made(map, of_logistic, Some(widened(hits, &logistic))))
 }
 
-/// Platt's scaling (Platt 1999) with his smoothed targets, by Newton's method with backtracking (Lin, Lin and Weng 2007,
-/// "A note on Platt's probabilistic outputs for support vector machines"). Without a hit, and of equal scores, the scale
-/// is 0 and the bias says the base rate.
+/// Platt's scaling (Platt 1999) with his smoothed targets, by Newton's method with backtracking (Lin, Lin and Weng
+/// 2007, "A note on Platt's probabilistic outputs for support vector machines"). Without a hit, and of equal scores,
+/// the scale is 0 and the bias says the base rate.
 pub fn platt(hits: &[JudgedScore]) -> Logistic {
     let n = hits.len().max(1) as f64;
     let mean = hits.iter().map(|hit| hit.score).sum::<f64>() / n;
@@ -301,9 +301,9 @@ fn ece_interval(hits: &[JudgedScore], told: &[Told]) -> (f64, f64) {
     (quantile(&errors, 0.025), quantile(&errors, 0.975))
 }
 
-/// The covariance of a fit over few queries: from refits that leave out one query each (the jackknife, CR3 of Cameron and
-/// Miller 2015, "A practitioner's guide to cluster-robust inference"), wider by Student's factor for their number. Of very
-/// many queries the sandwich says the same and is kept.
+/// The covariance of a fit over few queries: from refits that leave out one query each (the jackknife, CR3 of Cameron
+/// and Miller 2015, "A practitioner's guide to cluster-robust inference"), wider by Student's factor for their number.
+/// Of very many queries the sandwich says the same and is kept.
 pub fn widened(hits: &[JudgedScore], fit: &Logistic) -> (f64, f64, f64) {
     let groups = by_query(hits);
     let n = groups.len() as f64;
@@ -522,8 +522,8 @@ mod tests {
             held += u32::from(off <= reach(widened(&hits, &fit)));
             narrow_held += u32::from(off <= reach(fit.covariance));
         }
-        // Intervals of 95 % hold the truth in 190 of 200 runs, give or take 3.1 (binomial); below 181 is three times that
-        // off. What is not widened for few queries falls short of it.
+        // Intervals of 95 % hold the truth in 190 of 200 runs, give or take 3.1 (binomial); below 181 is three times
+        // that off. What is not widened for few queries falls short of it.
         assert!(held >= 181 && narrow_held < 181, "{held} and {narrow_held} of {runs}");
     }
 

@@ -1,8 +1,8 @@
 //! Ready-made changes to a lens, held against labels: which of them help here.
 //!
-//! Owns [`try_lenses`]: what is tried, on which questions, and the table. Nothing is saved and nothing is promoted. What
-//! a change takes from questions (`center sides`, `csls`) it takes from other folds than it is held against; what it takes
-//! from records needs no labels. All rankings are exact searches over all records.
+//! Owns [`try_lenses`]: what is tried, on which questions, and the table. Nothing is saved and nothing is promoted.
+//! What a change takes from questions (`center sides`, `csls`) it takes from other folds than it is held against; what
+//! it takes from records needs no labels. All rankings are exact searches over all records.
 
 use super::tried::{Asked, Judged};
 use crate::error::{Error, Result};
@@ -120,8 +120,9 @@ impl Change {
     }
 }
 
-/// Tries ready-made changes of the plain lens over one view against labels: centring, `center sides`, `csls`, PCA to fewer
-/// dimensions, whitening with its floor, dropped directions, standardizing, other metrics. The same seed gives the same table.
+/// Tries ready-made changes of the plain lens over one view against labels: centring, `center sides`, `csls`, PCA to
+/// fewer dimensions, whitening with its floor, dropped directions, standardizing, other metrics. The same seed gives
+/// the same table.
 ///
 /// # Errors
 /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a collection, view or respect that is not there,
@@ -142,7 +143,8 @@ pub fn try_lenses(
     let answered = judged.answered();
     if answered < LEAST {
         return Err(Error::invalid(format!(
-            "{answered} questions have an answer with a vector in view {view}: with fewer than {LEAST} every difference is chance"
+            "{answered} questions have an answer with a vector in view {view}: with fewer than {LEAST} every \
+             difference is chance"
         )));
     }
     snapshot.install(|| run(collection, looked_at, &judged, accept, seed, control))

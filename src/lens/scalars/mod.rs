@@ -1,7 +1,7 @@
 //! The few numbers that folding needs of each record: what they are (`values`), and the ways to them.
 //!
-//! `passes` computes them in one pass, `quick` in single precision where a `shape` allows it, `moved` from earlier ones after
-//! a mean has moved; `stored` takes them back from rows that `rows` wrote.
+//! `passes` computes them in one pass, `quick` in single precision where a `shape` allows it, `moved` from earlier ones
+//! after a mean has moved; `stored` takes them back from rows that `rows` wrote.
 
 pub(in crate::lens) mod moved;
 pub(in crate::lens) mod passes;

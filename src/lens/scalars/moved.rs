@@ -7,9 +7,9 @@
 //! |y'|^2 = |y|^2 + 2 <L'v, u> + <v, c' + c>
 //! ```
 //!
-//! and `|y|` is known. It is the identity `|L (x - m)|^2 = |L x|^2 - 2 <L'L m, x> + |L m|^2` around the mean
-//! before instead of around zero, so that nothing large cancels where a long mean moves a little, and nothing more has to
-//! be kept.
+//! and `|y|` is known. It is the identity `|L (x - m)|^2 = |L x|^2 - 2 <L'L m, x> + |L m|^2` around the mean before
+//! instead of around zero, so that nothing large cancels where a long mean moves a little, and nothing more has to be
+//! kept.
 //!
 //! # The bound
 //! With `e`, `k`, `t`, `F`, `s_0` as in `fold`, and `a` the relative error of the norms before:
@@ -19,8 +19,8 @@
 //! - `v`, `L'v` and the last term, all in `f64`, by `t (s_0 + s_0')` on the side of `v`: together
 //!   `2 t (s_0 + s_0') (F |u| + s_0 + s_0')`, twice that for the fold.
 //!
-//! `| |y'| - |y'|computed |` is at most the sum of these divided by the computed norm, and what `f64` may lose of `|y'|`
-//! itself is added as in `quick`. Rows for which that is too large a part are computed anew.
+//! `| |y'| - |y'|computed |` is at most the sum of these divided by the computed norm, and what `f64` may lose of
+//! `|y'|` itself is added as in `quick`. Rows for which that is too large a part are computed anew.
 
 use super::quick::{Bound, LARGEST_ERROR, QuickScalars, Reference, judge};
 use super::shape::{End, Shape};
@@ -58,9 +58,9 @@ pub(in crate::lens) struct Moved<'a> {
 }
 
 impl<'a> Moved<'a> {
-    /// From the first program, with the scalars of `earlier`, known for the rows of `known`, to the second, both the record's
-    /// side on rows of `dimension`; `squares`: whether squared norms are asked for. `None` where more than shifts has
-    /// changed, where the chain is of another form, and where the numbers leave the range of `f32`.
+    /// From the first program, with the scalars of `earlier`, known for the rows of `known`, to the second, both the
+    /// record's side on rows of `dimension`; `squares`: whether squared norms are asked for. `None` where more than
+    /// shifts has changed, where the chain is of another form, and where the numbers leave the range of `f32`.
     pub fn of(
         earlier: &'a Scalars,
         known: RowSet,
@@ -78,7 +78,8 @@ impl<'a> Moved<'a> {
         if now.end == End::Nothing || !now.directed.is_empty() {
             return None;
         }
-        // Without a shift behind the first normalization only the product of both is kept, but then nothing moves either.
+        // Without a shift behind the first normalization only the product of both is kept, but then nothing moves
+        // either.
         if now.end == End::Direction && now.unit != (earlier.extras.len() == 1) {
             return None;
         }
@@ -108,8 +109,8 @@ impl<'a> Moved<'a> {
         })
     }
 
-    /// Hands the scalars of each known row of a block to `each`; `None` where they have to be computed anew. `products` is
-    /// room to work in.
+    /// Hands the scalars of each known row of a block to `each`; `None` where they have to be computed anew. `products`
+    /// is room to work in.
     pub fn block(
         &self,
         rows: RowsRef<'_>,
@@ -232,8 +233,8 @@ mod tests {
         Op::Matrix(Arc::new(Matrix::new(6, DIMENSION, data).unwrap()))
     }
 
-    /// Moves the scalars of rows whose mean moves by `part` of their spread; how many were moved, each of them within its
-    /// error of what `f64` finds.
+    /// Moves the scalars of rows whose mean moves by `part` of their spread; how many were moved, each of them within
+    /// its error of what `f64` finds.
     fn moved((spread, length): (f64, f64), part: f64, middle: &[Op], lengths: Lengths, disturbed: f64) -> usize {
         let source = MemoryRows::new(&rows(spread, length), DIMENSION, ElementType::F32, 100);
         let live = RowSet::from_range(0..ROWS as u32);

@@ -1,21 +1,22 @@
 //! Scalars from single precision: of chains that come down to one norm (`shape`).
 //!
-//! Owns [`Quick`]: with `y = L u + c`, `u` being the row, or the row divided by its norm (found in `f64` where anything follows), all
-//! that is needed is `|y|`. It comes from `f32` products with a derived error; where that is too large a part of the norm
-//! (cancellation), or where a row is near the line between direction and none, or out of the range of `f32`, the row is
-//! left to the `f64` pass. The largest relative error that was let through becomes part of the candidates' bound
-//! (`fold`); what is shown is computed in `f64` anyway.
+//! Owns [`Quick`]: with `y = L u + c`, `u` being the row, or the row divided by its norm (found in `f64` where anything
+//! follows), all that is needed is `|y|`. It comes from `f32` products with a derived error; where that is too large a
+//! part of the norm (cancellation), or where a row is near the line between direction and none, or out of the range of
+//! `f32`, the row is left to the `f64` pass. The largest relative error that was let through becomes part of the
+//! candidates' bound (`fold`); what is shown is computed in `f64` anyway.
 //!
 //! # The bounds
 //! With `e = 2^-24`, `k` the error of an `f32` product relative to the norms of its factors, `t`, `F` and `s_0` as in
 //! `fold`, and `|u|` 1 or from an `f32` product of the row with itself:
 //!
-//! - with matrices: `| |y'| - |y| | <= |u| ((k + 2 e) |L| + t F) + t s_0`, `|L|` being the Frobenius norm of `L` as it is
-//!   rounded to `f32`: the error vector of `L x` is at most `k |L||x|` element by element, in absolute values;
-//! - without: `|y|^2 = |u|^2 - <u, 1>^2 / d - 2 <u, c> + |c|^2` (the second term where an own-mean is subtracted, `c` then
-//!   without its own mean), each product off by at most `k + 2 e` of its factors' norms, and `|y'| - |y|` is the
+//! - with matrices: `| |y'| - |y| | <= |u| ((k + 2 e) |L| + t F) + t s_0`, `|L|` being the Frobenius norm of `L` as it
+//!   is rounded to `f32`: the error vector of `L x` is at most `k |L||x|` element by element, in absolute values;
+//! - without: `|y|^2 = |u|^2 - <u, 1>^2 / d - 2 <u, c> + |c|^2` (the second term where an own-mean is subtracted, `c`
+//!   then without its own mean), each product off by at most `k + 2 e` of its factors' norms, and `|y'| - |y|` is the
 //!   difference of the squares divided by the sum;
-//! - of a row that is divided by its norm and nothing else, `|u|^2` is off by at most `k + 2 e` of itself, and so `|u|` by less.
+//! - of a row that is divided by its norm and nothing else, `|u|^2` is off by at most `k + 2 e` of itself, and so `|u|`
+//!   by less.
 
 use super::shape::{End, Shape};
 use crate::lens::fold;
@@ -163,8 +164,8 @@ pub(in crate::lens) struct QuickScalars {
 }
 
 impl QuickScalars {
-    /// Of a row of norm `length`, where that is divided by first, else 1, from the [`Norm`] of `y`; `raw` is at least the norm
-    /// of what the affine part begins with.
+    /// Of a row of norm `length`, where that is divided by first, else 1, from the [`Norm`] of `y`; `raw` is at least
+    /// the norm of what the affine part begins with.
     pub fn new(end: End, norm: Norm, raw: f64, length: f64) -> Self {
         let Norm { norm, least, error } = norm;
         let (second, reach) = match end {
@@ -198,8 +199,8 @@ pub(in crate::lens) struct Scratch {
 }
 
 impl Quick {
-    /// `None` where the program is not of this form, or its numbers leave the range of `f32`. `squares`: whether squared norms
-    /// are asked for.
+    /// `None` where the program is not of this form, or its numbers leave the range of `f32`. `squares`: whether
+    /// squared norms are asked for.
     pub fn of(program: &Program, squares: bool, dimension: usize) -> Option<Self> {
         let Shape { unit, affine, end, directed } = Shape::of(program, squares)?;
         let directed =
@@ -225,8 +226,8 @@ impl Quick {
         }
     }
 
-    /// Folds every coordinate of what `affine` makes of a row. `None` where it goes through one element after the other: that
-    /// is less in `f64` than products with all rows of a matrix.
+    /// Folds every coordinate of what `affine` makes of a row. `None` where it goes through one element after the
+    /// other: that is less in `f64` than products with all rows of a matrix.
     fn with_product(self, affine: &Program) -> Option<Self> {
         if !affine.ops.iter().any(|op| matches!(op, Op::Matrix(_) | Op::Coordinates(_) | Op::Remove(_))) {
             return None;
@@ -385,8 +386,8 @@ impl Quick {
     }
 }
 
-/// The norm of what becomes of a vector of norm at most `raw`, off by at most `error`; `None` where that leaves open whether
-/// it has a direction, or is too large a part.
+/// The norm of what becomes of a vector of norm at most `raw`, off by at most `error`; `None` where that leaves open
+/// whether it has a direction, or is too large a part.
 pub(in crate::lens) fn judge(norm: f64, error: f64, raw: f64, reference: Reference) -> Option<Norm> {
     let least = norm - error;
     let clear = least > reference.at(raw, norm) && error <= LARGEST_ERROR * least;

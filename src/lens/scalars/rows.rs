@@ -12,7 +12,8 @@ use crate::linalg::RowsRef;
 use crate::types::{CommitNumber, RowSet, ViewId};
 use std::ops::Range;
 
-/// Multiplications that computing a record's scalars must take for them to be kept: fewer take no longer than reading them.
+/// Multiplications that computing a record's scalars must take for them to be kept: fewer take no longer than reading
+/// them.
 const LEAST_WORK: usize = if cfg!(test) { 8 } else { 512 };
 
 /// Makes the rows for one lens and its statistics.
@@ -39,7 +40,8 @@ impl ScalarProcessor {
         Ok(ScalarProcessor { record: prepared.record_program().clone(), squares, dimension })
     }
 
-    /// Whether reading the scalars is less work than computing them: a kept row has 64 bytes, as a raw row of 16 dimensions.
+    /// Whether reading the scalars is less work than computing them: a kept row has 64 bytes, as a raw row of 16
+    /// dimensions.
     pub fn is_worth_keeping(&self) -> bool {
         self.record.multiplications(self.dimension) >= LEAST_WORK
     }

@@ -1,9 +1,9 @@
 //! The form of a chain whose scalars come down to one norm: what single precision can find, and what moves with a mean.
 //!
-//! Owns [`Shape`]. Such a chain may divide rows by their own norms first; what follows is affine, `y = L u + c`, and ends
-//! in a normalization, in a squared norm, or where no scalar depends on it. A normalization in between that no shift
-//! follows only changes the length of what is normalized again: it is left out, but for its say in whether a row has a
-//! direction.
+//! Owns [`Shape`]. Such a chain may divide rows by their own norms first; what follows is affine, `y = L u + c`, and
+//! ends in a normalization, in a squared norm, or where no scalar depends on it. A normalization in between that no
+//! shift follows only changes the length of what is normalized again: it is left out, but for its say in whether a row
+//! has a direction.
 
 use crate::lens::program::{Op, Program};
 
@@ -32,8 +32,8 @@ pub(in crate::lens) enum End {
 }
 
 impl Shape {
-    /// The shape of `program`, a record's side with the metric's own steps; `squares`: whether squared norms are asked for.
-    /// `None` where it is of no such form.
+    /// The shape of `program`, a record's side with the metric's own steps; `squares`: whether squared norms are asked
+    /// for. `None` where it is of no such form.
     pub fn of(program: &Program, squares: bool) -> Option<Self> {
         let (unit, rest) = match program.ops.split_first() {
             Some((Op::Normalize, rest)) => (true, rest),

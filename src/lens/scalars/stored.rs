@@ -22,8 +22,9 @@ pub struct StoredScalars<'a> {
 }
 
 impl StoredScalars<'_> {
-    /// Puts what is known to where it would have been computed; the rows that are said to have no direction are left, and
-    /// returned: what has one was decided by another rule when the first of them were written, and few rows have none.
+    /// Puts what is known to where it would have been computed; the rows that are said to have no direction are left,
+    /// and returned: what has one was decided by another rule when the first of them were written, and few rows have
+    /// none.
     ///
     /// # Errors
     /// Rows that cannot be read, or are not scalars of this program.
@@ -77,9 +78,9 @@ impl StoredScalars<'_> {
     }
 }
 
-/// Whether the row `b` that was kept of a record agrees with `a`, which was made anew: what is known is the same, and no
-/// number is further from the other than their errors, their rounding, and the rounding up of the reach allow. That a record
-/// has no direction is not taken from a kept row, see [`StoredScalars::fill`].
+/// Whether the row `b` that was kept of a record agrees with `a`, which was made anew: what is known is the same, and
+/// no number is further from the other than their errors, their rounding, and the rounding up of the reach allow. That
+/// a record has no direction is not taken from a kept row, see [`StoredScalars::fill`].
 pub fn agree(a: &[f32], b: &[f32]) -> bool {
     if b.first() == Some(&1.0) {
         return a.len() == b.len();

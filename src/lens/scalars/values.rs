@@ -83,7 +83,8 @@ pub(in crate::lens) fn keep(values: &mut [f32], earlier: &[f32], fresh: &RowSet)
 
 #[cfg(test)]
 impl Scalars {
-    /// Scalars of `program` whose norms are off by nearly `error` of themselves, and which say so: every other row's too long.
+    /// Scalars of `program` whose norms are off by nearly `error` of themselves, and which say so: every other row's
+    /// too long.
     pub(in crate::lens) fn disturbed(mut self, program: &Program, squares: bool, error: f64) -> Self {
         let Some(shape) = Shape::of(program, squares).filter(|shape| shape.end != End::Nothing) else { return self };
         self.norm_error += error;

@@ -17,8 +17,8 @@ pub(super) fn has_avx512() -> bool {
     has_avx2() && is_x86_feature_detected!("avx512f")
 }
 
-/// The value of the first form that this machine can run. Forms are guarded by `avx512`, `avx2` or `any` (every x86-64),
-/// and may be left out but for the portable one.
+/// The value of the first form that this machine can run. Forms are guarded by `avx512`, `avx2` or `any` (every
+/// x86-64), and may be left out but for the portable one.
 macro_rules! best {
     ($(avx512: $widest:expr;)? $(avx2: $wide:expr;)? $(any: $every:expr;)? else $portable:expr) => {{
         #[cfg(target_arch = "x86_64")]
@@ -38,8 +38,8 @@ macro_rules! best {
 }
 pub(super) use best;
 
-/// A loop that is compiled once more for wide registers, where it is `#[inline(always)]`. FMA is left off on purpose: nothing
-/// may be fused, so the bits stay those of the portable loop.
+/// A loop that is compiled once more for wide registers, where it is `#[inline(always)]`. FMA is left off on purpose:
+/// nothing may be fused, so the bits stay those of the portable loop.
 pub trait Wide {
     /// What it answers with.
     type Output;

@@ -5,7 +5,8 @@
 
 use super::panel::LANES;
 
-/// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see [`reaching`](super::reaching).
+/// A quick test in `f32` whether a product can belong to a row that reaches a threshold; see
+/// [`reaching`](super::reaching).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
     /// Added to each product.

@@ -1,4 +1,5 @@
-//! What was probably meant: from the place where parsing stopped to a [`Mistake`](super::mistake::Mistake) worth reading.
+//! What was probably meant: from the place where parsing stopped to a [`Mistake`](super::mistake::Mistake) worth
+//! reading.
 //!
 //! The parser calls these functions when it can go no further; none of them decides whether something is a mistake.
 

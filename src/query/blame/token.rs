@@ -39,7 +39,8 @@ fn bad_string(rest: &str, start: usize, prefix: usize) -> Mistake {
         .fix(Fix::By(repair::close_string))
 }
 
-/// An escape that simile does not have: what JSON, Python and C mean by it in simile's spelling, else the backslash itself.
+/// An escape that simile does not have: what JSON, Python and C mean by it in simile's spelling, else the backslash
+/// itself.
 fn bad_escape(rest: &str, start: usize) -> Mistake {
     let of = |length: usize| start..start + length;
     let (length, fix) = match foreign_escape(&rest[1..]) {
@@ -62,8 +63,8 @@ fn is_surrogate(body: &str) -> bool {
     digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).is_some_and(|code| (0xd800..0xe000).contains(&code))
 }
 
-/// What other languages escape at the head of `body`, which stands behind a backslash: its length in bytes and the character.
-/// `uXXXX` (two of them for what lies beyond U+FFFF), `UXXXXXXXX`, `xXX`, `/`, `b`, `f`, `v`, `a`, `e`.
+/// What other languages escape at the head of `body`, which stands behind a backslash: its length in bytes and the
+/// character. `uXXXX` (two of them for what lies beyond U+FFFF), `UXXXXXXXX`, `xXX`, `/`, `b`, `f`, `v`, `a`, `e`.
 fn foreign_escape(body: &str) -> Option<(usize, char)> {
     let hex = |from: usize, digits: usize| {
         let text = body.get(from..from + digits).filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;

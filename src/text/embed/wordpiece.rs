@@ -1,7 +1,7 @@
 //! WordPiece: words to tokens of a vocabulary, the longest match first.
 //!
-//! A word's first piece is looked up as it stands, the others as `##piece`; a word that cannot be covered, or is
-//! longer than 100 characters, is one `[UNK]`. Invariant: the ids of [`Vocabulary::encode`] equal those of the `tokenizers`
+//! A word's first piece is looked up as it stands, the others as `##piece`; a word that cannot be covered, or is longer
+//! than 100 characters, is one `[UNK]`. Invariant: the ids of [`Vocabulary::encode`] equal those of the `tokenizers`
 //! crate for the same vocabulary, except that names of special tokens inside a text (`[SEP]`) are ordinary text here.
 //! What is embedded ([`Vocabulary::encode_apart`]) differs from them only where a word with a symbol in it is unknown.
 
@@ -76,8 +76,9 @@ impl<'a> Vocabulary<'a> {
         self.unknown
     }
 
-    /// Writes the token ids of `text` over `ids`, using `buffer` for the cleaned text. A word that the vocabulary cannot
-    /// cover is cut at its symbols and tried again piece by piece, so that an emoji behind a word does not hide the word.
+    /// Writes the token ids of `text` over `ids`, using `buffer` for the cleaned text. A word that the vocabulary
+    /// cannot cover is cut at its symbols and tried again piece by piece, so that an emoji behind a word does not hide
+    /// the word.
     pub fn encode_apart(&self, text: &str, buffer: &mut String, ids: &mut Vec<u32>) {
         ids.clear();
         normalize(text, buffer);

@@ -36,7 +36,8 @@ fn judgements_that_do_not_fit_are_counted_and_named_and_averages_are_those_of_ir
     let place = odd();
     let report = evaluate(&place, "find $q in c | top 10", &ASK);
     // q1: itself, then a, of two relevant ones; q2: b first; q3: nothing is relevant; q4: its answer is not there.
-    // ir_measures 0.4.3 over the run and the judgements of q1 to q4: RR@10 0.375, Success@1 0.25, nDCG@10 0.34671, R@10 0.375.
+    // ir_measures 0.4.3 over the run and the judgements of q1 to q4: RR@10 0.375, Success@1 0.25, nDCG@10 0.34671, R@10
+    // 0.375.
     close(&report["MRR@10"], 0.375);
     close(&report["success@1"], 0.25);
     close(&report["measures"]["recall@10"]["mean"], 0.375);
@@ -287,8 +288,8 @@ fn a_question_is_held_against_questions_where_there_are_some() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 24) as f32 - 0.5
     };
-    // Records lie together, and questions elsewhere: the best record of a question is less similar to it than any two records
-    // are to each other.
+    // Records lie together, and questions elsewhere: the best record of a question is less similar to it than any two
+    // records are to each other.
     let mut around = |place: [f32; 4]| place.map(|x| x + next()).to_vec();
     let records: Vec<Vec<f32>> = (0..80).map(|_| around([3.0, 0.0, 0.0, 0.0])).collect();
     let asked: Vec<Vec<f32>> = (0..30).map(|_| around([0.2, 3.0, 0.0, 0.0])).collect();

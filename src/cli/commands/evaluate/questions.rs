@@ -111,7 +111,8 @@ impl Questions {
         let stored = snapshot.labels(&find.collection.node, respect)?;
         if let Some(field) = &stored.respect.field {
             let message = format!(
-                "the labels of {respect:?} are the classes of field {field}, which ask no questions: hand in queries and \
+                "the labels of {respect:?} are the classes of field {field}, which ask no questions: hand in queries \
+                 and \
                  judgements with --queries and --qrels"
             );
             return Err(Error::invalid(message));

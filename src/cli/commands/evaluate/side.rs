@@ -38,8 +38,8 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Where questions may find themselves: lists one hit more, and skips what is to be skipped afterwards, so that as many
-    /// others are listed as were asked for.
+    /// Where questions may find themselves: lists one hit more, and skips what is to be skipped afterwards, so that as
+    /// many others are listed as were asked for.
     pub(super) fn deepen(&mut self, snapshot: &Snapshot) -> Result<()> {
         let Statement::Find(mut find) = parse(&self.statement)? else { return Ok(()) };
         let (skip, top) = self.window;

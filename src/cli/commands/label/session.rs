@@ -1,7 +1,7 @@
 //! A person at a terminal (or a script at a pipe) who judges pairs, one at a time.
 //!
-//! Owns the loop and what is shown. Every answer is a commit of its own, durable before the next pair is shown; the store
-//! is held open for writing, and readers see each answer at once.
+//! Owns the loop and what is shown. Every answer is a commit of its own, durable before the next pair is shown; the
+//! store is held open for writing, and readers see each answer at once.
 
 use super::args::Label;
 use super::candidates::{self, Pairs};
@@ -238,13 +238,15 @@ fn refuse_too_few(label: &Label, snapshot: &Snapshot, pairs: &Pairs) -> Result<(
     if before.saturating_add(wanted) < least {
         let more = least - before;
         return Err(Error::invalid(format!(
-            "{wanted} more judged hits are too few: {has}, and a calibration needs at least {least}: --label {more}, better more"
+            "{wanted} more judged hits are too few: {has}, and a calibration needs at least {least}: --label {more}, \
+             better more"
         )));
     }
     let hits = pairs.candidates.len() as u64;
     if least > 0 && before + hits < least {
         return Err(Error::invalid(format!(
-            "there are {} left to judge: {has}, and a calibration needs at least {least}; ask more questions, or raise --top",
+            "there are {} left to judge: {has}, and a calibration needs at least {least}; ask more questions, or raise \
+             --top",
             count(hits, "hit")
         )));
     }

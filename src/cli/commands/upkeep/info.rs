@@ -207,7 +207,8 @@ fn render_held(info: &StoreInfo) -> Option<String> {
     let snapshots = info.held.iter().map(|(_, snapshots)| *snapshots).sum();
     let since = info.commit.0.saturating_sub(oldest.0);
     Some(format!(
-        "{} of older commits still open, the oldest {} back: pages replaced since then are not used again, so each commit \
+        "{} of older commits still open, the oldest {} back: pages replaced since then are not used again, so each \
+         commit \
          makes the catalog grow by all it writes",
         count(snapshots, "snapshot"),
         count(since, "commit")

@@ -21,7 +21,8 @@ pub(in crate::cli) struct Materialize {
     /// The saved lens
     lens: String,
     /// How the rows are kept
-    #[arg(long = "type", value_name = "TYPE", value_parser = ["f32", "f16"], default_value = "f32", conflicts_with = "drop")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = ["f32", "f16"], default_value = "f32")]
+    #[arg(conflicts_with = "drop")]
     element: String,
     /// Forget the rows that are kept
     #[arg(long)]

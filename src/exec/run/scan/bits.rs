@@ -1,7 +1,7 @@
 //! The rows of one pass as plain bits: to count, list or look up those of a block is then a matter of a few words.
 //!
-//! Owns [`RowBits`]. A compressed set counts the rows of a range from the start of its container, which over all blocks of
-//! a pass takes a tenth of the pass.
+//! Owns [`RowBits`]. A compressed set counts the rows of a range from the start of its container, which over all blocks
+//! of a pass takes a tenth of the pass.
 
 use crate::types::RowSet;
 use std::ops::Range;

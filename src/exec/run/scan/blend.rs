@@ -1,14 +1,14 @@
 //! Several lenses in one scan: the weighted sum of their scores.
 //!
-//! Owns [`scan_blend`] and [`count_before`]. BlendRows of one view are read once: each tile is multiplied with every lens's
-//! folded vector while it is in the cache. Over several views there is one pass for each, and what the earlier ones
-//! learned of a row is an interval that the last one completes. The shown score is a pure function of query and row:
-//! the sum `w_0 s_0 + w_1 s_1 + ...` in `f64`, in the order written, of scores as each lens alone would show them.
+//! Owns [`scan_blend`] and [`count_before`]. BlendRows of one view are read once: each tile is multiplied with every
+//! lens's folded vector while it is in the cache. Over several views there is one pass for each, and what the earlier
+//! ones learned of a row is an interval that the last one completes. The shown score is a pure function of query and
+//! row: the sum `w_0 s_0 + w_1 s_1 + ...` in `f64`, in the order written, of scores as each lens alone would show them.
 //!
-//! Why no candidate is lost: where every `s_i` lies in an interval, `sum w_i s_i` lies in the sum of the intervals, each
-//! turned around by a negative weight. Both that sum and the shown one round at most `2 (n + 1)` times, each by `2^-53`
-//! of at most `sum |w_i| max|s_i|`, and the bound is taken four times as large. Most rows are passed over by a sum of
-//! quick tests before (`blend_quick`).
+//! Why no candidate is lost: where every `s_i` lies in an interval, `sum w_i s_i` lies in the sum of the intervals,
+//! each turned around by a negative weight. Both that sum and the shown one round at most `2 (n + 1)` times, each by
+//! `2^-53` of at most `sum |w_i| max|s_i|`, and the bound is taken four times as large. Most rows are passed over by a
+//! sum of quick tests before (`blend_quick`).
 
 use super::blend_quick::QuickSum;
 use super::screen::{LISTED, Partly};

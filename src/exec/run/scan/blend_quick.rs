@@ -6,10 +6,11 @@
 //! scale (S_0 (p + h_0) + r e + ... ) + offset  >=  s
 //! ```
 //!
-//! for what is computed in `f32` inside of the brackets. A positive weight times that bounds `w s`; for a negative one the
-//! test is that of the query turned around, whose score is `-s`. The sum over the lenses is taken in `f64`, where it
-//! rounds by less than [`ROUNDING`] of the sizes of its terms, which is added. What the shown sum may be off by, `8 (n + 1)
-//! 2^-53` of the sizes of the scores (`blend`), is a widened tolerance of each test, since that is times the same sizes.
+//! for what is computed in `f32` inside of the brackets. A positive weight times that bounds `w s`; for a negative one
+//! the test is that of the query turned around, whose score is `-s`. The sum over the lenses is taken in `f64`, where
+//! it rounds by less than [`ROUNDING`] of the sizes of its terms, which is added. What the shown sum may be off by, `8
+//! (n + 1) 2^-53` of the sizes of the scores (`blend`), is a widened tolerance of each test, since that is times the
+//! same sizes.
 
 use super::quick::{Terms, Test};
 use super::weighted::WeightedLens;
@@ -60,8 +61,8 @@ impl<'a> QuickSum<'a> {
         sum.constant.is_finite().then_some(sum)
     }
 
-    /// Adds to `upper` what the sum of the lenses is at most, for the rows from `first` on; `products` has a run for each lens,
-    /// `bonus` is room to work in.
+    /// Adds to `upper` what the sum of the lenses is at most, for the rows from `first` on; `products` has a run for
+    /// each lens, `bonus` is room to work in.
     pub(super) fn add(&self, products: &[f32], first: usize, upper: &mut [f64], bonus: &mut Vec<f32>) {
         upper.iter_mut().for_each(|upper| *upper += self.constant + (self.constant + *upper).abs() * ROUNDING);
         for (lens, products) in self.lenses.iter().zip(products.chunks_exact(upper.len().max(1))) {

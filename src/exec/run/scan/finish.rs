@@ -13,8 +13,8 @@ use crate::linalg::topk::Candidate;
 use rayon::prelude::*;
 use std::cmp::Ordering;
 
-/// Multiplications that are worth another thread: about a hundred microseconds. With less, waking it and having both read the
-/// matrices took longer than one alone. Tests have less to do, and share it all the same.
+/// Multiplications that are worth another thread: about a hundred microseconds. With less, waking it and having both
+/// read the matrices took longer than one alone. Tests have less to do, and share it all the same.
 const TASK_WORK: usize = if cfg!(test) { 1 << 8 } else { 2_000_000 };
 
 /// The scores (or distances) of some rows, in the order of `rows`, as a scan would show them.

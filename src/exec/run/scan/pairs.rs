@@ -1,15 +1,16 @@
 //! The most similar pairs of rows under a lens: all against all, in tiles of matrix products.
 //!
-//! Owns [`scan_pairs`]. Rows are processed once, in `f64`, scaled to unit length and rounded to `f32`; tiles of them are
-//! multiplied with each other, and a product with its error bound says which pairs may be among the best. Those are
+//! Owns [`scan_pairs`]. Rows are processed once, in `f64`, scaled to unit length and rounded to `f32`; tiles of them
+//! are multiplied with each other, and a product with its error bound says which pairs may be among the best. Those are
 //! scored again as a search scores them: the score of `(a, b)` is what `a` as a query finds `b` with, a function of the
 //! two rows and nothing else. Under a lens that treats both sides alike both directions are the same number; under any
-//! other the better direction counts, and `a` is its query side. Only candidates are kept, however many pairs there are.
+//! other the better direction counts, and `a` is its query side. Only candidates are kept, however many pairs there
+//! are.
 //!
 //! The bound: for unit vectors rounded to `f32` the product errs by at most `k(d)` (`linalg::simd`) and twice `2^-24`.
-//! With lengths `|u|`, `|y|` the key of a pair is `m |u| |y| p + o(u) + o(y)` (a score: `m = 1`, `o = 0`; minus a squared
-//! distance: `m = 2`, `o = -|.|^2`), and all that is `f64` errs by a part of `m |u| |y| <= m (|u|^2 + |y|^2)` and of the
-//! offsets, which each row carries as its slack. Under `csls` the record's offset is minus half of its `r`.
+//! With lengths `|u|`, `|y|` the key of a pair is `m |u| |y| p + o(u) + o(y)` (a score: `m = 1`, `o = 0`; minus a
+//! squared distance: `m = 2`, `o = -|.|^2`), and all that is `f64` errs by a part of `m |u| |y| <= m (|u|^2 + |y|^2)`
+//! and of the offsets, which each row carries as its slack. Under `csls` the record's offset is minus half of its `r`.
 
 use super::finish;
 use super::wanted::Wanted;
@@ -67,8 +68,8 @@ pub struct PairScan {
     pub symmetric: bool,
 }
 
-/// The best `k` pairs of rows in `allowed` (rows with a vector); with a `bound`, of those whose score is at least (whose
-/// distance is at most) `bound`. Uses the current rayon pool.
+/// The best `k` pairs of rows in `allowed` (rows with a vector); with a `bound`, of those whose score is at least
+/// (whose distance is at most) `bound`. Uses the current rayon pool.
 ///
 /// # Errors
 /// Rows that cannot be read; [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) once `control` says so.
@@ -447,7 +448,8 @@ impl<'a> Pass<'a> {
             found.lowers.clear();
             found.lowers.extend(found.kept.iter().map(|candidate| candidate.lower));
             let (_, kth, _) = found.lowers.select_nth_unstable_by(self.k - 1, |a, b| b.total_cmp(a));
-            // Relaxed: the number stands for itself. It only grows, and each value is a true lower bound of the k-th best.
+            // Relaxed: the number stands for itself. It only grows, and each value is a true lower bound of the k-th
+            // best.
             self.threshold.fetch_max(ordered(*kth), Atomic::Relaxed);
         }
         let threshold = self.threshold();

@@ -9,9 +9,9 @@
 //!
 //! `e` and `c_g` are widened by everything that `interval` allows for and by the roundings of the test itself: each
 //! term passes through at most `6 + 2 terms` of them, each relative to a term's own size. The last part is there for
-//! squared distances, halved: `|y|^2 / 2 - 4 t size(y)^2`, as `4 t (|u| + size)^2 <= 8 t (|u|^2 + size^2)` parts query and
-//! record; and for `csls`: half of `r(x)` less its error. So the test passes whatever reaches the threshold; what it lets
-//! through is looked at again by `interval`. What `S_0` may be off by lowers the threshold.
+//! squared distances, halved: `|y|^2 / 2 - 4 t size(y)^2`, as `4 t (|u| + size)^2 <= 8 t (|u|^2 + size^2)` parts query
+//! and record; and for `csls`: half of `r(x)` less its error. So the test passes whatever reaches the threshold; what
+//! it lets through is looked at again by `interval`. What `S_0` may be off by lowers the threshold.
 
 use crate::lens::{Prepared, ProcessedQuery, VectorMetric};
 use crate::linalg::simd::{self, Line, RowTerms, Wide};

@@ -27,8 +27,8 @@ const TILE_ROWS: usize = 1024;
 /// Rows that meet all queries of a batch before the next ones do: they stay in the second-level cache.
 const CHUNK_ROWS: usize = 96;
 
-/// A block of which at most this share is allowed is read row by row. Measured with two threads, rows at random: half of them
-/// take 0.7 of the time of all, 0.6 of them nearly as long, and more of them longer.
+/// A block of which at most this share is allowed is read row by row. Measured with two threads, rows at random: half
+/// of them take 0.7 of the time of all, 0.6 of them nearly as long, and more of them longer.
 pub(super) const LISTED: f64 = 0.55;
 
 /// The candidates of one query among `allowed`, all of which are directed and ordinary.
@@ -129,8 +129,8 @@ pub(super) struct Blocks<'s, 'a> {
 }
 
 impl<'s> Blocks<'s, '_> {
-    /// Runs `each(state, rows, first row, which are allowed where not all of them are)` over the blocks that hold allowed rows,
-    /// by all threads that are worth waking; what `last` makes of the state of each.
+    /// Runs `each(state, rows, first row, which are allowed where not all of them are)` over the blocks that hold
+    /// allowed rows, by all threads that are worth waking; what `last` makes of the state of each.
     ///
     /// # Errors
     /// Rows that cannot be read.
@@ -184,8 +184,8 @@ fn claim(next: &AtomicUsize, count: usize, threads: usize) -> Option<Range<usize
     taken.ok().map(|start| start..start + share(start))
 }
 
-/// Elements times queries that are worth waking a thread for: about ten microseconds of reading, twice what waking takes.
-/// Tests have few rows, and share them all the same.
+/// Elements times queries that are worth waking a thread for: about ten microseconds of reading, twice what waking
+/// takes. Tests have few rows, and share them all the same.
 const TASK_ELEMENTS: u64 = if cfg!(test) { 1 << 5 } else { 96 << 10 };
 
 /// A thread takes at most this part of its share of what is left.

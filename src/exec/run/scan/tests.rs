@@ -441,8 +441,8 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What was prepared for the allowed rows alone, at once or half of them after the others, answers like what was prepared for
-/// all.
+/// What was prepared for the allowed rows alone, at once or half of them after the others, answers like what was
+/// prepared for all.
 fn check_some(
     case: &Case,
     world: &World,
