@@ -1,13 +1,13 @@
 //! What is derived from a view under faults, damage and readers: whatever fails, it fits what it comes from or is gone.
 
-use super::handle::Store;
-use super::options::{CollectionSpec, Options, ViewSpec};
-use super::recover;
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
 use crate::segment::{self, header::HEADER_BYTES};
 use crate::storage::fault::{Fault, Plan};
 use crate::storage::{FaultStorage, MemoryStorage, OpenMode, Storage};
+use crate::store::care::recover;
+use crate::store::handle::Store;
+use crate::store::options::{CollectionSpec, Options, ViewSpec};
 use crate::types::{
     CommitNumber, DerivedKind, ElementType, LensDef, Metric, ProjectionDef, ProjectionRef, Record, Step,
 };
@@ -182,7 +182,7 @@ fn readers_keep_what_they_see_and_dropped_files_go_after_them() {
     let reader = Store::open_storage(Arc::new(memory.clone()), Options::new().read_only(true)).unwrap();
     let lens = reader.snapshot().unwrap().lens("l").unwrap().unwrap();
     let old = reader.snapshot().unwrap().collection("c").unwrap();
-    let files = || recover::segment_files(&memory).unwrap().len();
+    let files = || crate::store::place::segment_files(&memory).unwrap().len();
     assert_eq!(files(), 6, "two of the view, of rows, and of scalars");
     let mut batch = store.begin().unwrap();
     assert!(batch.drop_materialized("l").unwrap());

@@ -1,40 +1,32 @@
 //! The store's handle: create, open, take snapshots, begin batches.
 //!
-//! Owns [`Store`] and what all its clones, snapshots and batches share. One handle of one process writes; within it
-//! one batch is open at a time. Invariant: after the first failed write or sync nothing is written any more, because
-//! what then lies on disk is known only after the store has been opened anew.
+//! Owns [`Store`], and which formats it opens. One handle of one process writes; within it one batch is open at a time.
 
-use super::batch::Batch;
-use super::cache::LensCache;
-use super::check::CheckReport;
-use super::core::{Core, OpenSnapshots};
-use super::info::StoreInfo;
-use super::options::Options;
-use super::place;
-use super::readers::SegmentReaders;
-use super::recent::RecentRecords;
-use super::recover;
-use super::snapshot::Snapshot;
-use super::turn::{Line, Turn};
-use crate::catalog::lease::{self, Lease};
 use crate::catalog::tables::COLLECTIONS;
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, newer_format};
 use crate::error::{Error, ErrorKind, Result};
-use crate::linalg::team::{self, Team};
 use crate::storage::{FsStorage, Storage};
-use crate::text::embed::{self, Embedder};
+use crate::store::care::check::CheckReport;
+use crate::store::care::recover;
+use crate::store::options::Options;
+use crate::store::place;
+use crate::store::read::core::Core;
+use crate::store::read::info::StoreInfo;
+use crate::store::read::snapshot::{Inner, Snapshot};
+use crate::store::shared::{Shared, lock, machine_threads};
+use crate::store::write::batch::Batch;
+use crate::text::embed::Embedder;
 use crate::types::{CommitNumber, Control, FORMAT, StoreMeta};
 use std::fmt;
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// How long [`Store::write`] waits for its turn where nothing is said.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Features of the format that this build knows, as the bits of `StoreMeta::required_features`.
-const KNOWN_FEATURES: u64 = super::column::LONG_VALUES | super::learned::NEW_CLASSES;
+const KNOWN_FEATURES: u64 = crate::store::read::column::LONG_VALUES | crate::store::kept::learned::NEW_CLASSES;
 
 /// A store on disk. Clones share one handle; it can be used from any thread.
 ///
@@ -59,48 +51,8 @@ const KNOWN_FEATURES: u64 = super::column::LONG_VALUES | super::learned::NEW_CLA
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
-}
-
-/// Threads for the searches of all stores that were not given a number of their own: one for each core.
-static MACHINE: LazyLock<Team> = LazyLock::new(|| Team::new(machine_threads()));
-
-/// One thread for each core.
-fn machine_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
-}
-
-/// What all clones of a handle share.
-pub(super) struct Shared {
-    pub(super) path: PathBuf,
-    /// The same from the root of the file system on, wherever the process goes meanwhile.
-    pub(super) place: PathBuf,
-    pub(super) storage: Arc<dyn Storage>,
-    pub(super) catalog: Catalog,
-    pub(super) readers: SegmentReaders,
-    pub(super) cache: LensCache,
-    /// Records that were shown lately.
-    pub(super) recent: RecentRecords,
-    options: Options,
-    pool: Option<rayon::ThreadPool>,
-    team: Option<Team>,
-    line: Arc<Line>,
-    poison: Mutex<Option<String>>,
-    leases: Mutex<Weak<Lease>>,
-    latest: Mutex<Weak<super::snapshot::Inner>>,
-    pub(super) open_snapshots: OpenSnapshots,
-}
-
-/// Whether a generation's files stay where they are.
-pub(super) enum Leased {
-    /// As long as this lives.
-    Held(Arc<Lease>),
-    /// No: its files are being collected, or its lease can neither be made nor locked here.
-    Not,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these locks guard is replaced as a whole, so a panic elsewhere cannot leave it half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was made last, as long as somebody has it.
+    latest: Arc<Mutex<Weak<Inner>>>,
 }
 
 impl Store {
@@ -147,7 +99,7 @@ impl Store {
         self.shared.check_poison()
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(in crate::store) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
@@ -157,7 +109,7 @@ impl Store {
         Store::open_storage(Arc::clone(storage), options)
     }
 
-    pub(super) fn create_with(path: &Path, options: Options) -> Result<Store> {
+    pub(in crate::store) fn create_with(path: &Path, options: Options) -> Result<Store> {
         options.check()?;
         place::make_at(path, |storage| {
             recover::format_new(storage, &options)?;
@@ -167,10 +119,10 @@ impl Store {
     }
 
     /// Opens what was just made, as any reader will, and checks it: what was written is a store once it reads back.
-    pub(super) fn verify_made(storage: &Arc<dyn Storage>, control: &Control) -> Result<()> {
+    pub(in crate::store) fn verify_made(storage: &Arc<dyn Storage>, control: &Control) -> Result<()> {
         let opened = Store::open_storage(Arc::clone(storage), Options::new().read_only(true));
         // redb's own check opens for writing, and what could go wrong in that has gone right by now.
-        let report = opened.and_then(|store| super::check::run(&store.shared, control, false));
+        let report = opened.and_then(|store| crate::store::care::check::run(&store.shared, control, false));
         let checked = report
             .and_then(|report| report.findings.into_iter().next().map_or(Ok(()), |damage| Err(Error::corrupt(damage))));
         checked.map_err(|error| match error.kind() {
@@ -179,7 +131,7 @@ impl Store {
         })
     }
 
-    pub(super) fn open_with(path: &Path, options: Options) -> Result<Store> {
+    pub(in crate::store) fn open_with(path: &Path, options: Options) -> Result<Store> {
         options.check()?;
         let storage: Arc<dyn Storage> = Arc::new(FsStorage::open(path)?);
         Store::open_storage(storage, options)
@@ -196,34 +148,11 @@ impl Store {
             true => error.context(storage.root().display()).with_path(storage.root()),
             false => error,
         })?;
-        if let Err(words) = team::settle_threads(false) {
-            return Err(Error::new(ErrorKind::Io, format!("cannot start any thread for searches: {words}")));
-        }
-        let pool = match options.threads {
-            Some(threads) => Some(build_pool(threads)?),
-            None => None,
-        };
-        let shared = Arc::new(Shared {
-            path: storage.root().to_path_buf(),
-            place: FsStorage::absolute(storage.root()),
-            storage,
-            catalog,
-            readers: SegmentReaders::default(),
-            cache: LensCache::new(options.lens_cache_bytes),
-            recent: RecentRecords::new(options.cache_bytes / 4),
-            team: options.threads.map(Team::new),
-            options,
-            pool,
-            line: Arc::default(),
-            poison: Mutex::default(),
-            leases: Mutex::default(),
-            latest: Mutex::default(),
-            open_snapshots: OpenSnapshots::default(),
-        });
+        let shared = Arc::new(Shared::new(storage, catalog, options)?);
         if !shared.options.read_only {
             recover::tidy(&shared)?;
         }
-        Ok(Store { shared })
+        Ok(Store { shared, latest: Arc::default() })
     }
 
     /// The store's folder, as it was given; a relative one is meant from the folder that was the process's when it was opened.
@@ -247,7 +176,7 @@ impl Store {
     /// [`ErrorKind::Corrupt`] where the catalog is damaged or older than HEAD.
     pub fn snapshot(&self) -> Result<Snapshot> {
         let core = Core::take(&self.shared)?;
-        let mut latest = lock(&self.shared.latest);
+        let mut latest = lock(&self.latest);
         if let Some(snapshot) = latest.upgrade().map(Snapshot::from_inner)
             && snapshot.commit() == core.meta.commit
             && snapshot.has_whole_files()
@@ -255,7 +184,7 @@ impl Store {
             // Nothing has changed since somebody's snapshot that is still in use: what it has loaded serves again.
             return Ok(snapshot);
         }
-        self.shared.readers.forget_gone(&core)?;
+        self.shared.readers.forget_gone(&core.read)?;
         let defs = core.read.range(&COLLECTIONS, ..)?.into_iter().map(|(_, def)| def).collect();
         let snapshot = Snapshot::new(Arc::new(core), defs);
         *latest = snapshot.downgrade();
@@ -366,7 +295,7 @@ impl Store {
     /// # Errors
     /// As [`Store::check`], and [`ErrorKind::Cancelled`].
     pub fn check_with(&self, control: &Control) -> Result<CheckReport> {
-        super::check::run(&self.shared, control, true)
+        crate::store::care::check::run(&self.shared, control, true)
     }
 
     /// The embedder of that name: one of the app's own ([`Options::embedder`]) or one of this build.
@@ -375,88 +304,6 @@ impl Store {
     /// [`ErrorKind::Unsupported`] when there is none.
     pub fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
         self.shared.embedder(name)
-    }
-}
-
-impl Shared {
-    pub(super) fn embedder(&self, name: &str) -> Result<Arc<dyn Embedder>> {
-        let own = self.options.embedders.iter().find(|embedder| embedder.name() == name).cloned();
-        own.or_else(|| embed::by_name(name)).ok_or_else(|| {
-            let message =
-                format!("this build has no embedder {name:?}; vectors it made can be searched by id or vector");
-            Error::new(ErrorKind::Unsupported, message)
-        })
-    }
-
-    pub(super) fn cache_bytes(&self) -> usize {
-        self.options.cache_bytes
-    }
-
-    pub(super) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
-    }
-
-    pub(super) fn beside<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.team.as_ref().unwrap_or(&MACHINE).with(work)
-    }
-
-    /// A lease on `generation`, shared by this handle's snapshots.
-    pub(super) fn lease(&self, generation: u64) -> Leased {
-        let mut held = lock(&self.leases);
-        if let Some(lease) = held.upgrade().filter(|lease| lease.generation() == generation) {
-            return Leased::Held(lease);
-        }
-        match lease::take(&*self.storage, generation) {
-            Ok(Some(lease)) => {
-                let lease = Arc::new(lease);
-                *held = Arc::downgrade(&lease);
-                Leased::Held(lease)
-            }
-            // A writer is collecting this generation: the catalog names a later one by now.
-            Ok(None) => {
-                std::thread::sleep(Duration::from_millis(1));
-                Leased::Not
-            }
-            Err(_) => Leased::Not,
-        }
-    }
-
-    /// Remembers the first failed write or sync: nothing is written after it.
-    pub(super) fn poison(&self, error: &Error) {
-        if error.kind() == ErrorKind::Io {
-            lock(&self.poison).get_or_insert_with(|| error.message().to_string());
-        }
-    }
-
-    pub(super) fn check_poison(&self) -> Result<()> {
-        match lock(&self.poison).as_deref() {
-            None => Ok(()),
-            Some(reason) => {
-                let message = format!("an earlier write failed ({reason}); open the store again before writing");
-                Err(Error::new(ErrorKind::ReadOnly, message).with_path(&self.path))
-            }
-        }
-    }
-
-    /// The line in which writers stand.
-    #[cfg(test)]
-    pub(super) fn line(&self) -> &Arc<Line> {
-        &self.line
-    }
-
-    /// The turn to write, waiting as long as the options say.
-    pub(super) fn take_turn(&self) -> Result<Turn> {
-        self.wait_for_turn(|waited| self.options.busy_timeout.saturating_sub(waited))
-    }
-
-    fn wait_for_turn(&self, patience: impl Fn(Duration) -> Duration) -> Result<Turn> {
-        self.line.wait(patience).ok_or_else(|| {
-            let message = format!("another batch of this process is writing to {}", self.path.display());
-            Error::new(ErrorKind::Locked, message).with_path(&self.path)
-        })
     }
 }
 
@@ -469,7 +316,7 @@ fn open_catalog(storage: &Arc<dyn Storage>, options: &Options) -> Result<Catalog
 }
 
 /// Refuses what this build does not know, by name.
-pub(super) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
+pub(in crate::store) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
     if meta.format > FORMAT {
         return Err(newer_format(meta.format, &meta.needs).context(path.display()).with_path(path));
     }
@@ -477,7 +324,7 @@ pub(super) fn check_format(meta: &StoreMeta, path: &Path) -> Result<()> {
 }
 
 /// Refuses a store that a simile which knows `known` cannot read.
-pub(super) fn check_features(meta: &StoreMeta, known: u64, path: &Path) -> Result<()> {
+pub(in crate::store) fn check_features(meta: &StoreMeta, known: u64, path: &Path) -> Result<()> {
     let unknown = meta.required_features & !known;
     if unknown != 0 {
         let message = format!("{} needs features {unknown:#x} that this build does not know", path.display());
@@ -486,12 +333,40 @@ pub(super) fn check_features(meta: &StoreMeta, known: u64, path: &Path) -> Resul
     Ok(())
 }
 
-fn build_pool(threads: usize) -> Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|idx| format!("simile-{idx}"))
-        .build()
-        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {error}")))
+impl Options {
+    /// Opens the store at `path`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        Store::open_with(path.as_ref(), self)
+    }
+
+    /// Opens the store at `path`, or makes an empty one where there is nothing.
+    ///
+    /// # Errors
+    /// As [`Store::open`] and [`Store::create`]; nothing is made for reading only.
+    pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let opened = self.clone().open(path);
+        let is_missing = matches!(&opened, Err(error) if error.kind() == ErrorKind::NotFound);
+        if !is_missing || self.read_only {
+            return opened;
+        }
+        match self.clone().create(path) {
+            // Somebody else was quicker.
+            Err(error) if error.kind() == ErrorKind::Exists => self.open(path),
+            made => made,
+        }
+    }
+
+    /// Makes a new store at `path`.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Store> {
+        Store::create_with(path.as_ref(), self)
+    }
 }
 
 impl fmt::Debug for Store {

@@ -1,12 +1,13 @@
 //! Labels: what was said stays in order, outlives compaction, and fits the records that are there.
 
-use super::handle::Store;
-use super::options::{CollectionSpec, Options};
-use super::question::{NewLabels, Question};
-use super::{Labels, LabelsStored, recover};
+use super::{Labels, LabelsStored};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::storage::{MemoryStorage, Storage};
+use crate::store::care::recover;
+use crate::store::handle::Store;
+use crate::store::kept::question::{NewLabels, Question};
+use crate::store::options::{CollectionSpec, Options};
 use crate::types::{Control, Record, RecordKey, RowId};
 use std::sync::Arc;
 

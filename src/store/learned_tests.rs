@@ -1,13 +1,14 @@
 //! Learned lenses and backgrounds in the store: damage is found, copies have all of them, a salvage what is intact.
 
-use super::column::LONG_VALUES;
-use super::handle::{Store, check_features};
-use super::learned::{LearnedLens, NEW_CLASSES};
-use super::options::{CollectionSpec, Options};
-use super::{recover, sample_of};
 use crate::catalog::{Catalog, CatalogOptions, CatalogRead, WriteTransaction, codec, tables};
 use crate::error::{ErrorKind, Result};
 use crate::storage::{MemoryStorage, Storage};
+use crate::store::care::recover;
+use crate::store::handle::{Store, check_features};
+use crate::store::kept::learned::{LearnedLens, NEW_CLASSES};
+use crate::store::options::{CollectionSpec, Options};
+use crate::store::read::column::LONG_VALUES;
+use crate::store::sample_of;
 use crate::types::{
     Accept, BackgroundDef, Calibration, CollectionId, CommitNumber, Control, FittedOn, LearnMethod, LearnMode,
     LearnedDef, LensDef, Lift, Metric, PinnedStatistic, ProjectionDef, ProjectionRef, Record, SampleDef, SampleVectors,

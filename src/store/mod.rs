@@ -37,81 +37,51 @@
 //! writer.no_embed(true), keep_vectors(true) -> Self (builder style); writer.def() -> &CollectionDef; contains(id)
 //! ```
 
-mod alike;
-mod append;
-mod backgrounds;
-mod backup;
-mod batch;
-mod cache;
-mod check;
-mod collection;
-mod column;
-mod compact;
-mod core;
-mod derived;
+mod care;
 #[cfg(test)]
 mod derived_tests;
-mod fill;
-mod fit;
-mod flush;
-mod garbage;
 mod handle;
-mod heads;
-mod info;
-mod labelled;
-mod labels;
+mod kept;
 #[cfg(test)]
 mod labels_tests;
-mod learned;
 #[cfg(test)]
 mod learned_tests;
-mod lenses;
+mod names;
 mod options;
 mod place;
-mod question;
-mod readers;
-mod recent;
-mod record;
-mod recover;
-mod rows;
-mod salvage;
-mod samples;
-mod snapshot;
-mod state;
+mod read;
+mod shared;
 #[cfg(test)]
 mod tests;
-mod turn;
 #[cfg(test)]
 mod two_writers_tests;
-mod validate;
-mod view;
-mod view_text;
-mod writer;
+mod upkeep;
+mod write;
 
-pub use append::Embedded;
-pub use backup::BackedUp;
-pub use batch::Batch;
-pub use cache::LensCache;
-pub use check::CheckReport;
-pub use collection::{CollectionSnapshot, RecordData};
-pub use column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
-pub use compact::Compacted;
+pub use care::check::CheckReport;
 pub use handle::Store;
-pub use info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
-pub use labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
-pub use labels::LabelsStored;
+pub use kept::labels::LabelsStored;
 #[cfg(feature = "cli")]
-pub(crate) use learned::not_learned;
-pub use learned::{
-    CANDIDATE, LearnedLens, Standing, candidate_of, fit_summary, loses_on_new_classes, sample_of, standing,
-};
+pub(crate) use kept::learned::not_learned;
+pub use kept::learned::{CANDIDATE, LearnedLens, Standing, candidate_of, sample_of, standing};
+pub use kept::question::{NewLabels, Question};
+pub use kept::samples::Stored;
 pub use options::{CollectionSpec, Options, ViewSpec};
-pub use question::{NewLabels, Question};
+pub use read::collection::CollectionSnapshot;
+pub use read::column::{CHUNK_ROWS, Column, ColumnChunk, TextListRef, ValueRef};
+pub use read::fits::{fit_summary, loses_on_new_classes};
+pub use read::info::{CollectionInfo, DerivedInfo, LensInfo, ProjectionInfo, SampleInfo, StoreInfo, ViewInfo};
+pub use read::labelled::{LabelClass, LabelledPair, LabelledQuery, Labels, RespectInfo};
 #[cfg(feature = "testing")]
-pub(crate) use record::StoredRecord;
-pub use salvage::Salvaged;
-pub use samples::Stored;
-pub use snapshot::{RecordView, RecordViewPart, Snapshot};
-pub use view::ViewSnapshot;
-pub(crate) use view_text::text_from;
-pub use writer::{CollectionWriter, Outcome};
+pub(crate) use read::record::StoredRecord;
+pub use read::snapshot::{RecordView, RecordViewPart, Snapshot};
+pub use read::view::ViewSnapshot;
+pub(crate) use read::view_text::text_from;
+pub use shared::cache::LensCache;
+pub use shared::record_data::RecordData;
+pub use upkeep::backup::BackedUp;
+pub use upkeep::compact::Compacted;
+pub use upkeep::salvage::Salvaged;
+pub use write::append::Embedded;
+pub use write::batch::Batch;
+pub use write::writer::{CollectionWriter, Outcome};

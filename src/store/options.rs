@@ -2,18 +2,18 @@
 //!
 //! Plain builders; what they mean is decided in `handle`, `batch` and `views`.
 
-use super::cache::DEFAULT_CACHE_BYTES;
-use super::handle::Store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
 use crate::text::embed::{Embedder, by_name, default_model};
 use crate::types::{ElementType, ViewKind, limits};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Default size of the catalog's page cache in bytes.
 pub const DEFAULT_PAGE_CACHE_BYTES: usize = 64 << 20;
+
+/// Default size of the cache of what lenses compute, in bytes.
+pub const DEFAULT_CACHE_BYTES: usize = 256 << 20;
 
 /// How to open a store.
 ///
@@ -33,12 +33,12 @@ pub const DEFAULT_PAGE_CACHE_BYTES: usize = 64 << 20;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub(super) read_only: bool,
-    pub(super) busy_timeout: Duration,
-    pub(super) cache_bytes: usize,
-    pub(super) lens_cache_bytes: usize,
-    pub(super) threads: Option<usize>,
-    pub(super) embedders: Vec<Arc<dyn Embedder>>,
+    pub(in crate::store) read_only: bool,
+    pub(in crate::store) busy_timeout: Duration,
+    pub(in crate::store) cache_bytes: usize,
+    pub(in crate::store) lens_cache_bytes: usize,
+    pub(in crate::store) threads: Option<usize>,
+    pub(in crate::store) embedders: Vec<Arc<dyn Embedder>>,
     default_embedder: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl Options {
     /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which all stores
     /// of the process share. A search that is asked for on a thread of a rayon pool of the program's own shares its work with
     /// that pool, whatever this says. At least 1, and at most eight for each core (64 on small machines): what is asked for
-    /// beyond that is taken for it, and [`Store::threads`] says so.
+    /// beyond that is taken for it, and [`Store::threads`](crate::store::Store::threads) says so.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.clamp(1, most_threads()));
@@ -117,7 +117,7 @@ impl Options {
     }
 
     /// Refuses what no store could be opened with.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::store) fn check(&self) -> Result<()> {
         for embedder in &self.embedders {
             let (name, dimension) = (embedder.name(), embedder.dimension());
             if name.is_empty() || dimension == 0 || dimension > limits::DIMENSION {
@@ -145,42 +145,8 @@ impl Options {
     }
 
     /// Name of the embedder that a new store is made with.
-    pub(super) fn new_store_embedder(&self) -> Option<String> {
+    pub(in crate::store) fn new_store_embedder(&self) -> Option<String> {
         self.default_embedder.clone().or_else(|| default_model().map(|model| model.name().to_string()))
-    }
-
-    /// Opens the store at `path`.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
-        Store::open_with(path.as_ref(), self)
-    }
-
-    /// Opens the store at `path`, or makes an empty one where there is nothing.
-    ///
-    /// # Errors
-    /// As [`Store::open`] and [`Store::create`]; nothing is made for reading only.
-    pub fn open_or_create(self, path: impl AsRef<Path>) -> Result<Store> {
-        let path = path.as_ref();
-        let opened = self.clone().open(path);
-        let is_missing = matches!(&opened, Err(error) if error.kind() == ErrorKind::NotFound);
-        if !is_missing || self.read_only {
-            return opened;
-        }
-        match self.clone().create(path) {
-            // Somebody else was quicker.
-            Err(error) if error.kind() == ErrorKind::Exists => self.open(path),
-            made => made,
-        }
-    }
-
-    /// Makes a new store at `path`.
-    ///
-    /// # Errors
-    /// As [`Store::create`].
-    pub fn create(self, path: impl AsRef<Path>) -> Result<Store> {
-        Store::create_with(path.as_ref(), self)
     }
 }
 
@@ -192,7 +158,7 @@ fn most_threads() -> usize {
 
 /// Which embedder a new collection's `raw` view gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum EmbedderChoice {
+pub(in crate::store) enum EmbedderChoice {
     /// The store's; dropped again if the first record brings a raw vector of its own.
     #[default]
     StoreDefault,
@@ -205,8 +171,8 @@ pub(super) enum EmbedderChoice {
 /// What a new collection is to be.
 #[derive(Debug, Clone, Default)]
 pub struct CollectionSpec {
-    pub(super) embedder: EmbedderChoice,
-    pub(super) element: ElementType,
+    pub(in crate::store) embedder: EmbedderChoice,
+    pub(in crate::store) element: ElementType,
 }
 
 impl CollectionSpec {
@@ -240,10 +206,10 @@ impl CollectionSpec {
 /// What a new view is to be.
 #[derive(Debug, Clone)]
 pub struct ViewSpec {
-    pub(super) name: String,
-    pub(super) kind: ViewKind,
-    pub(super) embedder: Option<String>,
-    pub(super) element: ElementType,
+    pub(in crate::store) name: String,
+    pub(in crate::store) kind: ViewKind,
+    pub(in crate::store) embedder: Option<String>,
+    pub(in crate::store) element: ElementType,
 }
 
 impl ViewSpec {

@@ -6,6 +6,7 @@
 
 use crate::catalog::CATALOG_FILE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::segment::SEGMENTS_FOLDER;
 use crate::storage::process::{Fate, ProcessMark};
 use crate::storage::{FsStorage, OpenMode, Storage};
 use std::ffi::OsString;
@@ -25,7 +26,7 @@ const MOST_NAMES: u32 = 100;
 ///
 /// # Errors
 /// `Exists` when there is something at `path`; else what `make` or the operating system answers.
-pub(super) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Result<T>) -> Result<T> {
+pub(in crate::store) fn make_at<T>(path: &Path, make: impl FnOnce(&Arc<dyn Storage>) -> Result<T>) -> Result<T> {
     if FsStorage::is_taken(path) {
         let message = format!("{} exists already", path.display());
         return Err(Error::new(ErrorKind::Exists, message).with_path(path));
@@ -102,14 +103,14 @@ fn write_mark(storage: &dyn Storage) -> Result<()> {
 
 /// A folder that a command which made a store has left, or makes just now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Leftover {
-    pub(super) path: PathBuf,
+pub(in crate::store) struct Leftover {
+    pub(in crate::store) path: PathBuf,
     /// Who made it, for messages; empty where that is not known.
-    pub(super) maker: String,
+    pub(in crate::store) maker: String,
     /// Whether that process is proven to be gone.
-    pub(super) is_gone: bool,
+    pub(in crate::store) is_gone: bool,
     /// Whether that process runs.
-    pub(super) runs: bool,
+    pub(in crate::store) runs: bool,
 }
 
 impl Leftover {
@@ -119,7 +120,7 @@ impl Leftover {
     }
 
     /// The leftover as a note: what it is, and what becomes of it.
-    pub(super) fn note(&self) -> String {
+    pub(in crate::store) fn note(&self) -> String {
         let path = self.path.display();
         match (self.is_gone, self.maker.is_empty()) {
             (true, _) => format!(
@@ -136,7 +137,7 @@ impl Leftover {
 }
 
 /// What lies beside `path` of stores that were being made, but for what a running process makes.
-pub(super) fn leftovers(path: &Path) -> Vec<Leftover> {
+pub(in crate::store) fn leftovers(path: &Path) -> Vec<Leftover> {
     let above = match path.parent() {
         Some(above) if !above.as_os_str().is_empty() => above.to_path_buf(),
         _ => PathBuf::from("."),
@@ -174,6 +175,30 @@ fn read_mark(folder: &FsStorage) -> Option<ProcessMark> {
     let mut bytes = vec![0; usize::try_from(file.len().ok()?).ok()?.min(2_048)];
     file.read_exact_at(&mut bytes, 0).ok()?;
     ProcessMark::of_lines(&String::from_utf8_lossy(&bytes))
+}
+
+/// Paths of all segment files, whether a commit names them or not.
+pub(in crate::store) fn segment_files(storage: &dyn Storage) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    // Anything else in there is not ours to remove, be it a file that some program leaves in every folder.
+    for view in storage.list(SEGMENTS_FOLDER)?.into_iter().filter(|view| view.parse::<u32>().is_ok()) {
+        files.extend(files_of(storage, &format!("{SEGMENTS_FOLDER}/{view}"))?);
+    }
+    Ok(files)
+}
+
+/// Paths of the segment files in one view's folder; none where there is no such folder.
+pub(in crate::store) fn files_of(storage: &dyn Storage, folder: &str) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    for name in storage.list(folder)? {
+        // Nor a folder or a link of such a name.
+        let is_segment = name.strip_suffix(".seg").is_some_and(|number| number.parse::<u32>().is_ok());
+        let path = format!("{folder}/{name}");
+        if is_segment && !matches!(storage.len(&path), Err(error) if error.kind() == ErrorKind::Corrupt) {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Tests that reach below the public interface: catalogs that cannot be, and storage that fails.
 
-use super::handle::Store;
-use super::options::{Options, ViewSpec};
-use super::record::{COLUMNS, RECORDS};
-use super::recover;
 use crate::catalog::{CATALOG_FILE, Catalog, CatalogOptions, CatalogRead, WriteTransaction, tables};
 use crate::error::{ErrorKind, Result};
 use crate::lens::RowSource;
 use crate::segment;
 use crate::storage::fault::Plan;
 use crate::storage::{FaultStorage, MemoryStorage, OpenMode, Storage};
+use crate::store::care::recover;
+use crate::store::handle::Store;
+use crate::store::options::{Options, ViewSpec};
+use crate::store::read::record::{COLUMNS, RECORDS};
 use crate::types::{CollectionId, Record, RecordKey, RowSet, SegmentId, ViewId};
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ fn check_sees_every_broken_invariant() {
             tx.put(&tables::COLLECTIONS, &"c".to_string(), &def)
         })
     };
-    let record_with = |change: fn(&mut super::record::StoredRecord)| -> Change {
+    let record_with = |change: fn(&mut crate::store::read::record::StoredRecord)| -> Change {
         Box::new(move |tx| {
             let mut record = tx.get(&RECORDS, &(CollectionId(1), 9))?.unwrap();
             change(&mut record);
@@ -74,12 +74,12 @@ fn check_sees_every_broken_invariant() {
         ("a record is missing", Box::new(move |tx| tx.remove(&RECORDS, &(c, 9)).map(|_| ()))),
         (
             "a record changed its field",
-            record_with(|record| record.fields[0].1 = super::record::StoredValue::Integer(-1)),
+            record_with(|record| record.fields[0].1 = crate::store::read::record::StoredValue::Integer(-1)),
         ),
         (
             "a record's field has another type",
             record_with(|record| {
-                record.fields[0].1 = super::record::StoredValue::Bool(true);
+                record.fields[0].1 = crate::store::read::record::StoredValue::Bool(true);
             }),
         ),
         ("a record's key is another's", record_with(|record| record.key = RecordKey(10))),
@@ -281,11 +281,15 @@ fn only_the_segment_of_a_row_that_is_filled_is_written_anew() {
     drop((before, after));
     let report = store.check().unwrap();
     assert!(report.is_ok(), "{:?}", report.findings);
-    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 7);
+    assert_eq!(crate::store::place::segment_files(&*storage).unwrap().len(), 7);
     let mut batch = store.begin().unwrap();
     batch.collection("c").unwrap().remove("8").unwrap();
     batch.commit().unwrap();
-    assert_eq!(recover::segment_files(&*storage).unwrap().len(), 5, "replaced files went with their last reader");
+    assert_eq!(
+        crate::store::place::segment_files(&*storage).unwrap().len(),
+        5,
+        "replaced files went with their last reader"
+    );
     assert!(store.check().unwrap().notes.is_empty());
 }
 

@@ -22,6 +22,19 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["fuzzing", "bench_support"],
         ],
     ),
+    (
+        "store",
+        &[
+            &["names", "options", "place"],
+            &["shared"],
+            &["read"],
+            &["write"],
+            &["kept"],
+            &["care"],
+            &["handle"],
+            &["upkeep"],
+        ],
+    ),
     ("exec", &[&["reply"], &["settle"], &["run"], &["tell"], &["ask", "keep", "listings"], &["session"]]),
 ];
 /// Most files side by side in one folder, tests left out.
@@ -29,9 +42,9 @@ const FLAT_FILES: usize = 20;
 
 /// What is left of the circles that were there before the check: how many files of each top folder stand in one. A
 /// number only falls, and the list goes when it is empty.
-const IN_CIRCLES: &[(&str, usize)] = &[("store", 28)];
+const IN_CIRCLES: &[(&str, usize)] = &[];
 /// The folders that are still heaps, with how many files each has: these only fall as well.
-const HEAPS: &[(&str, usize)] = &[("store", 39)];
+const HEAPS: &[(&str, usize)] = &[];
 
 type Arrows = BTreeMap<String, BTreeMap<String, String>>;
 
