@@ -105,8 +105,8 @@ pub fn check_name(name: &str) -> Result<()> {
         return Err(Error::invalid(format!("{shown} is a keyword of the query language and cannot be a name")));
     }
     if !is_word(name) {
-        let rule = "a name begins with a letter or `_`, goes on with letters, digits, `_`, `-`, `.` and `@`, and ends in \
-                    a letter, a digit or `_`";
+        let rule = "a name begins with a letter or `_`, goes on with letters, digits, `_`, `-`, `.` and `@`, and ends \
+                    in a letter, a digit or `_`";
         return Err(Error::invalid(format!("{shown} cannot be a name: {rule}")));
     }
     Ok(())

@@ -90,8 +90,8 @@ impl Store {
         Options::new().open_or_create(path)
     }
 
-    /// Closes this handle. The store is closed with the last of its clones, snapshots and batches; what was committed is durable
-    /// without this. It tells what dropping keeps to itself: that a write had failed.
+    /// Closes this handle. The store is closed with the last of its clones, snapshots and batches; what was committed
+    /// is durable without this. It tells what dropping keeps to itself: that a write had failed.
     ///
     /// # Errors
     /// The failed write after which this handle wrote no more.
@@ -155,7 +155,8 @@ impl Store {
         Ok(Store { shared, latest: Arc::default() })
     }
 
-    /// The store's folder, as it was given; a relative one is meant from the folder that was the process's when it was opened.
+    /// The store's folder, as it was given; a relative one is meant from the folder that was the process's when it was
+    /// opened.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
@@ -211,9 +212,9 @@ impl Store {
         Batch::begin(Arc::clone(&self.shared), turn, control)
     }
 
-    /// Changes the store by `work`, whose result comes back with the number of the commit. Writers of this handle stand in
-    /// line, first come, first served; this one waits as long as [`Options::busy_timeout`] says, or a minute where nothing
-    /// is said. Where `work` fails, nothing is changed.
+    /// Changes the store by `work`, whose result comes back with the number of the commit. Writers of this handle stand
+    /// in line, first come, first served; this one waits as long as [`Options::busy_timeout`] says, or a minute where
+    /// nothing is said. Where `work` fails, nothing is changed.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().expect("a temporary folder");
@@ -251,8 +252,8 @@ impl Store {
         self.shared.take_turn().map(drop)
     }
 
-    /// As [`Store::begin`], for work that would be lost: it waits as long as it takes. Once `control` is cancelled it waits as
-    /// long as any other; what has been done by then is still stored.
+    /// As [`Store::begin`], for work that would be lost: it waits as long as it takes. Once `control` is cancelled it
+    /// waits as long as any other; what has been done by then is still stored.
     ///
     /// # Errors
     /// As [`Store::begin`].

@@ -1,6 +1,6 @@
 //! How a store is opened, and what a new collection or view is to be.
 //!
-//! Plain builders; what they mean is decided in `handle`, `batch` and `views`.
+//! Plain builders; what they mean is decided in `handle` and `write/`.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::suggest;
@@ -91,10 +91,11 @@ impl Options {
         self
     }
 
-    /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which all stores
-    /// of the process share. A search that is asked for on a thread of a rayon pool of the program's own shares its work with
-    /// that pool, whatever this says. At least 1, and at most eight for each core (64 on small machines): what is asked for
-    /// beyond that is taken for it, and [`Store::threads`](crate::store::Store::threads) says so.
+    /// Threads that work for this store at a time, the one that asks among them; by default one for each core, which
+    /// all stores of the process share. A search that is asked for on a thread of a rayon pool of the program's own
+    /// shares its work with that pool, whatever this says. At least 1, and at most eight for each core (64 on small
+    /// machines): what is asked for beyond that is taken for it, and [`Store::threads`](crate::store::Store::threads)
+    /// says so.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.clamp(1, most_threads()));
@@ -108,8 +109,8 @@ impl Options {
         self
     }
 
-    /// The embedder that collections of a new store get, by name; without, the bundled one (none in a build without it). Opening or making a store with
-    /// the name of one that is not there is an error.
+    /// The embedder that collections of a new store get, by name; without, the bundled one (none in a build without
+    /// it). Opening or making a store with the name of one that is not there is an error.
     #[must_use]
     pub fn default_embedder(mut self, name: impl Into<String>) -> Self {
         self.default_embedder = Some(name.into());
@@ -122,7 +123,8 @@ impl Options {
             let (name, dimension) = (embedder.name(), embedder.dimension());
             if name.is_empty() || dimension == 0 || dimension > limits::DIMENSION {
                 let message = format!(
-                    "embedder {name:?} makes vectors of {dimension} dimensions: it needs a name, and 1 to {} dimensions",
+                    "embedder {name:?} makes vectors of {dimension} dimensions: it needs a name, and 1 to {} \
+                     dimensions",
                     limits::DIMENSION
                 );
                 return Err(Error::invalid(message).with_field("embedder"));

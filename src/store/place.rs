@@ -1,8 +1,9 @@
 //! Where a new store comes to be: made whole beside its place, then renamed.
 //!
 //! A crash or a failure on the way leaves nothing under the name that was asked for. A command that is killed leaves a
-//! folder beside it, and in it [`MAKER`], which says whose it was: the next one that makes something of that name removes
-//! what is proven to be nobody's any more, and nothing else is ever removed. `check` and `info` list what lies about.
+//! folder beside it, and in it [`MAKER`], which says whose it was: the next one that makes something of that name
+//! removes what is proven to be nobody's any more, and nothing else is ever removed. `check` and `info` list what lies
+//! about.
 
 use crate::catalog::CATALOG_FILE;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,7 +129,8 @@ impl Leftover {
                 self.maker
             ),
             (false, false) => format!(
-                "{path} was begun by {}, of which it is not known whether it runs; where it does not, remove the folder",
+                "{path} was begun by {}, of which it is not known whether it runs; where it does not, remove the \
+                 folder",
                 self.maker
             ),
             (false, true) => format!("{path} looks like what a killed command has left; if it is, remove the folder"),

@@ -124,7 +124,7 @@ fn files_and_functions_are_short() {
 /// Widest line, in columns; what formats code leaves comments and texts alone.
 const LINE_COLUMNS: usize = 120;
 /// Where lines are still wider, and how many: these only fall.
-const WIDE: &[(&str, usize)] = &[("store", 99)];
+const WIDE: &[(&str, usize)] = &[("store", 7)];
 
 #[test]
 fn lines_are_short() {

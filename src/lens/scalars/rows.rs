@@ -12,8 +12,11 @@ use crate::linalg::RowsRef;
 use crate::types::{CommitNumber, RowSet, ViewId};
 use std::ops::Range;
 
-/// Multiplications that computing a record's scalars must take for them to be kept: fewer take no longer than reading
-/// them.
+/// Multiplications that computing a record's scalars must take for them to be kept. What is kept is always read faster
+/// than it is computed: the first query over 50,000 records took 1.7 ms with kept scalars and 3.1 ms without at 16
+/// dimensions (`center corpus`), 7.1 and 26 ms at 384 (`project` to 64), 194 and 402 ms at 768 (`whiten`). But a kept row
+/// takes 64 bytes on disk, as much as the raw row has at 16 dimensions, to save some 30 ns once per handle: below this,
+/// disk counts for more.
 const LEAST_WORK: usize = if cfg!(test) { 8 } else { 512 };
 
 /// Makes the rows for one lens and its statistics.
@@ -40,8 +43,7 @@ impl ScalarProcessor {
         Ok(ScalarProcessor { record: prepared.record_program().clone(), squares, dimension })
     }
 
-    /// Whether reading the scalars is less work than computing them: a kept row has 64 bytes, as a raw row of 16
-    /// dimensions.
+    /// Whether computing the scalars is so much work that they are worth their place on disk.
     pub fn is_worth_keeping(&self) -> bool {
         self.record.multiplications(self.dimension) >= LEAST_WORK
     }

@@ -43,8 +43,8 @@ pub(in crate::store) fn format_new(storage: &Arc<dyn Storage>, options: &Options
 /// should not was left by something else than a crash of simile, and is found by this writer or one that comes later.
 const FOLDERS_AT_ONCE: u32 = 64;
 
-/// Removes what a crash may have left. Only the one writer of the store may call this. After a crash all of the store is
-/// looked through, otherwise no more of it than [`FOLDERS_AT_ONCE`].
+/// Removes what a crash may have left. Only the one writer of the store may call this. After a crash all of the store
+/// is looked through, otherwise no more of it than [`FOLDERS_AT_ONCE`].
 ///
 /// # Errors
 /// What the operating system or the catalog answers.

@@ -17,8 +17,8 @@ impl Batch {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for a lens or a collection that is not there,
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a version that the lens never had, and for quantiles that are
-    /// not 1,001 ascending numbers.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a version that the lens never had, and for quantiles that
+    /// are not 1,001 ascending numbers.
     pub fn put_background(&mut self, lens: &str, collection: CollectionId, background: BackgroundDef) -> Result<()> {
         self.put_backgrounds(lens, [(collection, background)])
     }

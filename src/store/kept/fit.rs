@@ -16,8 +16,8 @@ impl Batch {
     /// Refuses a lens that could not be searched anywhere in the store.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a view, projection or sample that is not there, [`ErrorKind::Invalid`] for numbers and
-    /// dimensions that cannot be, for `probability`, and for steps before `levenshtein`.
+    /// [`ErrorKind::NotFound`] for a view, projection or sample that is not there, [`ErrorKind::Invalid`] for numbers
+    /// and dimensions that cannot be, for `probability`, and for steps before `levenshtein`.
     pub(in crate::store) fn check_lens(&self, name: &str, lens: &LensDef) -> Result<()> {
         self.check_parts(lens).map_err(|error| error.context(format_args!("lens {name}")))
     }

@@ -1,8 +1,8 @@
-//! Heads of projections and samples: what is said of them without matrices and vectors, kept beside these so that listing
-//! thousands reads none of them.
+//! Heads of projections and samples: what is said of them without matrices and vectors, kept beside these so that
+//! listing thousands reads none of them.
 //!
-//! Owns [`Heads`] and when they can be believed. Earlier similes write projections and samples without them, so a table of
-//! heads names the total of what it is of; where that is another than the catalog's, heads are taken from the whole
+//! Owns [`Heads`] and when they can be believed. Earlier similes write projections and samples without them, so a table
+//! of heads names the total of what it is of; where that is another than the catalog's, heads are taken from the whole
 //! entries, and the next commit that changes one of these writes all heads anew.
 
 use crate::catalog::{CatalogRead, Table, WriteTransaction, tables};
@@ -70,8 +70,8 @@ impl<V: Serialize + DeserializeOwned, H: Serialize + DeserializeOwned> Heads<V, 
         Ok(heads)
     }
 
-    /// Says what the heads are of, where the transaction has changed any of it; heads that are not of what was there before
-    /// are made anew.
+    /// Says what the heads are of, where the transaction has changed any of it; heads that are not of what was there
+    /// before are made anew.
     fn settle(&self, tx: &WriteTransaction) -> Result<()> {
         let (before, now) = (tx.committed_total(&self.whole)?, tx.total(&self.whole)?);
         if before == now {
@@ -95,8 +95,8 @@ impl Batch {
 }
 
 impl Snapshot {
-    /// Shapes and origins of all projections, by name. Matrices are read only in a store that an earlier simile has written
-    /// to.
+    /// Shapes and origins of all projections, by name. Matrices are read only in a store that an earlier simile has
+    /// written to.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.

@@ -1,8 +1,8 @@
 //! Labels in a batch: what is said about pairs of a question and a record, in one respect, and taken back again.
 //!
-//! Owns the tables of respects, questions and labels, and how they depend on each other: a respect's number stands before
-//! everything of it, a question is stored as long as something is said with it, and what was said stays in the order it was
-//! said. Everything is checked before anything is written. What labels teach is decided above.
+//! Owns the tables of respects, questions and labels, and how they depend on each other: a respect's number stands
+//! before everything of it, a question is stored as long as something is said with it, and what was said stays in the
+//! order it was said. Everything is checked before anything is written. What labels teach is decided above.
 
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
@@ -70,9 +70,9 @@ impl Batch {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for a collection, record or view that is not there; [`ErrorKind::Invalid`] for a name
-    /// that is none, a question without text, vector or record, one that is stored with another text, a vector that does
-    /// not fit its view, and a respect whose labels are the values of a field; [`ErrorKind::Limit`] for what is too large.
-    /// After these nothing has changed.
+    /// that is none, a question without text, vector or record, one that is stored with another text, a vector that
+    /// does not fit its view, and a respect whose labels are the values of a field; [`ErrorKind::Limit`] for what is
+    /// too large. After these nothing has changed.
     pub fn put_labels(&mut self, collection: &str, respect: &str, labels: &NewLabels) -> Result<LabelsStored> {
         check_respect_name(respect)?;
         let def = self.collection_def(collection)?;
@@ -136,8 +136,8 @@ impl Batch {
     /// stored; what the classes are is read from the records.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a collection or field that is not there, [`ErrorKind::Invalid`] for a nested field and
-    /// a name that is none, [`ErrorKind::Exists`] for a respect that has labels or another field.
+    /// [`ErrorKind::NotFound`] for a collection or field that is not there, [`ErrorKind::Invalid`] for a nested field
+    /// and a name that is none, [`ErrorKind::Exists`] for a respect that has labels or another field.
     pub fn put_class_respect(&mut self, collection: &str, respect: &str, field: &str) -> Result<RespectDef> {
         check_respect_name(respect)?;
         let def = self.collection_def(collection)?;

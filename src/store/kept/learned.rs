@@ -21,8 +21,8 @@ use crate::types::{
 /// What stands behind the name of a lens that was not promoted.
 pub const CANDIDATE: &str = "@candidate";
 
-/// Bit of `StoreMeta::required_features` that a store has from the first fit on that was to be accepted for new classes: the
-/// history of such a store cannot be read by a simile that does not know them.
+/// Bit of `StoreMeta::required_features` that a store has from the first fit on that was to be accepted for new
+/// classes: the history of such a store cannot be read by a simile that does not know them.
 pub(in crate::store) const NEW_CLASSES: u64 = 2;
 
 /// What happens to a fit when it is stored.
@@ -64,13 +64,14 @@ struct Taken {
 }
 
 impl Batch {
-    /// Stores a fit with all its parts, under the lens's own name where it is accepted and under `LENS@candidate` where not;
-    /// what bore that name goes. An accepted fit takes the place of a candidate, too. Answers with the fit as stored.
+    /// Stores a fit with all its parts, under the lens's own name where it is accepted and under `LENS@candidate` where
+    /// not; what bore that name goes. An accepted fit takes the place of a candidate, too. Answers with the fit as
+    /// stored.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] for a collection that is not there, [`ErrorKind::Invalid`] for a name that cannot be one, for
-    /// figures that are not numbers, for a lens of that name that was not learned, and for parts that
-    /// another saved lens uses; [`ErrorKind::Limit`] for parts that are too large.
+    /// [`ErrorKind::NotFound`] for a collection that is not there, [`ErrorKind::Invalid`] for a name that cannot be
+    /// one, for figures that are not numbers, for a lens of that name that was not learned, and for parts that another
+    /// saved lens uses; [`ErrorKind::Limit`] for parts that are too large.
     pub fn put_learned(&mut self, learned: LearnedLens) -> Result<LearnedDef> {
         let mut def = learned.def.clone();
         check_learned_name(&def.lens)?;
@@ -158,14 +159,15 @@ impl Batch {
     /// Lets `LENS` become `LENS@candidate`. Answers with the fit.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no learned lens of that name, [`ErrorKind::Exists`] where there is a candidate
-    /// already.
+    /// [`ErrorKind::NotFound`] where there is no learned lens of that name, [`ErrorKind::Exists`] where there is a
+    /// candidate already.
     pub fn demote(&mut self, lens: &str) -> Result<LearnedDef> {
         let candidate = candidate_of(lens);
         self.require_learned(lens, lens)?;
         if self.tx()?.get(&tables::LENSES, &candidate)?.is_some() {
             let message = format!(
-                "there is a candidate {candidate} already: `promote {lens}` lets the two change places, `drop {candidate}` makes room"
+                "there is a candidate {candidate} already: `promote {lens}` lets the two change places, `drop \
+                 {candidate}` makes room"
             );
             return Err(Error::new(ErrorKind::Exists, message));
         }
@@ -385,7 +387,8 @@ pub(crate) fn not_learned(lens: &str, mut names: Vec<String>) -> Error {
 }
 
 impl Snapshot {
-    /// All fits of a learned lens (its own name, without `@candidate`), in their order; empty where it was never learned.
+    /// All fits of a learned lens (its own name, without `@candidate`), in their order; empty where it was never
+    /// learned.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.

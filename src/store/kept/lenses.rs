@@ -2,8 +2,8 @@
 //! Samples of queries are in `samples`.
 //!
 //! Owns how these depend on each other: redefining or dropping a lens drops its statistics, its calibration and what is
-//! derived from it, new statistics make the derived rows be written anew, and what a saved lens uses cannot change under
-//! it. What any of it means is decided above.
+//! derived from it, new statistics make the derived rows be written anew, and what a saved lens uses cannot change
+//! under it. What any of it means is decided above.
 
 use crate::catalog::{CatalogRead, tables};
 use crate::error::{Error, ErrorKind, Result};
@@ -71,9 +71,9 @@ impl Batch {
     /// of the one before.
     ///
     /// # Errors
-    /// What `let` refuses: [`ErrorKind::Invalid`] for a name the query language could not say, for numbers and dimensions that
-    /// cannot be, and for statistics that are not the lens's; [`ErrorKind::NotFound`] for a view, projection or sample that is
-    /// not there; [`ErrorKind::Limit`] for a statistic that is too large to be kept.
+    /// What `let` refuses: [`ErrorKind::Invalid`] for a name the query language could not say, for numbers and
+    /// dimensions that cannot be, and for statistics that are not the lens's; [`ErrorKind::NotFound`] for a view,
+    /// projection or sample that is not there; [`ErrorKind::Limit`] for a statistic that is too large to be kept.
     pub fn put_lens(
         &mut self,
         name: &str,
@@ -96,8 +96,8 @@ impl Batch {
         self.note(result)
     }
 
-    /// Replaces what a saved lens pins; its version and its calibration stay, and what is kept derived from it is written
-    /// anew by the commit.
+    /// Replaces what a saved lens pins; its version and its calibration stay, and what is kept derived from it is
+    /// written anew by the commit.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens, [`ErrorKind::Limit`] for a statistic that is too large to be kept.

@@ -114,8 +114,8 @@ impl NewLabels {
         self.questions.len() - 1
     }
 
-    /// Says how relevant a record is to the question at `question_idx`: above 0 relevant, and how much; 0 or below judged,
-    /// not relevant.
+    /// Says how relevant a record is to the question at `question_idx`: above 0 relevant, and how much; 0 or below
+    /// judged, not relevant.
     pub fn say(&mut self, question_idx: usize, record: impl Into<String>, grade: i64) {
         self.said.push(Said { question_idx, record: record.into(), grade });
     }

@@ -96,8 +96,8 @@ impl CollectionSnapshot {
         Ok(found.filter(|found| Some(found.def().rows) == rows))
     }
 
-    /// The scalars that are kept of the saved lens `lens`, its own metric included, as it is: see `lens::stored`. Live rows
-    /// that are not present here have to be computed.
+    /// The scalars that are kept of the saved lens `lens`, its own metric included, as it is: see `lens::stored`. Live
+    /// rows that are not present here have to be computed.
     ///
     /// # Errors
     /// Only where the catalog cannot be read.

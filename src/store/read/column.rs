@@ -1,9 +1,9 @@
 //! Metadata as typed columns over row numbers: what filters read.
 //!
 //! Owns the chunk format ([`ColumnChunk`], [`CHUNK_ROWS`] rows each). A column is a copy: the catalog's records are the
-//! truth, chunks are built from them once all their rows are used (`build`, `fill`), and never change after that, because
-//! an update gets a new row. Of values that would make a chunk large only where they are is kept: they are read from
-//! their records when a filter asks for them (`whole`), so that neither a chunk nor what holds it grows with them.
+//! truth, chunks are built from them once all their rows are used (`build`, `fill`), and never change after that,
+//! because an update gets a new row. Of values that would make a chunk large only where they are is kept: they are read
+//! from their records when a filter asks for them (`whole`), so that neither a chunk nor what holds it grows with them.
 
 mod build;
 mod fill;

@@ -1,8 +1,8 @@
 //! What every part of one snapshot shares: the catalog's read transaction, the lease on files, the store's handle.
 //!
-//! Owns [`Core`] and how it is taken: a lease on the generation, then the read transaction, and again from the
-//! start if the catalog has moved to another generation meanwhile. Where no lease can be had (a full disk, a folder that
-//! this process may not write to), the files themselves are opened at once. Invariant: as long as a core lives, every file
+//! Owns [`Core`] and how it is taken: a lease on the generation, then the read transaction, and again from the start if
+//! the catalog has moved to another generation meanwhile. Where no lease can be had (a full disk, a folder that this
+//! process may not write to), the files themselves are opened at once. Invariant: as long as a core lives, every file
 //! that its catalog names can be read.
 
 use crate::catalog::lease::Lease;
@@ -85,8 +85,8 @@ impl Core {
     /// A reader of `entry` as far as this snapshot sees it.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] where file and entry do not fit, [`ErrorKind::NotFound`] where the store was moved since the
-    /// snapshot was taken.
+    /// [`ErrorKind::Corrupt`] where file and entry do not fit, [`ErrorKind::NotFound`] where the store was moved since
+    /// the snapshot was taken.
     pub(in crate::store) fn reader(&self, view: ViewId, entry: &SegmentEntry) -> Result<Arc<SegmentReader>> {
         let found = self.shared.readers.get(&*self.shared.storage, &self.read, self.held.get(&entry.id), view, entry);
         // Segments are found by name: of a store that was moved or replaced they are missing, or another's.

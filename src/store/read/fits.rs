@@ -5,8 +5,8 @@ use crate::types::{Accept, FitFigures, LearnedDef, Lift};
 /// Standard errors that a loss must have to be called one.
 const CLEAR_Z: f64 = 1.64;
 
-/// What there is to say of a lens that ranks records of new classes worse than plain cosine does; `None` where it was not
-/// seen to (1.64 standard errors).
+/// What there is to say of a lens that ranks records of new classes worse than plain cosine does; `None` where it was
+/// not seen to (1.64 standard errors).
 pub fn loses_on_new_classes(figures: &FitFigures) -> Option<String> {
     let lift = figures.new_classes.filter(|lift| lift.z < -CLEAR_Z)?;
     Some(format!(
@@ -15,7 +15,8 @@ pub fn loses_on_new_classes(figures: &FitFigures) -> Option<String> {
     ))
 }
 
-/// A fit and its lifts in one line: `fit 2, accepted for new records: MAP +0.121 [+0.101, +0.141] of 0.510 among new records,
+/// A fit and its lifts in one line: `fit 2, accepted for new records: MAP +0.121 [+0.101, +0.141] of 0.510 among new
+/// records,
 /// -0.020 [-0.051, +0.011] of 0.622 on new classes`.
 pub fn fit_summary(def: &LearnedDef, figures: Option<&FitFigures>) -> String {
     let what = match def.accept {

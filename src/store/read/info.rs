@@ -36,9 +36,9 @@ pub struct StoreInfo {
     pub dead_share: f64,
     /// Bytes of all files.
     pub bytes: u64,
-    /// Older commits that snapshots of this handle still show, the oldest first, with how many snapshots. As long as one is
-    /// open the catalog takes new pages for every commit, instead of those of what was replaced since. Snapshots of other
-    /// processes do the same, and are not known here.
+    /// Older commits that snapshots of this handle still show, the oldest first, with how many snapshots. As long as
+    /// one is open the catalog takes new pages for every commit, instead of those of what was replaced since. Snapshots
+    /// of other processes do the same, and are not known here.
     pub held: Vec<(CommitNumber, u64)>,
     /// The embedder new collections get.
     pub embedder: Option<String>,
@@ -65,7 +65,8 @@ pub struct CollectionInfo {
     pub records: u64,
     /// Rows whose record was removed or replaced: what `compact` would free.
     pub removed: u64,
-    /// Those among them of older versions of a record, live or removed; the others are one for each record that was removed.
+    /// Those among them of older versions of a record, live or removed; the others are one for each record that was
+    /// removed.
     pub replaced: u64,
     /// Views in the order they were made.
     pub views: Vec<ViewInfo>,

@@ -1,8 +1,8 @@
 //! Labels in a snapshot: what counts now, over records that are still there.
 //!
-//! Owns [`Labels`]: questions and pairs of one respect with the rows their records have in this snapshot, or the classes
-//! that a field makes. A record that was removed, or removed and inserted again, leaves its labels without one; they are
-//! counted and left out. It only reads.
+//! Owns [`Labels`]: questions and pairs of one respect with the rows their records have in this snapshot, or the
+//! classes that a field makes. A record that was removed, or removed and inserted again, leaves its labels without one;
+//! they are counted and left out. It only reads.
 
 use crate::catalog::{CatalogRead, tables};
 use crate::error::Error;
@@ -29,7 +29,8 @@ pub struct Labels {
     pub pairs: Vec<LabelledPair>,
     /// Pairs that count no more: their record is gone, or their question was a record that is.
     pub orphans: u64,
-    /// Where a field makes the labels: records by its values, in the values' order. Records without a value are in none.
+    /// Where a field makes the labels: records by its values, in the values' order. Records without a value are in
+    /// none.
     pub classes: Vec<LabelClass>,
 }
 
@@ -132,7 +133,8 @@ impl Snapshot {
     /// The labels of a respect over the records that are there.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an unknown collection or respect, with the names that exist.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an unknown collection or respect, with the names that
+    /// exist.
     pub fn labels(&self, collection: &str, respect: &str) -> Result<Labels> {
         let target = self.collection(collection)?;
         let Some(def) = self.respect(collection, respect)? else {

@@ -3,10 +3,10 @@
 //! A commit rewrites only the chunks it touched. Rows within a chunk are stored relative to nothing: each chunk is a
 //! row set of its own whose rows must lie in the chunk.
 //!
-//! It also holds what a collection's definition claims against what its catalog can hold, before anything is sized by it. A
-//! store may come from anybody, and its checksums say nothing about its numbers; every row has a record, and records take
-//! room in the file. Invariant: whoever opened a collection or a view of it can go through its rows by number in a time that
-//! the store's size bounds.
+//! It also holds what a collection's definition claims against what its catalog can hold, before anything is sized by
+//! it. A store may come from anybody, and its checksums say nothing about its numbers; every row has a record, and
+//! records take room in the file. Invariant: whoever opened a collection or a view of it can go through its rows by
+//! number in a time that the store's size bounds.
 
 use crate::catalog::tables::ABSENT;
 use crate::catalog::{CATALOG_FILE, CatalogRead, KeyBytes, Table, WriteTransaction};

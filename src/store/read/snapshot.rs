@@ -225,8 +225,8 @@ impl Snapshot {
         self.inner.core.shared.install(work)
     }
 
-    /// Runs `work` on this thread; what it shares ([`team`](crate::linalg::team)) is shared with threads of the store: as many
-    /// in all as `Options::threads` asked for, else as the machine has.
+    /// Runs `work` on this thread; what it shares ([`team`](crate::linalg::team)) is shared with threads of the store:
+    /// as many in all as `Options::threads` asked for, else as the machine has.
     pub fn beside<T>(&self, work: impl FnOnce() -> T) -> T {
         self.inner.core.shared.beside(work)
     }

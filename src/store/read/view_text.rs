@@ -1,7 +1,7 @@
 //! Where a view of rewritten texts finds the text of a record: in a field, or within a nested one.
 //!
-//! Owns [`text_from`]. A field of exactly that name comes first; else the name is a path, as in `meta.summary`, whose keys
-//! may hold dots themselves. `text` is the record's own text where no field has that name.
+//! Owns [`text_from`]. A field of exactly that name comes first; else the name is a path, as in `meta.summary`, whose
+//! keys may hold dots themselves. `text` is the record's own text where no field has that name.
 
 use crate::types::Value;
 use serde_json::Value as Json;

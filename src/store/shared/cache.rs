@@ -10,9 +10,9 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What an entry takes besides its key and what its value's own heap holds: the list's node (key and slot with two links,
-/// 72 bytes), its place in the table (17 bytes at 7/16 to 7/8 full, and as much again while it grows), the counts in front
-/// of the shared value (16), and the allocator's own for node, key and value (16 each).
+/// What an entry takes besides its key and what its value's own heap holds: the list's node (key and slot with two
+/// links, 72 bytes), its place in the table (17 bytes at 7/16 to 7/8 full, and as much again while it grows), the
+/// counts in front of the shared value (16), and the allocator's own for node, key and value (16 each).
 pub(in crate::store) const ENTRY_BYTES: usize = 72 + 78 + 16 + 48;
 
 struct Slot {
@@ -50,8 +50,8 @@ impl LensCache {
         value.downcast().ok()
     }
 
-    /// Keeps `value`, which takes `bytes` on the heap besides itself, under `key`; what would be larger than the whole cache
-    /// is not kept.
+    /// Keeps `value`, which takes `bytes` on the heap besides itself, under `key`; what would be larger than the whole
+    /// cache is not kept.
     pub fn insert<T: Any + Send + Sync>(&self, key: &[u8], value: Arc<T>, bytes: usize) {
         let bytes = bytes.saturating_add(size_of::<T>()).saturating_add(key.len() + ENTRY_BYTES);
         // What goes is dropped behind the lock: it may be large.
@@ -78,7 +78,8 @@ impl LensCache {
         drop(slots);
     }
 
-    /// The value under `key`, computed by `make` (which also says what it takes on the heap, in bytes) where it is not there.
+    /// The value under `key`, computed by `make` (which also says what it takes on the heap, in bytes) where it is not
+    /// there.
     ///
     /// Two threads that ask at once may both compute it; they get equal values.
     ///

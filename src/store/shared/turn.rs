@@ -1,7 +1,7 @@
 //! Whose turn it is to write.
 //!
-//! Owns the line in which the writers of one handle stand: first come, first served, so that a loop of small batches does not
-//! keep others out. Invariant: whoever leaves, served or not, leaves no place in the line behind.
+//! Owns the line in which the writers of one handle stand: first come, first served, so that a loop of small batches
+//! does not keep others out. Invariant: whoever leaves, served or not, leaves no place in the line behind.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,9 +44,9 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn, once all who came before have had theirs; `None` where that takes longer than `patience` says. It is asked
-    /// again and again, with the time that has passed, and answers with how much longer to wait: at most, and not at all
-    /// where that is zero.
+    /// A turn, once all who came before have had theirs; `None` where that takes longer than `patience` says. It is
+    /// asked again and again, with the time that has passed, and answers with how much longer to wait: at most, and not
+    /// at all where that is zero.
     pub(in crate::store) fn wait(self: &Arc<Line>, patience: impl Fn(Duration) -> Duration) -> Option<Turn> {
         let begun = Instant::now();
         let mut state = self.state();
@@ -121,8 +121,8 @@ mod tests {
 
     #[test]
     fn nobody_is_served_while_one_who_came_before_still_sleeps() {
-        // Threads that are woken tend to come in the order in which they fell asleep, whatever the line says: so the ones
-        // before are not threads here, and do not come at all.
+        // Threads that are woken tend to come in the order in which they fell asleep, whatever the line says: so the
+        // ones before are not threads here, and do not come at all.
         let line = Arc::new(Line::default());
         let first = line.wait(at_once).unwrap();
         let (second, third) = (stand(&line), stand(&line));

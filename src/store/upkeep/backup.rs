@@ -2,7 +2,8 @@
 //!
 //! Owns the order of the copy: one snapshot, whose lease keeps its files; segments as far as they count, every block
 //! checked on the way; then the catalog's tables, every value checked, written by one transaction into a new catalog;
-//! then HEAD. The copy is opened and checked, and gets its name last. What stands beyond the committed rows, dead pages and garbage stay behind.
+//! then HEAD. The copy is opened and checked, and gets its name last. What stands beyond the committed rows, dead pages
+//! and garbage stay behind.
 
 use crate::catalog::sums::read_block_sums;
 use crate::catalog::{self, CatalogOptions, CatalogRead, tables};

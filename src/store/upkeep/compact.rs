@@ -90,7 +90,8 @@ impl Store {
     }
 }
 
-/// Gives back what nobody reads any more, where the turn comes in time; what a commit has done does not fail for want of it.
+/// Gives back what nobody reads any more, where the turn comes in time; what a commit has done does not fail for want
+/// of it.
 fn settle(shared: &Arc<Shared>, control: &Control) -> Result<u64> {
     check_new_files(shared, control)?;
     let Ok(turn) = shared.take_turn() else { return waiting(shared, &shared.catalog.begin_read()?) };

@@ -3,9 +3,10 @@
 //! Owns [`Salvaged`] and the walk: definitions, then every record that can be read, with its texts and those of its
 //! vectors whose blocks are intact, through an ordinary batch of the new store; then projections, samples and lenses.
 //! Records whose collection's definition is lost come under a name made of its number, as do its views (`lost`).
-//! Nothing is taken over whose checksum fails, and what the operating system cannot read is asked for again. The damaged store
-//! is not changed, but for the repair that any opening after a killed writer makes; where it may not be written, that repair
-//! is made on a copy of its catalog. Record keys stay; what was derived from views is left to be made again.
+//! Nothing is taken over whose checksum fails, and what the operating system cannot read is asked for again. The
+//! damaged store is not changed, but for the repair that any opening after a killed writer makes; where it may not be
+//! written, that repair is made on a copy of its catalog. Record keys stay; what was derived from views is left to be
+//! made again.
 
 mod labels;
 mod lost;

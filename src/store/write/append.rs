@@ -407,8 +407,8 @@ fn create_segment(appending: &mut Appending<'_>, view: &ViewDef, first_row: u32)
     SegmentWriter::create(Arc::clone(&appending.shared.storage), view.id, id, first_row, dimension, view.element)
 }
 
-/// Writes a segment's entry and checksums to the transaction. A small append is synced with the commit, at one time with
-/// the catalog; a large one now, so that a batch of any size holds few files open.
+/// Writes a segment's entry and checksums to the transaction. A small append is synced with the commit, at one time
+/// with the catalog; a large one now, so that a batch of any size holds few files open.
 fn record_segment(appending: &mut Appending<'_>, view: &ViewDef, writer: SegmentWriter) -> Result<SegmentEntry> {
     let (appended, unsynced) = writer.finish()?;
     put_block_sums(appending.tx, appended.entry.id, appended.first_block, &appended.sums)?;

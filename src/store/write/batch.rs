@@ -1,7 +1,7 @@
 //! One all-or-nothing change of the store.
 //!
-//! Owns [`Batch`]: the catalog's write transaction, and the working state of the collections it touches. Invariant: until
-//! that transaction commits, nothing that a reader can reach has changed.
+//! Owns [`Batch`]: the catalog's write transaction, and the working state of the collections it touches. Invariant:
+//! until that transaction commits, nothing that a reader can reach has changed.
 
 use crate::catalog::{CatalogRead, WriteTransaction, tables};
 use crate::error::{Error, ErrorKind, Result};
@@ -177,8 +177,8 @@ impl Batch {
         })
     }
 
-    /// Runs a change that may end half way: after an error, or a panic of the app's own code (its embedder, whoever hears
-    /// of progress, the iterator it hands in) that passes through it, the batch cannot go on and commits nothing.
+    /// Runs a change that may end half way: after an error, or a panic of the app's own code (its embedder, whoever
+    /// hears of progress, the iterator it hands in) that passes through it, the batch cannot go on and commits nothing.
     pub(in crate::store) fn change<T>(&mut self, work: impl FnOnce(&mut Batch) -> Result<T>) -> Result<T> {
         /// Breaks the batch if it goes out of scope before the work has returned.
         struct UnderWay<'a> {

@@ -83,9 +83,8 @@ impl Batch {
         Ok(CollectionWriter::new(self, idx))
     }
 
-    /// Adds a view to a collection. Its vectors come with later records, through
-    /// [`CollectionWriter::set_vector`], or from [`Batch::embed`]; a view that takes its texts from a field takes those of
-    /// the records that are there now.
+    /// Adds a view to a collection. Its vectors come with later records, through [`CollectionWriter::set_vector`], or
+    /// from [`Batch::embed`]; a view that takes its texts from a field takes those of the records that are there now.
     ///
     /// # Errors
     /// [`ErrorKind::Exists`] for a name in use, [`ErrorKind::Invalid`] for a name the query language could not say or a

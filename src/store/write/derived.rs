@@ -39,9 +39,9 @@ const SCALAR_ROWS: u32 = if cfg!(test) { 256 } else { 4_096 };
 const SCALAR_SHARE: u32 = 16;
 
 impl Batch {
-    /// Keeps the processed rows of a saved lens from this commit on, for every collection that has vectors in the lens's
-    /// view, in place of those that are kept by now; the names of these collections. The rows are written when the batch
-    /// commits, with its progress and its cancellation.
+    /// Keeps the processed rows of a saved lens from this commit on, for every collection that has vectors in the
+    /// lens's view, in place of those that are kept by now; the names of these collections. The rows are written when
+    /// the batch commits, with its progress and its cancellation.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown lens; [`ErrorKind::Invalid`] for one that compares texts, one whose view
@@ -184,8 +184,8 @@ impl Batch {
     }
 }
 
-/// Whether derived rows are given up for this: they are damaged, or a part of their lens is gone. They can be made again,
-/// and what was asked for goes on.
+/// Whether derived rows are given up for this: they are damaged, or a part of their lens is gone. They can be made
+/// again, and what was asked for goes on.
 pub(in crate::store) fn is_given_up(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid)
 }
@@ -228,7 +228,8 @@ impl Maker {
         }
     }
 
-    /// Whether what it makes is less work to read than to make. Processed rows are kept because somebody asked for them.
+    /// Whether what it makes is less work to read than to make. Processed rows are kept because somebody asked for
+    /// them.
     fn is_worth_keeping(&self) -> bool {
         match self {
             Maker::Rows(_) => true,
@@ -236,8 +237,8 @@ impl Maker {
         }
     }
 
-    /// Whether `found` is what `made` was to be. Scalars come from products of matrices, whose last bits depend on how many
-    /// rows are multiplied at once; searches know them with an error.
+    /// Whether `found` is what `made` was to be. Scalars come from products of matrices, whose last bits depend on how
+    /// many rows are multiplied at once; searches know them with an error.
     pub(in crate::store) fn agree(&self, made: &[f32], found: &[f32]) -> bool {
         match self {
             Maker::Rows(_) => {
@@ -247,8 +248,8 @@ impl Maker {
         }
     }
 
-    /// Appends what `rows`, the first of which is row `first`, give to `kept` and `vectors`; rows outside `present` give
-    /// nothing.
+    /// Appends what `rows`, the first of which is row `first`, give to `kept` and `vectors`; rows outside `present`
+    /// give nothing.
     fn make(
         &self,
         first: u32,
@@ -374,8 +375,8 @@ impl KnownLenses {
     }
 }
 
-/// Takes what is derived from the views of a collection to where these are, once their segments are closed. All of it is
-/// `derived`.
+/// Takes what is derived from the views of a collection to where these are, once their segments are closed. All of it
+/// is `derived`.
 pub(in crate::store) fn follow(
     batch: &mut Batch,
     idx: usize,

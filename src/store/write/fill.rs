@@ -28,8 +28,8 @@ pub(in crate::store) fn views_to_fill(def: &CollectionDef, view: Option<&str>) -
     Ok(def.views.iter().enumerate().filter(|(_, view)| chosen(view)).map(|(view_idx, _)| view_idx).collect())
 }
 
-/// Embeds what is missing in these views. Texts that an embedder knows no word of are looked at again each time and stay
-/// without a vector; they are counted apart.
+/// Embeds what is missing in these views. Texts that an embedder knows no word of are looked at again each time and
+/// stay without a vector; they are counted apart.
 pub(in crate::store) fn embed_missing(batch: &mut Batch, idx: usize, views: &[usize]) -> Result<Embedded> {
     flush::flush(batch, idx)?;
     let mut counts = Embedded::default();

@@ -60,8 +60,8 @@ impl<'a> CollectionWriter<'a> {
         self
     }
 
-    /// Makes the vectors of the records given so far, and tells what came of their texts in each view that embeds, since the
-    /// batch began: (view, its embedder, counts).
+    /// Makes the vectors of the records given so far, and tells what came of their texts in each view that embeds,
+    /// since the batch began: (view, its embedder, counts).
     ///
     /// # Errors
     /// What an embedder answers.
@@ -115,8 +115,8 @@ impl<'a> CollectionWriter<'a> {
         inserted
     }
 
-    /// Adds records until one is refused; answers with how many. To keep all or none, drop the batch on an error. After a
-    /// panic of the iterator the batch cannot commit.
+    /// Adds records until one is refused; answers with how many. To keep all or none, drop the batch on an error. After
+    /// a panic of the iterator the batch cannot commit.
     ///
     /// # Errors
     /// As [`CollectionWriter::insert`], with the record's position before the message.
@@ -382,8 +382,9 @@ impl<'a> CollectionWriter<'a> {
         Ok((slot, text))
     }
 
-    /// The text of a rewrite view, and whether it differs from the replaced record's: the one that came along, else what
-    /// stands in the view's field. A rewrite of a text that has changed is stale: it goes unless there is a new one.
+    /// The text of a rewrite view, and whether it differs from the replaced record's: the one that came along, else
+    /// what stands in the view's field. A rewrite of a text that has changed is stale: it goes unless there is a new
+    /// one.
     fn rewrite_text(
         &self,
         view: &ViewDef,
@@ -413,8 +414,8 @@ struct Replaced {
     same_text: bool,
 }
 
-/// Whether `record` is the first of a collection that has the store's embedder only because nobody asked for another, and
-/// brings a raw vector: then it is a collection of supplied vectors.
+/// Whether `record` is the first of a collection that has the store's embedder only because nobody asked for another,
+/// and brings a raw vector: then it is a collection of supplied vectors.
 fn drops_embedder(state: &CollectionState, record: &Record) -> bool {
     state.is_embedder_default && state.def.rows == 0 && record.vectors.contains_key("raw")
 }

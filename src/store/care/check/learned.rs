@@ -1,7 +1,9 @@
-//! What `check` sees of learned lenses and of backgrounds: they stand under their own names and belong to what is there.
+//! What `check` sees of learned lenses and of backgrounds: they stand under their own names and belong to what is
+//! there.
 //!
-//! Owns the invariants: a fit is of a collection that is there, holds finite numbers and tells what became of it from its
-//! beginning on, a background is of a saved lens in a version that it had. Whether they are out of date is no damage. It changes nothing.
+//! Owns the invariants: a fit is of a collection that is there, holds finite numbers and tells what became of it from
+//! its beginning on, a background is of a saved lens in a version that it had. Whether they are out of date is no
+//! damage. It changes nothing.
 
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};

@@ -1,7 +1,8 @@
 //! What `check` sees of saved lenses: what they pin, their calibrations, samples of queries.
 //!
 //! Owns the invariants between these tables: a lens pins exactly the statistics that are stored for it, a calibration
-//! belongs to its lens's version, a sample to a collection, and what a lens takes from samples is there. It changes nothing.
+//! belongs to its lens's version, a sample to a collection, and what a lens takes from samples is there. It changes
+//! nothing.
 
 use super::Checker;
 use crate::catalog::{CatalogRead, tables};

@@ -58,8 +58,8 @@ struct Checker<'a> {
     control: &'a Control,
     core: Arc<Core>,
     retakes: u32,
-    /// Numbers that may yet be passed over without knowing whether anything stands under them: as many as the file could
-    /// hold.
+    /// Numbers that may yet be passed over without knowing whether anything stands under them: as many as the file
+    /// could hold.
     steps: u64,
     report: CheckReport,
 }

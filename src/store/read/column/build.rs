@@ -1,8 +1,8 @@
 //! A column chunk put together row by row.
 //!
-//! Owns which values a chunk leaves to the records: those of more than `LONG_BYTES`, in a chunk that would have more than
-//! `CHUNK_BYTES` with them. Both are asked of all its values, so the chunk is the same however they come; what a builder
-//! holds at one time is bounded.
+//! Owns which values a chunk leaves to the records: those of more than `LONG_BYTES`, in a chunk that would have more
+//! than `CHUNK_BYTES` with them. Both are asked of all its values, so the chunk is the same however they come; what a
+//! builder holds at one time is bounded.
 
 use super::{CHUNK_BYTES, ColumnChunk, LONG_BYTES, LONG_CODE, LONG_LIST, NULL_CODE, bit, set_bit};
 use crate::types::{FieldType, Value};
@@ -69,7 +69,8 @@ impl ChunkBuilder {
         self.bytes
     }
 
-    /// The value of the next row; `None` is null. A value of another type counts as null, but for integers among floats.
+    /// The value of the next row; `None` is null. A value of another type counts as null, but for integers among
+    /// floats.
     pub(in crate::store) fn push(&mut self, value: Option<&Value>) {
         let idx = self.rows as usize;
         self.rows += 1;
@@ -240,8 +241,8 @@ fn in_order(dictionary: HashMap<String, u32>) -> Vec<String> {
     texts
 }
 
-/// Moves the texts that are kept to `new`, under codes without gaps in the same order; answers with the new code of each
-/// old one.
+/// Moves the texts that are kept to `new`, under codes without gaps in the same order; answers with the new code of
+/// each old one.
 fn renumbered(
     old: HashMap<String, u32>,
     new: &mut HashMap<String, u32>,

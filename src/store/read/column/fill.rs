@@ -1,8 +1,8 @@
 //! The rows of a column chunk on their way into it.
 //!
-//! Owns [`ColumnFiller`], which waits until a chunk is full and then builds it for every field. Rows of much metadata do
-//! not wait in memory: they are read back from their records, and fields whose chunks do not fit together are built one
-//! after the other, so that what a batch (or `check`) holds does not grow with what records hold.
+//! Owns [`ColumnFiller`], which waits until a chunk is full and then builds it for every field. Rows of much metadata
+//! do not wait in memory: they are read back from their records, and fields whose chunks do not fit together are built
+//! one after the other, so that what a batch (or `check`) holds does not grow with what records hold.
 
 use super::build::ChunkBuilder;
 use super::{CHUNK_ROWS, ColumnChunk};
@@ -43,8 +43,8 @@ impl ColumnFiller {
         (next_row + 1).is_multiple_of(CHUNK_ROWS) && self.first_row > next_row / CHUNK_ROWS * CHUNK_ROWS
     }
 
-    /// Takes the values of the next row, and hands the chunk of each field (with its number; `None`: all null) to `each`
-    /// when this row was the last of one. Rows that do not wait here are read from `catalog`.
+    /// Takes the values of the next row, and hands the chunk of each field (with its number; `None`: all null) to
+    /// `each` when this row was the last of one. Rows that do not wait here are read from `catalog`.
     pub(in crate::store) fn push(
         &mut self,
         catalog: &impl CatalogRead,

@@ -92,8 +92,8 @@ impl Column {
     }
 
     /// The field's type. Chunks written before an integer field widened hold integers still, and those from before a
-    /// field's first list of something may be of another kind of list; [`Column::with`] and [`Column::select`] hand them
-    /// out as the type has them.
+    /// field's first list of something may be of another kind of list; [`Column::with`] and [`Column::select`] hand
+    /// them out as the type has them.
     pub fn field_type(&self) -> FieldType {
         self.field_type
     }

@@ -1,7 +1,7 @@
 //! What `salvage` takes over of labels: everything intact whose question and respect are intact, too.
 //!
-//! Record keys stay, so labels find their records again; numbers of respects and questions stay. Counts and the way from
-//! ids to questions are made anew.
+//! Record keys stay, so labels find their records again; numbers of respects and questions stay. Counts and the way
+//! from ids to questions are made anew.
 
 use super::Work;
 use crate::catalog::{CATALOG_FILE, tables};
