@@ -14,9 +14,9 @@ use std::ops::Range;
 
 /// Multiplications that computing a record's scalars must take for them to be kept. What is kept is always read faster
 /// than it is computed: the first query over 50,000 records took 1.7 ms with kept scalars and 3.1 ms without at 16
-/// dimensions (`center corpus`), 7.1 and 26 ms at 384 (`project` to 64), 194 and 402 ms at 768 (`whiten`). But a kept row
-/// takes 64 bytes on disk, as much as the raw row has at 16 dimensions, to save some 30 ns once per handle: below this,
-/// disk counts for more.
+/// dimensions (`center corpus`), 7.1 and 26 ms at 384 (`project` to 64), 194 and 402 ms at 768 (`whiten`). But a kept
+/// row takes 64 bytes on disk, as much as the raw row has at 16 dimensions, to save some 30 ns once per handle: below
+/// this, disk counts for more.
 const LEAST_WORK: usize = if cfg!(test) { 8 } else { 512 };
 
 /// Makes the rows for one lens and its statistics.
