@@ -69,13 +69,22 @@ pub(in crate::query) fn not_first(scene: &Scene<'_>) -> Ways {
     vec![vec![Edit::insert(field.start, "not "), Edit::delete(scene.token().span())]]
 }
 
-/// `year between 1 and 5` as `year >= 1 and year <= 5`.
+/// `year between 1 and 5` as `year >= 1 and year <= 5`; behind `not`, both in parentheses, because it holds for what
+/// stands next to it alone.
 pub(in crate::query) fn between(scene: &Scene<'_>) -> Ways {
-    let (Some(field), Some(and)) = (scene.before(1), scene.tokens[scene.at..].iter().find(|token| token.is("and")))
+    let behind = &scene.tokens[scene.at..];
+    let and = behind.iter().position(|token| token.is("and"));
+    let (Some(field), Some((and, most))) = (scene.before(1), and.and_then(|at| behind.get(at).zip(behind.get(at + 1))))
     else {
         return Vec::new();
     };
-    vec![vec![Edit::replace(scene.token().span(), ">="), Edit::insert(and.end(), format!(" {} <=", field.text))]]
+    let mut edits =
+        vec![Edit::replace(scene.token().span(), ">="), Edit::insert(and.end(), format!(" {} <=", field.text))];
+    if scene.before(2).is_some_and(|token| token.is("not") || token.text == "!") {
+        edits.insert(0, Edit::insert(field.start, "("));
+        edits.push(Edit::insert(most.end(), ")"));
+    }
+    vec![edits]
 }
 
 /// `tag is "x"` as `tag = "x"`, `tag is not "x"` as `tag != "x"`; the mistake is at the value.

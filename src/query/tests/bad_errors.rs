@@ -171,6 +171,8 @@ const STATEMENTS: &[&str] = &[
     "find \"keys\" in notes | where tags contains \"a\"",
     "find \"keys\" in notes | where tag like \"a%\"",
     "find \"keys\" in notes | where year between 2000 and 2020",
+    "find \"keys\" in notes | where not year between 2000 and 2020 and tag = \"a\"",
+    "find \"keys\" in notes | where year not between 2000 and 2020",
     "find \"keys\" in notes | where year > 2000 and < 2020",
     "find \"keys\" in notes | where (year > 2000 and (tag = \"x\" | top 5",
     "find \"keys\" in notes | where year > 2000) | top 5",
