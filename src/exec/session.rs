@@ -163,8 +163,7 @@ impl Session {
             let own = name.node.strip_suffix(CANDIDATE).unwrap_or(&name.node);
             let message = format!(
                 "`{}` is the name of a learned lens: its history would speak of another; take another name, or `drop` \
-                 it first \
-                 (`simile history STORE {own}`)",
+                 it first (`simile history STORE {own}`)",
                 name.node
             );
             return Err(site.error("resolve::learned_name", message, &name.span).into());

@@ -517,8 +517,7 @@ impl<'o> Run<'o> {
             let verb = if zero == 1 { "is" } else { "are" };
             self.report.notes.push(format!(
                 "{zero} of {all} supplied vectors {verb} zero: they have no direction, and a lens that needs one \
-                 leaves \
-                 their records out"
+                 leaves their records out"
             ));
         }
         if let Some((line, field)) = &self.large {

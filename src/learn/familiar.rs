@@ -228,17 +228,14 @@ impl Familiar {
         Some(if *fitted {
             format!(
                 "{seen} of {asked} questions are among those that lens {name} was fitted on: it does better on these \
-                 than on \
-                 new ones, and its figures here are too high (ask questions it has not seen; `simile history STORE {}` \
-                 has \
-                 the held-out figures)",
+                 than on new ones, and its figures here are too high (ask questions it has not seen; `simile history \
+                 STORE {}` has the held-out figures)",
                 name.strip_suffix(CANDIDATE).unwrap_or(name)
             )
         } else {
             format!(
                 "{seen} of {asked} questions are in sample {name}, which the lens takes numbers from: its figures on \
-                 these \
-                 may be too high"
+                 these may be too high"
             )
         })
     }

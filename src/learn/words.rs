@@ -88,8 +88,7 @@ fn short_of(report: &LearnReport, lift: &Lift) -> String {
     match nearest {
         Some(nearest) if lift.z > ACCEPTED_Z => format!(
             "{metric} gains over the whole ranking, but the nearest record is of the class less often (1 / rank of the \
-             first {nearest:+.3}): \
-             in a larger collection that is what is seen; more labels of each class may help"
+             first {nearest:+.3}): in a larger collection that is what is seen; more labels of each class may help"
         ),
         _ if lift.mean > 0.0 => format!(
             "the gain of {:+.3} {metric} is within the noise of {} questions (95 %: {:+.3} to {:+.3}); about {} would \
@@ -117,8 +116,8 @@ fn not_measured(report: &LearnReport, missing: Missing) -> String {
         }
         (Accept::KnownRecords, Missing::FewGroups(groups)) if !classes => format!(
             "many questions share their record, but nearly all of them with near-duplicates of themselves: {groups} \
-             say something \
-             else than another one about the same record, {LEAST_GROUPS} are needed; label questions in other words"
+             say something else than another one about the same record, {LEAST_GROUPS} are needed; label questions in \
+             other words"
         ),
         (_, Missing::FewGroups(groups)) => {
             let (what, share, other) = match classes {
@@ -127,8 +126,7 @@ fn not_measured(report: &LearnReport, missing: Missing) -> String {
             };
             format!(
                 "the {} {what} hang together by {share} in {groups} group{}, {LEAST_GROUPS} are needed to hold some \
-                 out: \
-                 label {other}",
+                 out: label {other}",
                 def.queries,
                 if groups == 1 { "" } else { "s" }
             )
@@ -140,13 +138,11 @@ fn not_measured(report: &LearnReport, missing: Missing) -> String {
         ),
         (_, Missing::FewQuestions(asked)) if classes => format!(
             "{asked} records that were held out have another of their class beside them, {LEAST_QUERIES} are needed: \
-             label more \
-             records of each class"
+             label more records of each class"
         ),
         (Accept::KnownRecords, Missing::FewQuestions(asked)) => format!(
             "{asked} questions could be held out that share their record with another, {LEAST_QUERIES} are needed: \
-             label several \
-             questions for each record"
+             label several questions for each record"
         ),
         (_, Missing::FewQuestions(asked)) => format!(
             "{asked} questions could be held out with their records, {LEAST_QUERIES} are needed: label questions about \

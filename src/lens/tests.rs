@@ -479,14 +479,12 @@ fn notes_on_few_records_have_their_numbers() {
     assert_eq!(
         note(200, 384),
         "whiten has 200 record(s) in 384 dimensions: they differ in at most 199 directions, and no variance counts as \
-         less \
-         than the mean of these; of so few, `center corpus` is often the better lens"
+         less than the mean of these; of so few, `center corpus` is often the better lens"
     );
     assert_eq!(
         note(768, 384),
         "whiten has 768 record(s) in 384 dimensions: as little as 8.6 % of a small variance is found, and none counts \
-         as \
-         less than 0.66 of the mean one; of so few, `center corpus` is often the better lens"
+         as less than 0.66 of the mean one; of so few, `center corpus` is often the better lens"
     );
 }
 

@@ -235,8 +235,7 @@ fn make_beside(path: &Path, place: &Path) -> Result<(File, PathBuf)> {
     let refused = |source: io::Error| {
         let message = format!(
             "cannot write {}: it is written beside its place and renamed when it is whole, and no file can be made in \
-             {}: \
-             {source}",
+             {}: {source}",
             path.display(),
             folder.display()
         );

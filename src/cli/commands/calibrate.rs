@@ -173,8 +173,7 @@ impl Calibrate {
         if self.queries.is_none() && self.last_fit(&snapshot)?.is_some_and(|fit| fit.mode == LearnMode::Pair) {
             return Err(Error::invalid(format!(
                 "{} answers questions: give some with --queries that it was not learned from, as it does better on \
-                 those \
-                 than on any other",
+                 those than on any other",
                 self.lens
             )));
         }

@@ -45,8 +45,7 @@ pub(super) fn prepare_alike(batch: &mut Batch, collection: &str, folder: &Folder
     let what = if goes_on { "with other views" } else { "already" };
     let message = format!(
         "collection {collection} exists {what}: the folder of an export makes a new one (--resume goes on with one \
-         that \
-         was not finished)"
+         that was not finished)"
     );
     Err(Error::new(ErrorKind::Exists, message))
 }

@@ -183,8 +183,7 @@ impl Calibrator {
         let Some(fitted) = reliability::calibrate(hits) else {
             return Err(Error::invalid(format!(
                 "under lens {} the relevant ones among the {} judged hits score no higher than the others: its score \
-                 says \
-                 nothing about relevance there, and no map can make a probability of it",
+                 says nothing about relevance there, and no map can make a probability of it",
                 self.lens,
                 hits.len()
             )));
@@ -447,8 +446,7 @@ fn familiar(snapshot: &Snapshot, lens: &LensRecord, queries: &[JudgedQuery]) -> 
             let what = if known.fitted { "the lens was learned from" } else { "the lens takes numbers from" };
             format!(
                 "{count} of {all} queries are among those {what}, where it does better than on new ones: probabilities \
-                 and \
-                 the figures above are too sure (judge hits of other queries)"
+                 and the figures above are too sure (judge hits of other queries)"
             )
         }));
     }
@@ -472,8 +470,7 @@ fn warnings(judged: &Judged, stored: &Calibration, mut warnings: Vec<String>, co
         let queries = judged.queries;
         warnings.push(format!(
             "{queries} queries are few, however many hits they have, because the hits of one query are alike: the \
-             intervals \
-             say how far the probabilities may be off ({FEW_QUERIES} queries or more are better)"
+             intervals say how far the probabilities may be off ({FEW_QUERIES} queries or more are better)"
         ));
     }
     let count = judged.hits.len();

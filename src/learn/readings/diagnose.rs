@@ -369,8 +369,7 @@ fn lengths(rows: &Rows, words: &Words) -> Vec<Finding> {
             .says(
                 spread > 0.02,
                 "vectors are not of one length: a mean is that of the long ones, and `score dot` and `score euclidean` \
-                 rank \
-                 differently from cosine, for better or worse: that is for labels to say",
+                 rank differently from cosine, for better or worse: that is for labels to say",
                 "vectors are of one length: cosine, dot and euclidean rank alike",
                 words.stages("normalize | center corpus"),
             )
@@ -385,8 +384,7 @@ fn directions(rows: &Rows, words: &Words) -> Vec<Finding> {
             .says(
                 mean > 0.2,
                 "all vectors point much the same way (anisotropic; 0 would be every way): what they share drowns what \
-                 tells \
-                 them apart",
+                 tells them apart",
                 if mean > 0.05 {
                     "vectors share a little of a direction (0 would be every way)"
                 } else {
@@ -420,8 +418,7 @@ fn dead_dimensions(data: &[f32], dimension: usize, words: &Words) -> Finding {
     finding("dead_dimensions", "dead dimensions (sd below 0.001 of the median)", dead as f64, "0").says(
         dead > 0,
         "these dimensions hardly vary: divided by their own spread they would be noise; `whiten` and `standardize` \
-         here \
-         have a floor that keeps them dead",
+         here have a floor that keeps them dead",
         "every dimension varies",
         words.gated(),
     )
@@ -433,8 +430,7 @@ fn sides(rows: &Rows, asked: &Rows, words: &Words) -> Finding {
     finding("sides", "distance of the queries' mean from the records'", distance, "up to 0.25").says(
         distance > 0.25,
         "queries and records lie in different places: each side less its own mean may match better (it helped on one \
-         of \
-         two sets and hurt on the other, so hold it against labels)",
+         of two sets and hurt on the other, so hold it against labels)",
         "queries and records lie in the same place",
         words.sampled("center sides from asked"),
     )
@@ -455,8 +451,7 @@ fn spectrum(rows: &Rows, words: &Words, control: &Control) -> Result<Vec<Finding
             .says(
                 rank < quarter,
                 "most of the spread is in few directions: fewer dimensions may cost nothing, and whitening gives the \
-                 others \
-                 a say",
+                 others a say",
                 "the spread is in many directions",
                 words.stages("whiten"),
             )

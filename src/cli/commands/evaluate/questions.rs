@@ -112,8 +112,7 @@ impl Questions {
         if let Some(field) = &stored.respect.field {
             let message = format!(
                 "the labels of {respect:?} are the classes of field {field}, which ask no questions: hand in queries \
-                 and \
-                 judgements with --queries and --qrels"
+                 and judgements with --queries and --qrels"
             );
             return Err(Error::invalid(message));
         }

@@ -208,8 +208,7 @@ fn render_held(info: &StoreInfo) -> Option<String> {
     let since = info.commit.0.saturating_sub(oldest.0);
     Some(format!(
         "{} of older commits still open, the oldest {} back: pages replaced since then are not used again, so each \
-         commit \
-         makes the catalog grow by all it writes",
+         commit makes the catalog grow by all it writes",
         count(snapshots, "snapshot"),
         count(since, "commit")
     ))
